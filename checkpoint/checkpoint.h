@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checkpoints: committed or not there (docs/formats/checkpoint.md). Byte blocks and a manifest; no optimizer, no MPI.
+// Collectives arrive as small callables, so that this folder does not know the cluster.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/file_system.h"
+
+namespace pathline::checkpoint {
+
+/// A tensor of one kind of state, whole: kind "master", "adam_m", "adam_v", "ema-0.999".
+struct TensorRecord {
+  std::string kind;
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::string dtype = "F32";
+};
+
+/// A piece of a tensor that this rank holds: elements [offset, offset + count) of its flattened form.
+struct SegmentBytes {
+  std::string kind;
+  std::string name;
+  std::uint64_t offset = 0;
+  std::uint64_t count = 0;
+  std::span<const std::byte> bytes;  // not owned; must live until save() returns
+};
+
+/// Everything a checkpoint says beside its tensors; equal on all ranks. Free text and numbers, nothing of this folder's.
+struct State {
+  std::uint64_t step = 0;
+  std::uint64_t position = 0;
+  std::uint64_t optimizer_step = 0;
+  std::uint64_t seed = 0;
+  std::string recipe;                              // effective recipe, TOML
+  std::string kernel_fingerprint;
+  std::string data_fingerprint;
+  std::vector<std::uint64_t> skipped_windows;      // first positions of skipped windows
+  std::uint64_t skips_in_a_row = 0;
+  std::map<std::string, double> metrics;           // for retention and for people
+  std::map<std::string, std::string> versions;     // library -> version
+  std::map<std::string, std::string> extra;
+};
+
+/// The collectives that saving and loading need. All ranks take part in each.
+struct Collectives {
+  int rank = 0;
+  int ranks = 1;
+  std::function<void()> barrier = [] {};
+  /// Rank 0's bytes to all.
+  std::function<std::string(const std::string&)> broadcast = [](const std::string& text) { return text; };
+  /// One text a rank, in rank order, on every rank.
+  std::function<std::vector<std::string>(const std::string&)> gather =
+      [](const std::string& text) { return std::vector<std::string>{text}; };
+};
+
+/// Collective. Writes `directory`/step-N by the commit protocol: each rank its own file, rank 0 the manifest and the
+/// rename. When it returns the checkpoint is committed and `latest` names it; a failure on any rank throws on all ranks
+/// (ExitCode::kEnvironment, the first rank's reason) and leaves earlier checkpoints untouched.
+/// `attempt` is the fencing number of the run lock. `still_owner` is asked (rank 0) just before the rename.
+void save(core::FileSystem& files, const std::string& directory, const State& state,
+          const std::vector<TensorRecord>& tensors, const std::vector<SegmentBytes>& segments,
+          std::uint64_t attempt, const Collectives& ranks, const std::function<bool()>& still_owner = [] { return true; });
+
+/// One committed checkpoint, opened for reading. Local: any rank reads what it wants.
+class Reader {
+ public:
+  /// Reads and checks the manifest of `directory` (a step-N). Throws ExitCode::kInput naming what is wrong.
+  Reader(core::FileSystem& files, const std::string& directory);
+  ~Reader();
+  Reader(Reader&&) noexcept;
+
+  const std::string& directory() const;
+  const State& state() const;
+  const std::vector<TensorRecord>& tensors() const;
+  bool has_kind(const std::string& kind) const;
+  std::vector<std::string> kinds() const;
+
+  /// Elements [offset, offset + count) of a tensor into `out` (exact size). Every 1 MiB piece touched is checked against
+  /// its CRC32C first; a mismatch throws ExitCode::kInput naming file and piece.
+  void read(const std::string& kind, const std::string& name, std::uint64_t offset, std::uint64_t count,
+            std::span<std::byte> out) const;
+
+  /// Checks every byte of every file. Returns what is wrong, one line each; empty if all is well.
+  std::vector<std::string> verify() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A checkpoint as `list` shows it.
+struct Listed {
+  std::uint64_t step = 0;
+  std::string directory;
+  std::uint64_t bytes = 0;
+  bool latest = false;
+  std::string problem;  // why the manifest cannot be read; empty if it can
+};
+/// Committed step-N of `directory`, oldest first.
+std::vector<Listed> list(core::FileSystem& files, const std::string& directory);
+
+/// The step-N directory that `path` means: a run directory, its checkpoints/ or one step-N. For the first two: `latest`
+/// if it is good, else the newest with a good manifest. Throws ExitCode::kInput if there is none.
+std::string resolve(core::FileSystem& files, const std::string& path);
+
+/// Local. The newest checkpoint all of whose bytes verify, or nullopt where `directory` holds no checkpoint at all.
+/// Each bad one is reported through `say` (path and reason). Throws ExitCode::kInput if there are some but all are bad.
+std::optional<std::string> newest_good(core::FileSystem& files, const std::string& directory,
+                                       const std::function<void(const std::string&)>& say);
+
+/// Which checkpoints to keep. Pure.
+struct Retention {
+  std::int64_t keep_last = 3;
+  std::int64_t keep_every_steps = 0;  // 0: none
+};
+std::vector<std::uint64_t> to_delete(const std::vector<std::uint64_t>& steps, const Retention& policy);
+/// Rank 0 only. Manifest first, sync, then data.
+void delete_checkpoint(core::FileSystem& files, const std::string& directory);
+/// Rank 0 only, lock held: removes *.tmp and half-deleted checkpoints of dead attempts.
+void remove_litter(core::FileSystem& files, const std::string& directory);
+
+}  // namespace pathline::checkpoint

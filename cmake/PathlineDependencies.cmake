@@ -1,0 +1,72 @@
+# Every third-party library, found once. What is missing is listed in one message, with the Debian package that has it.
+set(_missing "")
+macro(pathline_need found what package)
+  if(NOT ${found})
+    string(APPEND _missing "\n  ${what}: Debian package ${package}")
+  endif()
+endmacro()
+
+find_package(Threads REQUIRED)
+find_package(MPI COMPONENTS C QUIET)
+pathline_need(MPI_C_FOUND "MPI (Open MPI 4.1 or newer)" "libopenmpi-dev openmpi-bin")
+find_package(HDF5 COMPONENTS C QUIET)
+pathline_need(HDF5_FOUND "HDF5 1.10 or newer" "libhdf5-dev")
+find_package(Boost 1.74 QUIET)
+pathline_need(Boost_FOUND "Boost headers" "libboost1.81-dev")
+find_package(spdlog QUIET)
+pathline_need(spdlog_FOUND "spdlog" "libspdlog-dev")
+find_package(CLI11 QUIET)
+pathline_need(CLI11_FOUND "CLI11" "libcli11-dev")
+find_package(tomlplusplus QUIET)
+pathline_need(tomlplusplus_FOUND "toml++" "libtomlplusplus-dev")
+find_package(nlohmann_json QUIET)
+pathline_need(nlohmann_json_FOUND "nlohmann-json" "nlohmann-json3-dev")
+find_package(PNG QUIET)
+pathline_need(PNG_FOUND "libpng" "libpng-dev")
+find_package(JPEG QUIET)
+pathline_need(JPEG_FOUND "libjpeg-turbo" "libjpeg-dev")
+find_package(ZLIB QUIET)
+pathline_need(ZLIB_FOUND "zlib" "zlib1g-dev")
+if(PATHLINE_TESTS OR NOT DEFINED PATHLINE_TESTS)
+  find_package(GTest QUIET)
+  pathline_need(GTest_FOUND "GoogleTest" "libgtest-dev libgmock-dev")
+endif()
+if(PATHLINE_BENCHMARKS OR NOT DEFINED PATHLINE_BENCHMARKS)
+  find_package(benchmark QUIET)
+  pathline_need(benchmark_FOUND "Google Benchmark" "libbenchmark-dev")
+endif()
+
+# LibTorch comes with the PyPI wheel; scripts/build puts it into .venv. CMAKE_PREFIX_PATH or Torch_DIR override.
+file(GLOB _wheel_torch "${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch/share/cmake/Torch")
+if(NOT Torch_DIR AND _wheel_torch)
+  set(Torch_DIR "${_wheel_torch}" CACHE PATH "LibTorch")
+endif()
+if(Torch_DIR AND NOT kineto_LIBRARY)
+  # The wheel looks for a kineto that it does not ship; any library silences the warning and nothing is linked from it.
+  set(kineto_LIBRARY "${Torch_DIR}/../../../lib/libc10.so" CACHE FILEPATH "")
+endif()
+find_package(Torch QUIET)
+pathline_need(Torch_FOUND "LibTorch 2.11 or newer" "none: run scripts/build, or give -DTorch_DIR=.../torch/share/cmake/Torch")
+
+if(_missing)
+  message(FATAL_ERROR "Pathline cannot be configured; missing:${_missing}\n"
+    "As root on Debian or Ubuntu scripts/build installs all of it. Elsewhere install it, or load modules, "
+    "and name unusual places in CMAKE_PREFIX_PATH.")
+endif()
+
+# The wheel leaks link directories of its build machine into the RUNPATH of what links it.
+if(TARGET caffe2::mkl)
+  set_target_properties(caffe2::mkl PROPERTIES INTERFACE_LINK_DIRECTORIES "")
+endif()
+
+add_library(pathline_mpi INTERFACE)
+target_link_libraries(pathline_mpi INTERFACE MPI::MPI_C)
+target_compile_definitions(pathline_mpi INTERFACE OMPI_SKIP_MPICXX=1)
+
+add_library(pathline_hdf5 INTERFACE)
+target_include_directories(pathline_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(pathline_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+
+add_library(pathline_torch INTERFACE)
+target_include_directories(pathline_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+target_link_libraries(pathline_torch INTERFACE ${TORCH_LIBRARIES})

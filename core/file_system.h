@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seam to storage: everything durable goes through it, so that tests can fail it, stop it or drop what was not
+// synced. Paths are plain strings. Every call throws core::Error (ExitCode::kEnvironment) naming path and reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pathline::core {
+
+/// A file being written from its start. Not synced unless sync() returned.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  virtual void append(std::span<const std::byte> bytes) = 0;
+  virtual void sync() = 0;
+  virtual void close() = 0;
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  /// Creates or truncates.
+  virtual std::unique_ptr<WritableFile> create(const std::string& path) = 0;
+  /// Fills `out` from `offset`; a file that ends before is an error.
+  virtual void read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) = 0;
+  virtual std::uint64_t size(const std::string& path) = 0;
+  virtual bool exists(const std::string& path) = 0;
+  virtual bool is_directory(const std::string& path) = 0;
+  /// Names (not paths) in a directory, sorted.
+  virtual std::vector<std::string> list(const std::string& directory) = 0;
+
+  /// With all missing parents.
+  virtual void make_directory(const std::string& path) = 0;
+  virtual void rename(const std::string& from, const std::string& to) = 0;
+  /// Hard link; false if `to` exists.
+  virtual bool link(const std::string& from, const std::string& to) = 0;
+  /// A file or an empty directory; missing is fine.
+  virtual void remove(const std::string& path) = 0;
+  virtual void sync_directory(const std::string& path) = 0;
+  virtual std::uint64_t free_bytes(const std::string& path) = 0;
+};
+
+class PosixFileSystem final : public FileSystem {
+ public:
+  std::unique_ptr<WritableFile> create(const std::string& path) override;
+  void read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) override;
+  std::uint64_t size(const std::string& path) override;
+  bool exists(const std::string& path) override;
+  bool is_directory(const std::string& path) override;
+  std::vector<std::string> list(const std::string& directory) override;
+  void make_directory(const std::string& path) override;
+  void rename(const std::string& from, const std::string& to) override;
+  bool link(const std::string& from, const std::string& to) override;
+  void remove(const std::string& path) override;
+  void sync_directory(const std::string& path) override;
+  std::uint64_t free_bytes(const std::string& path) override;
+};
+
+/// Whole small files.
+std::string read_text(FileSystem& files, const std::string& path);
+/// Temporary name, sync, rename, sync of the directory: readers see the old or the new content, also after power loss.
+void replace_file(FileSystem& files, const std::string& path, std::string_view content);
+/// A directory and all below it; missing is fine.
+void remove_tree(FileSystem& files, const std::string& path);
+
+/// The directory part ("." if none) and the name part of a path; two parts joined by one '/'.
+std::string parent_of(const std::string& path);
+std::string name_of(const std::string& path);
+std::string join_path(const std::string& directory, const std::string& name);
+
+}  // namespace pathline::core

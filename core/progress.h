@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Progress of long work: a redrawn line on a terminal, one line every few seconds otherwise. Always to stderr.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace pathline::core {
+
+/// Seconds of a monotonic clock.
+double monotonic_seconds();
+
+class Progress {
+ public:
+  /// `what` is shown first ("import"); `total` units of `unit` ("images") make 100 %. `shown` false (other ranks): silent.
+  Progress(std::string what, std::int64_t total, std::string unit, bool shown = true);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// `done` units are done by now; `detail` is appended (rates, losses). Cheap: draws at most ten times a second.
+  void update(std::int64_t done, const std::string& detail = "");
+  /// Draws the final state and ends the line; the destructor does so if it was not called.
+  void finish(const std::string& detail = "");
+
+ private:
+  void draw(std::int64_t done, const std::string& detail);
+
+  std::string what_;
+  std::int64_t total_;
+  std::string unit_;
+  bool shown_;
+  bool terminal_;
+  bool finished_ = false;
+  std::int64_t done_ = 0;
+  double start_;
+  double last_drawn_ = -1.0;
+};
+
+}  // namespace pathline::core

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batches in order of position, prepared ahead by threads. A rank asks for its own contiguous part of every global
+// batch; what comes depends on (seed, position) alone, never on threads, depth or the number of ranks.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "data/shard_source.h"
+
+namespace pathline::data {
+
+/// This rank's part of one global batch.
+struct Batch {
+  std::uint64_t position = 0;          // of the global batch's first sample
+  std::uint64_t first = 0;             // of this part's first sample: position + LoaderOptions::first
+  std::vector<std::int64_t> samples;   // (n) which samples of the source
+  std::vector<std::int64_t> labels;    // (n) -1 without labels
+  std::vector<float> values;           // (n, channels, height, width), pixels mapped to [-1, 1]; points as stored
+  double waited_seconds = 0;           // how long next() had to wait for it
+};
+
+struct LoaderOptions {
+  std::int64_t batch = 0;              // size of the global batch
+  std::int64_t first = 0, last = 0;    // this rank's part [first, last) of it; may be empty
+  std::uint64_t start = 0;             // position of the first global batch
+  bool flip = false;                   // mirror left-right where the keyed bit of the position says so
+  std::uint64_t seed = 0;
+  int threads = 1;
+  int depth = 4;                       // batches prepared ahead
+};
+
+/// position -> sample of the source.
+using Order = std::function<std::int64_t(std::uint64_t position)>;
+
+class Loader {
+ public:
+  /// `source` must outlive the loader.
+  Loader(const ShardSource& source, Order order, LoaderOptions options);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  /// The next global batch's part. Rethrows what a thread failed with (core::Error naming sample and file).
+  Batch next();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// One sample as the loader delivers it: (channels, height, width) floats; `mirrored` flips left and right.
+void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirrored, std::span<float> out);
+
+}  // namespace pathline::data

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where samples come from. Pixels are uint8, height x width x channels; points are float32 vectors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pathline::data {
+
+enum class ItemKind { kImage, kPoint };
+
+/// What a data set is, as recognised. Equal on every rank that opened the same files.
+struct SetInfo {
+  ItemKind kind = ItemKind::kImage;
+  std::int64_t count = 0;
+  std::int64_t height = 1, width = 1;
+  std::int64_t channels = 0;        // for points: their dimension D, with height = width = 1
+  std::int64_t classes = 0;         // 0: no labels; else 1 + the largest label or the number of class names
+  std::vector<std::string> class_names;
+  std::string digest;               // content digest as stored, or "" for foreign files
+  std::string description;          // one line: what was recognised, where
+
+  std::size_t item_bytes() const {
+    return static_cast<std::size_t>(height * width * channels) * (kind == ItemKind::kImage ? 1 : sizeof(float));
+  }
+  std::size_t item_values() const { return static_cast<std::size_t>(height * width * channels); }
+};
+
+/// Random access to samples. Safe to read from any number of threads.
+class ShardSource {
+ public:
+  virtual ~ShardSource() = default;
+  virtual const SetInfo& info() const = 0;
+  /// The stored bytes of sample `index` (item_bytes() of them): uint8 HWC, or float32 for points.
+  virtual void read(std::int64_t index, std::span<std::byte> out) const = 0;
+  /// -1 where the set has no labels.
+  virtual std::int64_t label(std::int64_t index) const = 0;
+};
+
+/// Opens an image store (or a recognised foreign HDF5 file): one file, several parts, or a shell pattern.
+/// Throws ExitCode::kInput, naming what was found, for anything that cannot be read as a data set.
+std::unique_ptr<ShardSource> open_source(const std::vector<std::string>& paths);
+
+/// A source in memory: `values` holds `info.count` items, one after the other; `labels` may be empty.
+std::unique_ptr<ShardSource> source_in_memory(SetInfo info, std::vector<std::byte> values,
+                                              std::vector<std::int64_t> labels);
+
+}  // namespace pathline::data

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The section [model] of a recipe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+
+namespace pathline::model {
+
+struct ModelOptions {
+  std::string name = "DiT-S/2";       // DiT | SiT | UNet | MLP with all fields, or by size: DiT-{S,B,L,XL}/{2,4,8}, SiT-*,
+                                      // UNet-cifar10, UNet-flow-matching, ADM-64
+  std::int64_t input_size = 0;        // height = width; from the data set when training; 0 for points
+  std::int64_t input_channels = 0;    // from the data set when training; dimension of points
+  std::int64_t classes = -1;          // -1: from the data set; 0: unconditional
+  std::string time_input = "flow";    // flow | flow-reversed | x1000 | ddpm999
+
+  // transformers
+  std::int64_t patch = 2, hidden = 384, depth = 12, heads = 6;
+  double mlp_ratio = 4.0;
+  bool learn_sigma = false;
+
+  // U-Nets
+  std::int64_t channels = 128;
+  std::vector<std::int64_t> multipliers = {1, 2, 2, 2};
+  std::int64_t blocks = 2;
+  std::vector<std::int64_t> attention = {16};  // sizes of the feature maps that attend
+  std::int64_t head_channels = 64;             // 0: `heads` heads
+  double dropout = 0.0;
+  bool scale_shift_norm = false;
+  bool resblock_updown = false;
+  std::string attention_order = "legacy";      // legacy | new
+  bool null_row = true;                        // the label table has a row for the null label
+
+  // where weights come from
+  std::string init;                            // FILE.safetensors or RUN/checkpoints:ema-0.999
+  std::string init_missing = "error";          // error | zero
+};
+
+/// Reads [model]; fields given in the recipe override what a sized name sets, except that another size is refused.
+/// All keys but init and init_missing are fixed on resume.
+void bind(core::Config& recipe, ModelOptions& options);
+
+/// `options` with the fields that its sized name stands for; throws ExitCode::kUsage with the nearest known name.
+ModelOptions with_named_fields(const ModelOptions& options);
+
+}  // namespace pathline::model

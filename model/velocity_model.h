@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network behind the velocity field. torch::nn stays in model/*.cc.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/model_options.h"
+
+namespace pathline::model {
+
+/// What the field is asked for, beside state and time. Tensors live on the model's device.
+struct Condition {
+  at::Tensor labels;  // (N) int64 in [0, classes]; `classes` is the null label. Undefined for unconditional models.
+  /// Keys of dropout: training position of each row's sample. Used only in training mode.
+  std::uint64_t seed = 0;
+  std::vector<std::uint64_t> positions;  // (N), empty outside training
+};
+
+struct NamedTensor {
+  std::string name;  // as the original Python code names it
+  at::Tensor tensor;
+};
+
+/// One network. Not thread-safe. Whether autograd records is the caller's choice (at::NoGradGuard).
+class VelocityModel {
+ public:
+  virtual ~VelocityModel() = default;
+
+  /// v(x, t | condition): x (N, C, H, W) fp32 for images or (N, D) for points, t (N) fp32 flow time (0 noise, 1 data).
+  /// Returns x's shape, fp32 (the extra channels of learn_sigma are cut off). Maps t as options().time_input says.
+  virtual at::Tensor velocity(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
+
+  /// All output channels, also those of learn_sigma, as the original's forward returns them. `t` is what the original
+  /// network is fed (not flow time): for proofs against original code.
+  virtual at::Tensor forward_as_original(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
+
+  /// Trainable tensors in order of execution. The tensors are the model's own: writing into them changes the model.
+  virtual const std::vector<NamedTensor>& parameters() const = 0;
+  /// Frozen tensors that are stored with the weights (pos_embed).
+  virtual const std::vector<NamedTensor>& buffers() const = 0;
+
+  virtual const ModelOptions& options() const = 0;
+  virtual void set_training(bool training) = 0;
+};
+
+/// A new model. Initial weights follow the original code's laws but are keyed by (seed, parameter name).
+/// Throws ExitCode::kUsage for options that make no network.
+std::unique_ptr<VelocityModel> make_model(const ModelOptions& options, std::uint64_t seed);
+
+}  // namespace pathline::model

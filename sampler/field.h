@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The velocity field as solvers see it: rows at their own times.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+
+namespace pathline::sampler {
+
+/// v(x, t, labels): x (S, ...) , t (S) fp32 flow time, labels (S) int64 (undefined where unconditional). Returns x's
+/// shape. One call is one network forward pass a row.
+using Field = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels)>;
+
+}  // namespace pathline::sampler

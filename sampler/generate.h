@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generation: ids in, finished samples out. Fixed-step and adaptive solvers run in the same slots: a sample that is done
+// leaves its slot and the next id takes it. A sample's result depends on (seed, id) and on the job's slot count, never on
+// its batch mates.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sampler/field.h"
+
+namespace pathline::sampler {
+
+struct SolverOptions {
+  std::string solver = "dopri5";  // euler | midpoint | heun | rk4 | rk4_38 | dopri5 | dopri5-shampine
+  std::int64_t steps = 50;        // fixed-step solvers
+  double rtol = 1e-5, atol = 1e-5;
+  double t0 = 0.0, t1 = 1.0;
+  std::int64_t max_steps = 10000; // adaptive solvers: steps tried, then the sample has failed
+  double guidance = 1.0;          // v_null + W (v_cond - v_null); 1 costs one evaluation, else two
+};
+
+enum class SampleStatus : std::uint8_t { kEmpty = 0, kDone = 1, kFailed = 2 };
+
+struct Sample {
+  std::int64_t id = 0;
+  std::int64_t label = -1;
+  at::Tensor value;            // (C, H, W) or (D), fp32, on the CPU
+  std::int64_t nfe = 0;        // network forward passes; a guided evaluation counts 2
+  std::int64_t rejected = 0;   // rejected steps
+  SampleStatus status = SampleStatus::kDone;
+};
+
+struct Statistics {
+  std::int64_t count = 0, failed = 0;
+  double mean_nfe = 0;
+  std::int64_t max_nfe = 0, rejected_steps = 0;
+  double occupancy = 0;        // useful evaluations / (ticks x slots)
+  double seconds = 0;
+};
+
+struct Job {
+  std::vector<std::int64_t> sample_shape;   // (C, H, W) or (D)
+  std::int64_t null_label = -1;             // label of "no condition"; -1: unconditional field
+  std::int64_t slots = 64;
+  std::uint64_t seed = 0;
+  SolverOptions solver;
+};
+
+/// Solves every id of [first, last). `label_of(id)` gives its label (-1: none); the start x0 is standard normal keyed by
+/// (seed, id). `emit` gets samples in order of completion, on the calling thread. Local: no rank talks to another.
+/// Throws ExitCode::kUsage for an unknown solver.
+Statistics generate(const Field& field, const Job& job, std::int64_t first, std::int64_t last,
+                    const std::function<std::int64_t(std::int64_t id)>& label_of,
+                    const std::function<void(Sample&&)>& emit);
+
+/// Integrates given starts x (S, ...) from solver.t0 to solver.t1 in the same engine, one slot a row; rows of labels
+/// (S) may be undefined. Returns end points, in order. For comparisons with other solvers.
+at::Tensor integrate(const Field& field, const at::Tensor& x, const at::Tensor& labels, std::int64_t null_label,
+                     const SolverOptions& solver, std::vector<std::int64_t>* nfe = nullptr);
+
+/// The start of sample `id`: `shape`, standard normal keyed by (seed, id).
+at::Tensor start_noise(std::uint64_t seed, std::int64_t id, at::IntArrayRef shape);
+
+/// "all", "3", "0-9", "0,4,7" or a file of one label a line: the labels that ids cycle through. Throws ExitCode::kUsage.
+std::vector<std::int64_t> parse_labels(const std::string& text, std::int64_t classes);
+
+}  // namespace pathline::sampler
