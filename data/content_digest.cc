@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/content_digest.h"
+
+#include <cstdio>
+
+#include "core/error.h"
+#include "core/random.h"
+
+namespace pathline::data {
+
+ContentDigest::ContentDigest(const SetInfo& info)
+    : hash_(core::hash_name(core::concat(info.kind == ItemKind::kImage ? "images " : "points ", info.height, " ",
+                                         info.width, " ", info.channels, "\n"))) {}
+
+void ContentDigest::add(std::uint32_t crc32c, std::int64_t label) {
+  add_bytes(crc32c, 4);
+  add_bytes(static_cast<std::uint64_t>(label), 8);
+}
+
+// FNV-1a, going on where hash_name() stopped; least significant byte first.
+void ContentDigest::add_bytes(std::uint64_t value, int bytes) {
+  constexpr std::uint64_t kPrime = 0x100000001b3u;
+  for (int i = 0; i < bytes; ++i) hash_ = (hash_ ^ ((value >> (8 * i)) & 0xff)) * kPrime;
+}
+
+std::string ContentDigest::text() const {
+  char text[32];
+  std::snprintf(text, sizeof text, "fnv1a64:%016llx", static_cast<unsigned long long>(hash_));
+  return text;
+}
+
+}  // namespace pathline::data

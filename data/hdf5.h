@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of the HDF5 library that we use, as two classes. Every call into the library happens in hdf5.cc, under one
+// mutex: the library need not be built thread-safe. Failures are core::Error with the path and the library's own reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace pathline::data::hdf5 {
+
+/// Types in memory; the library converts from whatever number is stored.
+enum class Element { kUint8, kInt32, kUint32, kInt64, kUint64, kFloat32 };
+
+/// An HDF5 object id and the function that closes it.
+class Handle {
+ public:
+  using Close = int (*)(std::int64_t id);
+  Handle() = default;
+  Handle(std::int64_t id, Close close) : id_(id), close_(close) {}
+  Handle(Handle&& other) noexcept;
+  Handle& operator=(Handle&& other) noexcept;
+  ~Handle();
+
+  std::int64_t id() const { return id_; }
+  /// Closes now; negative if the library failed (a file then lacks data).
+  int close();
+
+ private:
+  std::int64_t id_ = -1;
+  Close close_ = nullptr;
+};
+
+/// An array in a file. May outlive the File it came from. Safe to use from any number of threads.
+class DataSet {
+ public:
+  const std::string& name() const { return name_; }  // "/images"
+  const std::vector<std::int64_t>& shape() const { return shape_; }
+  std::uint64_t elements() const { return elements_; }
+  bool is_integer() const { return integer_; }
+  bool is_float() const { return float_; }
+  bool is_text() const { return text_bytes_ > 0; }  // of fixed length
+  /// Stored bit for bit as `element` is in memory.
+  bool is(Element element) const;
+  /// Where in the file its bytes lie, in one piece and as they are; empty if only the library can read them.
+  std::optional<std::uint64_t> offset() const { return offset_; }
+  const std::string& storage() const { return storage_; }  // "contiguous", "chunks of 500x3x64x64, filtered"
+  std::string describe() const;                            // "/imgs uint8 50000x3x64x64"
+
+  /// Rows [first, first + rows) of the first axis, converted to `element`.
+  void read(std::int64_t first, std::int64_t rows, Element element, std::span<std::byte> out) const;
+  std::vector<std::int64_t> read_integers() const;
+  std::vector<std::string> read_texts() const;
+  /// All of it, of the type it was created with.
+  void write(std::span<const std::byte> bytes) const;
+
+ private:
+  friend class File;
+  DataSet(std::string path, std::string name, std::int64_t file);
+  void learn_type();
+  void learn_storage(std::int64_t file);
+
+  std::string path_, name_;
+  Handle set_, type_;
+  std::vector<std::int64_t> shape_;
+  std::uint64_t elements_ = 0;
+  bool integer_ = false, float_ = false;
+  std::size_t text_bytes_ = 0;
+  std::string type_text_, storage_;
+  std::optional<std::uint64_t> offset_;
+};
+
+class File {
+ public:
+  /// For reading. What is no HDF5 file, or a truncated one, is ExitCode::kInput.
+  static File open(const std::string& path);
+  /// Empty, readable by HDF5 1.10 and by every h5py.
+  static File create(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  std::uint64_t bytes() const { return bytes_; }  // of a file opened for reading
+
+  bool has(const std::string& name) const;
+  DataSet data_set(const std::string& name) const;
+  /// All data sets down to the third level of groups, the first thousand; in order of name.
+  std::vector<DataSet> data_sets() const;
+
+  /// Attributes of an object ("/" for the file's own); empty where there is none of that kind.
+  std::optional<std::string> text(const std::string& object, const std::string& attribute) const;
+  std::optional<std::int64_t> integer(const std::string& object, const std::string& attribute) const;
+  std::vector<std::string> texts(const std::string& object, const std::string& attribute) const;
+
+  /// Contiguous, its place in the file fixed at once, its bytes whatever the file system gives (zeros).
+  DataSet create_data_set(const std::string& name, Element element, const std::vector<std::int64_t>& shape);
+  void set_text(const std::string& object, const std::string& attribute, const std::string& value);
+  void set_texts(const std::string& object, const std::string& attribute, const std::vector<std::string>& values);
+  void set_integer(const std::string& object, const std::string& attribute, std::int64_t value);
+  /// Throws ExitCode::kEnvironment if what was written did not get out.
+  void close();
+
+ private:
+  File(std::string path, Handle file) : path_(std::move(path)), file_(std::move(file)) {}
+  void write_attribute(const std::string& object, const std::string& attribute, std::int64_t type, std::int64_t space,
+                       const void* data);
+
+  std::string path_;
+  std::uint64_t bytes_ = 0;
+  Handle file_;
+};
+
+/// "2x3x4".
+std::string shape_text(std::span<const std::int64_t> shape);
+
+}  // namespace pathline::data::hdf5
