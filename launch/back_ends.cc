@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launch/back_ends.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/file_system.h"
+
+namespace pathline::launch {
+namespace {
+
+constexpr std::array<BackEnd, 6> kBackEnds = {{
+    {"data", "pathline-data", "import, make, inspect and verify image stores"},
+    {"train", "pathline-train", "train a model from a recipe, alone or under mpirun or srun"},
+    {"sample", "pathline-sample", "generate samples from a checkpoint"},
+    {"model", "pathline-model", "run a network on given inputs"},
+    {"checkpoint", "pathline-checkpoint", "list, verify, show, export and import checkpoints"},
+    {"bench", "pathline-bench", "measure a training step"},
+}};
+
+}  // namespace
+
+std::span<const BackEnd> back_ends() { return kBackEnds; }
+
+const BackEnd* find_back_end(std::string_view command) {
+  const auto found = std::find_if(kBackEnds.begin(), kBackEnds.end(),
+                                  [&](const BackEnd& back_end) { return back_end.command == command; });
+  return found == kBackEnds.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> back_end_arguments(const BackEnd& back_end, const std::vector<std::string>& arguments,
+                                            const std::string& directory) {
+  std::vector<std::string> result{core::join_path(directory, std::string(back_end.program))};
+  result.insert(result.end(), arguments.begin() + 1, arguments.end());
+  return result;
+}
+
+std::string usage() {
+  std::string text =
+      "Pathline trains and samples flow models on images.\n\n"
+      "usage: pathline COMMAND [OPTIONS]      pathline COMMAND --help      pathline --version\n\n"
+      "commands:\n";
+  for (const auto& back_end : kBackEnds) {
+    std::string line = "  " + std::string(back_end.command);
+    line.resize(14, ' ');
+    text += line + std::string(back_end.summary) + "\n";
+  }
+  return text +
+         "\nexample:\n"
+         "  pathline data make shapes -o shapes.h5\n"
+         "  mpirun -n 2 pathline train recipes/shapes.toml\n"
+         "  pathline sample --checkpoint runs/shapes --count 64 -o samples.png\n";
+}
+
+}  // namespace pathline::launch

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trainer/objective.h"
+
+#include "flow/keyed_draws.h"
+#include "flow/linear_path.h"
+
+namespace pathline::trainer {
+
+FlowObjective::FlowObjective(const flow::FlowOptions& options, std::uint64_t seed)
+    : time_(flow::TimeLaw::parse(options.time)), label_drop_(options.label_drop), seed_(seed) {}
+
+at::Tensor FlowObjective::loss_per_sample(const Slice& slice, model::VelocityModel& model) const {
+  const at::Tensor t = flow::keyed_times(seed_, core::Purpose::kTime, slice.positions, time_);
+  const at::Tensor x0 = flow::keyed_noise(seed_, core::Purpose::kNoise, slice.positions, slice.x1.sizes().slice(1));
+  const flow::PathSample path = flow::linear_path(x0, slice.x1, t);
+  model::Condition condition = condition_for(
+      model, flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop_, model.options().classes));
+  condition.seed = seed_;
+  condition.positions = slice.positions;
+  return flow::squared_error_per_sample(model.velocity(path.x, t, condition), path.velocity);
+}
+
+std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed) {
+  return std::make_unique<FlowObjective>(options, seed);
+}
+
+model::Condition condition_for(const model::VelocityModel& model, const at::Tensor& labels) {
+  model::Condition condition;
+  if (model.options().classes > 0) condition.labels = labels;
+  return condition;
+}
+
+}  // namespace pathline::trainer

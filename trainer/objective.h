@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loss of one slice of a batch.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "flow/flow_options.h"
+#include "flow/time_law.h"
+#include "model/velocity_model.h"
+
+namespace pathline::trainer {
+
+/// Samples with what keys their randomness. Tensors on the CPU.
+struct Slice {
+  at::Tensor x1;                         // (n, C, H, W) or (n, D) fp32
+  std::vector<std::int64_t> labels;      // (n), -1 without labels
+  std::vector<std::uint64_t> positions;  // (n)
+};
+
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  /// (n) loss of each sample, differentiable in the model's parameters. A pure function of slice, seed and weights.
+  virtual at::Tensor loss_per_sample(const Slice& slice, model::VelocityModel& model) const = 0;
+};
+
+/// Conditional flow matching: draw t and noise, interpolate, predict, squared error.
+class FlowObjective final : public Objective {
+ public:
+  FlowObjective(const flow::FlowOptions& options, std::uint64_t seed);
+  at::Tensor loss_per_sample(const Slice& slice, model::VelocityModel& model) const override;
+
+ private:
+  flow::TimeLaw time_;
+  double label_drop_;
+  std::uint64_t seed_;
+};
+
+std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed);
+
+/// The condition for given labels: undefined labels for unconditional models.
+model::Condition condition_for(const model::VelocityModel& model, const at::Tensor& labels);
+
+}  // namespace pathline::trainer

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trainer/options.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/text.h"
+
+namespace pathline::trainer {
+namespace {
+
+using core::Config;
+using core::OnResume;
+
+void bind(Config& c, RunOptions& o) {
+  c.bind("run", "directory", o.directory, OnResume::kFree, "checkpoints/, metrics.jsonl, events for TensorBoard, samples/");
+  c.bind("run", "seed", o.seed, OnResume::kFixed, "key of everything random");
+  c.bind("run", "threads", o.threads, OnResume::kFixed, "CPU threads a rank; part of the bits");
+}
+
+void bind(Config& c, DataOptions& o) {
+  c.bind("data", "path", o.path, OnResume::kFree, "image store: one file, several, or a pattern");
+  c.bind("data", "flip", o.flip, OnResume::kFixed, "mirror half of the visits left-right");
+  c.bind("data", "validation", o.validation, OnResume::kFixed, "held out: a share (0.02) or a file; 0 for none");
+  c.bind("data", "validation_samples", o.validation_samples, OnResume::kFree, "at most this many are evaluated each time");
+  c.bind("data", "loader_threads", o.loader_threads, OnResume::kFree, "threads a rank that prepare batches");
+  c.bind("data", "loader_depth", o.loader_depth, OnResume::kFree, "batches prepared ahead");
+}
+
+void bind(Config& c, TrainOptions& o) {
+  c.bind("train", "steps", o.steps, OnResume::kChangeable, "optimizer steps");
+  c.bind("train", "batch", o.batch, OnResume::kFixed, "samples a step, over all ranks");
+  c.bind("train", "slices", o.slices, OnResume::kFixed,
+         "equal parts of a batch, the most ranks a run can use; 0: largest power of two <= min(64, batch/16)");
+  c.bind("train", "precision", o.precision, OnResume::kFixed, "fp32");
+  c.bind("train", "reduction", o.reduction, OnResume::kFixed, "tree: the same bits on any number of ranks");
+  c.bind("train", "clip", o.clip, OnResume::kChangeable, "largest global gradient norm; 0: no clipping");
+}
+
+void bind(Config& c, OptimizerOptions& o) {
+  c.bind("optimizer", "name", o.name, OnResume::kFixed, "adamw");
+  c.bind("optimizer", "lr", o.lr, OnResume::kChangeable, "learning rate after warm-up");
+  c.bind("optimizer", "beta1", o.beta1, OnResume::kChangeable, "decay of the first moment");
+  c.bind("optimizer", "beta2", o.beta2, OnResume::kChangeable, "decay of the second moment");
+  c.bind("optimizer", "epsilon", o.epsilon, OnResume::kChangeable, "added to the root of the second moment");
+  c.bind("optimizer", "weight_decay", o.weight_decay, OnResume::kChangeable, "decoupled, a step times lr");
+  c.bind("optimizer", "warmup_steps", o.warmup_steps, OnResume::kChangeable, "linear warm-up from 0");
+  c.bind("optimizer", "schedule", o.schedule, OnResume::kChangeable, "constant | cosine (to 0)");
+  c.bind("optimizer", "schedule_steps", o.schedule_steps, OnResume::kChangeable,
+         "horizon of the schedule; 0: train.steps of the first start");
+}
+
+void bind(Config& c, Recipe& r) {
+  c.bind("ema", "decays", r.ema.decays, OnResume::kFixed, "averages of the weights; the first is what is sampled");
+  c.bind("ema", "warmup", r.ema.warmup, OnResume::kChangeable, "ratio: min(decay, (1 + n) / (10 + n)) | none");
+  c.bind("checkpoint", "every_steps", r.checkpoint.every_steps, OnResume::kFree, "0: only at the end");
+  c.bind("checkpoint", "every_minutes", r.checkpoint.every_minutes, OnResume::kFree, "0: never by time");
+  c.bind("checkpoint", "keep_last", r.checkpoint.keep_last, OnResume::kFree, "newest ones that stay");
+  c.bind("checkpoint", "keep_every_steps", r.checkpoint.keep_every_steps, OnResume::kFree, "these stay for ever; 0: none");
+  c.bind("sample", "every_steps", r.sample.every_steps, OnResume::kFree, "a grid of samples; 0: none");
+  c.bind("sample", "count", r.sample.count, OnResume::kFree, "samples in the grid");
+  c.bind("sample", "solver", r.sample.solver, OnResume::kFree, "as pathline sample --solver");
+  c.bind("sample", "steps", r.sample.steps, OnResume::kFree, "of fixed-step solvers");
+  c.bind("sample", "guidance", r.sample.guidance, OnResume::kFree, "1: none");
+  c.bind("log", "every_steps", r.log.every_steps, OnResume::kFree, "steps between lines of metrics.jsonl");
+  c.bind("log", "validate_every_steps", r.log.validate_every_steps, OnResume::kFree, "held-out loss; 0: at checkpoints");
+}
+
+void check_at_least(const char* key, double value, double least) {
+  PL_CHECK(value >= least, core::ExitCode::kUsage, key, " = ", value, " is too small (it must be at least ", least,
+           "). Change it in the recipe or with --set ", key, "=...");
+}
+
+void check_one_of(const char* key, const std::string& value, const std::vector<std::string>& offered) {
+  PL_CHECK(std::find(offered.begin(), offered.end(), value) != offered.end(), core::ExitCode::kUsage, key, " = \"", value,
+           "\" is not offered. Use ", core::listed(offered), ".");
+}
+
+void check_values(const Recipe& r) {
+  PL_CHECK(!r.data.path.empty(), core::ExitCode::kUsage,
+           "data.path is missing (training needs images). Give a file made by `pathline data import` or `pathline data make`.");
+  check_at_least("run.threads", static_cast<double>(r.run.threads), 1);
+  check_at_least("data.loader_threads", static_cast<double>(r.data.loader_threads), 1);
+  check_at_least("data.loader_depth", static_cast<double>(r.data.loader_depth), 1);
+  check_at_least("data.validation_samples", static_cast<double>(r.data.validation_samples), 1);
+  check_at_least("train.steps", static_cast<double>(r.train.steps), 1);
+  check_at_least("train.batch", static_cast<double>(r.train.batch), 1);
+  check_at_least("train.clip", r.train.clip, 0);
+  check_at_least("optimizer.lr", r.optimizer.lr, 0);
+  check_at_least("optimizer.warmup_steps", static_cast<double>(r.optimizer.warmup_steps), 0);
+  check_at_least("checkpoint.keep_last", static_cast<double>(r.checkpoint.keep_last), 1);
+  check_at_least("log.every_steps", static_cast<double>(r.log.every_steps), 1);
+  check_one_of("train.precision", r.train.precision, {"fp32"});
+  check_one_of("train.reduction", r.train.reduction, {"tree"});
+  check_one_of("optimizer.name", r.optimizer.name, {"adamw"});
+  check_one_of("optimizer.schedule", r.optimizer.schedule, {"constant", "cosine"});
+  check_one_of("ema.warmup", r.ema.warmup, {"ratio", "none"});
+  for (const double decay : r.ema.decays) {
+    PL_CHECK(decay > 0 && decay < 1, core::ExitCode::kUsage, "ema.decays holds ", decay,
+             ", which is no decay of an average. Use numbers between 0 and 1, for example [0.999, 0.9999].");
+  }
+}
+
+void check_slices(const TrainOptions& train) {
+  PL_CHECK(train.slices >= 1 && train.batch % train.slices == 0, core::ExitCode::kUsage, "train.batch = ", train.batch,
+           " cannot be cut into train.slices = ", train.slices,
+           " equal slices (every slice has the same shape, so that the bits do not depend on the number of ranks). ",
+           "Make the batch a multiple of the slices.");
+}
+
+}  // namespace
+
+std::int64_t default_slices(std::int64_t batch) {
+  std::int64_t slices = 1;
+  while (2 * slices <= std::min<std::int64_t>(64, batch / 16)) slices *= 2;
+  return slices;
+}
+
+std::string ema_kind(double decay) {
+  std::ostringstream text;
+  text.precision(12);
+  text << "ema-" << decay;
+  return text.str();
+}
+
+Recipe read_recipe(Config& config) {
+  Recipe recipe;
+  bind(config, recipe.run);
+  bind(config, recipe.data);
+  model::bind(config, recipe.model);
+  flow::bind(config, recipe.flow);
+  bind(config, recipe.train);
+  bind(config, recipe.optimizer);
+  bind(config, recipe);
+  config.refuse_unknown_keys();
+  if (recipe.train.slices == 0) recipe.train.slices = default_slices(recipe.train.batch);
+  if (recipe.optimizer.schedule_steps == 0) recipe.optimizer.schedule_steps = recipe.train.steps;
+  config.resolve("train", "slices", recipe.train.slices);
+  config.resolve("optimizer", "schedule_steps", recipe.optimizer.schedule_steps);
+  check_values(recipe);
+  check_slices(recipe.train);
+  return recipe;
+}
+
+std::vector<std::string> check_resume(const Config& stored, const Config& wanted) {
+  std::vector<std::string> changes;
+  for (const auto& [key, entry] : wanted.effective()) {
+    const auto before = stored.effective().find(key);
+    if (before == stored.effective().end() || before->second.value == entry.value) continue;
+    PL_CHECK(entry.on_resume != OnResume::kFixed, core::ExitCode::kUsage, "the recipe says ", key, " = ", entry.value,
+             ", but the checkpoint was trained with ", before->second.value,
+             " (this key is fixed for the life of a run). Restore the old value, or start a new run in another "
+             "run.directory with model.init naming this checkpoint.");
+    if (entry.on_resume == OnResume::kChangeable) {
+      changes.push_back(core::concat(key, " changes from ", before->second.value, " to ", entry.value));
+    }
+  }
+  return changes;
+}
+
+}  // namespace pathline::trainer

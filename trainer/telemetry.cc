@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trainer/telemetry.h"
+
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/file_system.h"
+#include "trainer/tensorboard.h"
+
+namespace pathline::trainer {
+namespace {
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+nlohmann::ordered_json header(const std::string& kind, std::uint64_t step) {
+  return {{"kind", kind}, {"step", step}, {"time", wall_seconds()}};
+}
+
+}  // namespace
+
+Telemetry::Telemetry(const std::string& directory, std::int64_t total_steps, bool written)
+    : written_(written),
+      path_(core::join_path(directory, "metrics.jsonl")),
+      progress_("train", total_steps, "steps", written) {
+  if (written_) tensorboard_ = std::make_unique<TensorBoardWriter>(directory);
+}
+
+Telemetry::~Telemetry() = default;
+
+void Telemetry::report(const std::string& kind, std::uint64_t step, const std::map<std::string, double>& values) {
+  if (!written_) return;
+  auto line = header(kind, step);
+  std::map<std::string, double> scalars;
+  for (const auto& [name, value] : values) {
+    if (std::isfinite(value)) line[name] = value;
+    else line[name] = nullptr;  // JSON has no infinity
+    scalars[kind + "/" + name] = value;
+  }
+  append_line(line.dump());
+  tensorboard_->write(step, wall_seconds(), scalars);
+}
+
+void Telemetry::note(const std::string& kind, std::uint64_t step, const std::map<std::string, std::string>& facts) {
+  if (!written_) return;
+  auto line = header(kind, step);
+  for (const auto& [name, fact] : facts) line[name] = fact;
+  append_line(line.dump());
+}
+
+void Telemetry::progress(std::int64_t step, const std::string& detail) { progress_.update(step, detail); }
+
+void Telemetry::finish(const std::string& detail) { progress_.finish(detail); }
+
+void Telemetry::append_line(const std::string& line) {
+  std::ofstream file(path_, std::ios::app);
+  file << line << '\n' << std::flush;
+  PL_CHECK(file.good(), core::ExitCode::kEnvironment, "cannot append to ", path_,
+           " (the run's metrics go there; is the disk full?). Free space and start again; the run resumes.");
+}
+
+double peak_memory_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    double kib = 0;
+    if (word == "VmHWM:" && status >> kib) return kib * 1024;
+  }
+  return 0;
+}
+
+}  // namespace pathline::trainer
