@@ -11,4 +11,7 @@ namespace pathline::core {
 /// CRC of `bytes` after data whose CRC is `previous` (0 at the start).
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t previous = 0);
 
+/// The same without the instruction, for tests.
+std::uint32_t crc32c_by_tables(std::span<const std::byte> bytes, std::uint32_t previous = 0);
+
 }  // namespace pathline::core

@@ -11,6 +11,10 @@ namespace pathline::core {
 /// Seconds of a monotonic clock.
 double monotonic_seconds();
 
+/// "import: 500 / 1000 images (50 %), 100 images/s, 5.00 s left, DETAIL"; `total` 0 means unknown.
+std::string progress_line(const std::string& what, std::int64_t done, std::int64_t total, const std::string& unit,
+                          double seconds, const std::string& detail);
+
 class Progress {
  public:
   /// `what` is shown first ("import"); `total` units of `unit` ("images") make 100 %. `shown` false (other ranks): silent.
@@ -35,7 +39,7 @@ class Progress {
   bool finished_ = false;
   std::int64_t done_ = 0;
   double start_;
-  double last_drawn_ = -1.0;
+  double last_drawn_;
 };
 
 }  // namespace pathline::core

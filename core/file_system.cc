@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// POSIX: interrupted calls are repeated, short reads and writes continued, every error names path and reason.
+#include "core/file_system.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
+
+namespace pathline::core {
+namespace {
+
+const char* advice_for(int reason) {
+  switch (reason) {
+    case ENOSPC:
+    case EDQUOT:
+      return " (the disk or your quota is full). Free space there, or choose another directory.";
+    case EROFS:
+      return " (the file system is mounted read-only). Choose another directory.";
+    case EACCES:
+    case EPERM:
+      return " (permission is missing). Check owner and mode of the path and its parents, or choose another one.";
+    case ESTALE:
+      return " (the network file system lost the file, often because its server restarted). Start the command again.";
+    case ENOENT:
+      return ". Check the path for a typing error, and that its file system is mounted.";
+    case EIO:
+      return " (the storage reports a fault). Look at the kernel's log and check the disk or the file server.";
+    case EMFILE:
+    case ENFILE:
+      return " (too many open files). Raise the limit with `ulimit -n`.";
+    default:
+      return ". Check that the path is what you mean and that its storage is in order.";
+  }
+}
+
+/// `what` begins the sentence: "cannot write". Takes the reason first: building the text may change errno.
+[[noreturn]] void fail(int reason, const std::string& what, const std::string& path) {
+  throw Error(ExitCode::kEnvironment,
+              concat(what, " ", path, ": ", std::generic_category().message(reason), advice_for(reason)));
+}
+
+/// Repeats a call while a signal interrupts it.
+template <class Call>
+auto retried(const Call& call) {
+  auto result = call();
+  while (result == -1 && errno == EINTR) result = call();
+  return result;
+}
+
+/// A file descriptor that is closed at the end of its scope.
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags, const char* what)
+      : value_(retried([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); })) {
+    if (value_ < 0) fail(errno, what, path);
+  }
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int value() const { return value_; }
+  int release() { return std::exchange(value_, -1); }
+
+ private:
+  int value_;
+};
+
+class PosixWritableFile final : public WritableFile {
+ public:
+  explicit PosixWritableFile(const std::string& path)
+      : path_(path), file_(path, O_WRONLY | O_CREAT | O_TRUNC, "cannot create") {}
+
+  void append(std::span<const std::byte> bytes) override {
+    PL_ASSERT(file_.value() >= 0);
+    while (!bytes.empty()) {
+      const ssize_t written = retried([&] { return ::write(file_.value(), bytes.data(), bytes.size()); });
+      if (written < 0) fail(errno, "cannot write", path_);
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+  }
+
+  void sync() override {
+    PL_ASSERT(file_.value() >= 0);
+    if (retried([&] { return ::fsync(file_.value()); }) != 0) fail(errno, "cannot sync", path_);
+  }
+
+  void close() override {
+    const int descriptor = file_.release();
+    // After EINTR Linux has closed the descriptor; closing again could close somebody else's.
+    if (descriptor >= 0 && ::close(descriptor) != 0 && errno != EINTR) fail(errno, "cannot close", path_);
+  }
+
+ private:
+  std::string path_;
+  Descriptor file_;
+};
+
+bool file_status(const std::string& path, struct stat& status) {
+  if (::stat(path.c_str(), &status) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) fail(errno, "cannot look at", path);
+  return false;
+}
+
+}  // namespace
+
+std::unique_ptr<WritableFile> PosixFileSystem::create(const std::string& path) {
+  return std::make_unique<PosixWritableFile>(path);
+}
+
+void PosixFileSystem::read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) {
+  const Descriptor file(path, O_RDONLY, "cannot open");
+  while (!out.empty()) {
+    const ssize_t count =
+        retried([&] { return ::pread(file.value(), out.data(), out.size(), static_cast<off_t>(offset)); });
+    if (count < 0) fail(errno, "cannot read", path);
+    PL_CHECK(count > 0, ExitCode::kEnvironment, "cannot read ", path, ": it ends at byte ", offset, ", ", out.size(),
+             " bytes too early (a copy or a download was cut short). Restore the file from its source.");
+    offset += static_cast<std::uint64_t>(count);
+    out = out.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+std::uint64_t PosixFileSystem::size(const std::string& path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) fail(errno, "cannot look at", path);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+bool PosixFileSystem::exists(const std::string& path) {
+  struct stat status;
+  return file_status(path, status);
+}
+
+bool PosixFileSystem::is_directory(const std::string& path) {
+  struct stat status;
+  return file_status(path, status) && S_ISDIR(status.st_mode);
+}
+
+std::vector<std::string> PosixFileSystem::list(const std::string& directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
+  if (!stream) fail(errno, "cannot list", directory);
+  std::vector<std::string> names;
+  for (errno = 0; const dirent* entry = ::readdir(stream.get()); errno = 0) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  if (errno != 0) fail(errno, "cannot list", directory);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void PosixFileSystem::make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0777) == 0) return;
+  const int reason = errno;
+  if (reason == ENOENT && parent_of(path) != path) {
+    make_directory(parent_of(path));
+    if (::mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return;
+    fail(errno, "cannot make directory", path);
+  }
+  if (is_directory(path)) return;
+  fail(reason, "cannot make directory", path);
+}
+
+void PosixFileSystem::rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) fail(errno, concat("cannot rename ", from, " to"), to);
+}
+
+bool PosixFileSystem::link(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) == 0) return true;
+  if (errno != EEXIST) fail(errno, concat("cannot link ", from, " to"), to);
+  return false;
+}
+
+void PosixFileSystem::remove(const std::string& path) {
+  if (::remove(path.c_str()) != 0 && errno != ENOENT) fail(errno, "cannot remove", path);
+}
+
+void PosixFileSystem::sync_directory(const std::string& path) {
+  const Descriptor directory(path, O_RDONLY | O_DIRECTORY, "cannot open directory");
+  // EINVAL: this file system has nothing to sync for a directory.
+  if (retried([&] { return ::fsync(directory.value()); }) != 0 && errno != EINVAL) {
+    fail(errno, "cannot sync directory", path);
+  }
+}
+
+std::uint64_t PosixFileSystem::free_bytes(const std::string& path) {
+  struct statvfs status;
+  if (retried([&] { return ::statvfs(path.c_str(), &status); }) != 0) fail(errno, "cannot ask for free space at", path);
+  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
+std::string read_text(FileSystem& files, const std::string& path) {
+  std::string text(files.size(path), '\0');
+  files.read(path, 0, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+void replace_file(FileSystem& files, const std::string& path, std::string_view content) {
+  const std::string temporary = path + ".tmp";
+  const auto file = files.create(temporary);
+  file->append(std::as_bytes(std::span(content)));
+  file->sync();
+  file->close();
+  files.rename(temporary, path);
+  files.sync_directory(parent_of(path));
+}
+
+void remove_tree(FileSystem& files, const std::string& path) {
+  if (files.is_directory(path)) {
+    for (const std::string& name : files.list(path)) remove_tree(files, join_path(path, name));
+  }
+  files.remove(path);
+}
+
+std::string parent_of(const std::string& path) {
+  const auto last = path.find_last_not_of('/');
+  if (last == std::string::npos) return path.empty() ? "." : "/";
+  const auto slash = path.find_last_of('/', last);
+  if (slash == std::string::npos) return ".";
+  const auto end = path.find_last_not_of('/', slash);
+  return end == std::string::npos ? "/" : path.substr(0, end + 1);
+}
+
+std::string name_of(const std::string& path) {
+  const auto last = path.find_last_not_of('/');
+  if (last == std::string::npos) return "";
+  const auto slash = path.find_last_of('/', last);
+  const auto begin = slash == std::string::npos ? 0 : slash + 1;
+  return path.substr(begin, last + 1 - begin);
+}
+
+std::string join_path(const std::string& directory, const std::string& name) {
+  if (directory.empty()) return name;
+  return directory.back() == '/' ? directory + name : directory + "/" + name;
+}
+
+}  // namespace pathline::core
