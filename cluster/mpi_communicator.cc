@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/mpi_communicator.h"
+
+#include <mpi.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cluster/reduction.h"
+#include "core/error.h"
+
+namespace pathline::cluster {
+namespace {
+
+/// The one check of every MPI call.
+void checked(const char* call, int result) {
+  if (result == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(result, text, &length);
+  throw core::Error(core::ExitCode::kEnvironment,
+                    core::concat(call, " failed: ", std::string(text, length),
+                                 " (the ranks can no longer work together). Check that all hosts "
+                                 "reach each other and have the same MPI."));
+}
+
+MPI_Op op_of(Reduction reduction) {
+  switch (reduction) {
+    case Reduction::kSum:
+      return MPI_SUM;
+    case Reduction::kMin:
+      return MPI_MIN;
+    case Reduction::kMax:
+      return MPI_MAX;
+    case Reduction::kBitOr:
+      return MPI_BOR;
+  }
+  return MPI_OP_NULL;
+}
+
+/// A non-blocking all-reduce in memory of its own: while an exception unwinds it is left to MPI, which may still write
+/// to it, instead of waiting for ranks that may never come.
+class MpiRequest final : public Request {
+ public:
+  MpiRequest(MPI_Comm comm, std::span<std::int64_t> values, Reduction reduction)
+      : values_(values), exceptions_(std::uncaught_exceptions()) {
+    buffer_ = std::make_unique<std::vector<std::int64_t>>(values.begin(), values.end());
+    checked("MPI_Iallreduce",
+            MPI_Iallreduce(MPI_IN_PLACE, buffer_->data(), static_cast<int>(buffer_->size()),
+                           MPI_INT64_T, op_of(reduction), comm, &request_));
+  }
+
+  ~MpiRequest() override {
+    if (!buffer_) return;
+    if (std::uncaught_exceptions() > exceptions_) {
+      static_cast<void>(buffer_.release());
+    } else {
+      MPI_Wait(&request_, MPI_STATUS_IGNORE);
+      collect();
+    }
+  }
+
+  bool done() override {
+    if (!buffer_) return true;
+    int flag = 0;
+    checked("MPI_Test", MPI_Test(&request_, &flag, MPI_STATUS_IGNORE));
+    if (flag) collect();
+    return flag != 0;
+  }
+
+  void wait() override {
+    if (!buffer_) return;
+    checked("MPI_Wait", MPI_Wait(&request_, MPI_STATUS_IGNORE));
+    collect();
+  }
+
+ private:
+  void collect() {
+    std::copy(buffer_->begin(), buffer_->end(), values_.begin());
+    buffer_.reset();
+  }
+
+  std::span<std::int64_t> values_;
+  int exceptions_;
+  std::unique_ptr<std::vector<std::int64_t>> buffer_;  // empty once complete
+  MPI_Request request_ = MPI_REQUEST_NULL;
+};
+
+class MpiCommunicator final : public Communicator {
+ public:
+  /// Owns `comm`.
+  MpiCommunicator(MPI_Comm comm, std::size_t largest_message)
+      : comm_(comm), limit_(largest_message), exceptions_(std::uncaught_exceptions()) {
+    checked("MPI_Comm_rank", MPI_Comm_rank(comm_, &rank_));
+    checked("MPI_Comm_size", MPI_Comm_size(comm_, &size_));
+  }
+  ~MpiCommunicator() override {
+    if (std::uncaught_exceptions() == exceptions_) MPI_Comm_free(&comm_);  // collective
+  }
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+
+  void barrier() override { checked("MPI_Barrier", MPI_Barrier(comm_)); }
+
+  void broadcast(std::span<std::byte> data, int root) override {
+    for_pieces(data.size(), [&](std::size_t begin, int length) {
+      checked("MPI_Bcast", MPI_Bcast(data.data() + begin, length, MPI_BYTE, root, comm_));
+    });
+  }
+
+  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+    PL_ASSERT(all.size() == mine.size() * size_);
+    if (all.size() <= limit_) {
+      const int length = static_cast<int>(mine.size());
+      checked("MPI_Allgather", MPI_Allgather(mine.data(), length, MPI_BYTE, all.data(), length,
+                                             MPI_BYTE, comm_));
+      return;
+    }
+    std::vector<std::size_t> offsets(size_ + 1);
+    for (int r = 0; r <= size_; ++r) offsets[r] = r * mine.size();
+    std::copy(mine.begin(), mine.end(), all.begin() + offsets[rank_]);
+    all_gather_in_place(all, offsets);
+  }
+
+  void all_gather_in_place(std::span<std::byte> all,
+                           std::span<const std::size_t> offsets) override;
+  void all_to_all(std::span<const std::span<const std::byte>> send,
+                  std::span<const std::span<std::byte>> receive) override;
+
+  void all_reduce(std::span<double> values, Reduction reduction) override {
+    std::vector<double> all(values.size() * size_);
+    all_gather(std::as_bytes(values), std::as_writable_bytes(std::span(all)));
+    std::copy_n(all.begin(), values.size(), values.begin());
+    for (int r = 1; r < size_; ++r) {
+      const auto next = std::span(all).subspan(r * values.size(), values.size());
+      combine_into<double>(values, next, reduction);
+    }
+  }
+
+  void all_reduce(std::span<std::int64_t> values, Reduction reduction) override {
+    for_pieces(values.size_bytes(), sizeof(std::int64_t), [&](std::size_t begin, int length) {
+      checked("MPI_Allreduce",
+              MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, length, MPI_INT64_T,
+                            op_of(reduction), comm_));
+    });
+  }
+
+  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets,
+                      std::span<float> out) override;
+
+  std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values,
+                                            Reduction reduction) override {
+    PL_ASSERT(values.size_bytes() <= limit_);
+    return std::make_unique<MpiRequest>(comm_, values, reduction);
+  }
+
+  std::unique_ptr<Communicator> split(int colour, int key) override {
+    PL_ASSERT(colour >= 0);
+    MPI_Comm part = MPI_COMM_NULL;
+    checked("MPI_Comm_split", MPI_Comm_split(comm_, colour, key, &part));
+    return std::make_unique<MpiCommunicator>(part, limit_);
+  }
+
+  [[noreturn]] void abort(int exit_code) override {
+    std::fflush(nullptr);
+    MPI_Abort(MPI_COMM_WORLD, exit_code);
+    std::_Exit(exit_code);
+  }
+
+ private:
+  /// Calls piece(begin, length) for `bytes` cut into messages, counted in elements of `element` bytes.
+  template <class Piece>
+  void for_pieces(std::size_t bytes, std::size_t element, const Piece& piece) const {
+    const std::size_t most = std::max<std::size_t>(1, limit_ / element);
+    for (std::size_t begin = 0; begin < bytes / element; begin += most) {
+      piece(begin, static_cast<int>(std::min(most, bytes / element - begin)));
+    }
+  }
+  template <class Piece>
+  void for_pieces(std::size_t bytes, const Piece& piece) const {
+    for_pieces(bytes, 1, piece);
+  }
+
+  MPI_Comm comm_;
+  std::size_t limit_;
+  int exceptions_;
+  int rank_ = 0;
+  int size_ = 1;
+};
+
+void MpiCommunicator::all_to_all(std::span<const std::span<const std::byte>> send,
+                                 std::span<const std::span<std::byte>> receive) {
+  PL_ASSERT(static_cast<int>(send.size()) == size_ && static_cast<int>(receive.size()) == size_);
+  PL_ASSERT(send[rank_].size() == receive[rank_].size());
+  std::vector<MPI_Request> requests;
+  const auto next_request = [&] { return &requests.emplace_back(MPI_REQUEST_NULL); };
+  for (int r = 0; r < size_; ++r) {
+    if (r == rank_) continue;
+    for_pieces(receive[r].size(), [&](std::size_t begin, int length) {
+      checked("MPI_Irecv", MPI_Irecv(receive[r].data() + begin, length, MPI_BYTE, r, 0, comm_,
+                                     next_request()));
+    });
+  }
+  for (int step = 1; step < size_; ++step) {
+    const int r = (rank_ + step) % size_;  // not everyone to rank 0 first
+    for_pieces(send[r].size(), [&](std::size_t begin, int length) {
+      checked("MPI_Isend",
+              MPI_Isend(send[r].data() + begin, length, MPI_BYTE, r, 0, comm_, next_request()));
+    });
+  }
+  if (send[rank_].data() != receive[rank_].data()) {
+    std::copy(send[rank_].begin(), send[rank_].end(), receive[rank_].begin());
+  }
+  checked("MPI_Waitall", MPI_Waitall(static_cast<int>(requests.size()), requests.data(),
+                                     MPI_STATUSES_IGNORE));
+}
+
+void MpiCommunicator::all_gather_in_place(std::span<std::byte> all,
+                                          std::span<const std::size_t> offsets) {
+  PL_ASSERT(static_cast<int>(offsets.size()) == size_ + 1 && offsets.back() <= all.size());
+  const auto part = [&](int r) { return all.subspan(offsets[r], offsets[r + 1] - offsets[r]); };
+  if (offsets.back() <= limit_) {
+    std::vector<int> counts, begins;
+    for (int r = 0; r < size_; ++r) {
+      counts.push_back(static_cast<int>(part(r).size()));
+      begins.push_back(static_cast<int>(offsets[r]));
+    }
+    checked("MPI_Allgatherv", MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all.data(), counts.data(),
+                                             begins.data(), MPI_BYTE, comm_));
+    return;
+  }
+  std::vector<std::span<const std::byte>> send(size_, part(rank_));
+  std::vector<std::span<std::byte>> receive;
+  for (int r = 0; r < size_; ++r) receive.push_back(part(r));
+  all_to_all(send, receive);
+}
+
+void MpiCommunicator::reduce_scatter(std::span<const float> in,
+                                     std::span<const std::size_t> offsets, std::span<float> out) {
+  PL_ASSERT(static_cast<int>(offsets.size()) == size_ + 1 && offsets.back() <= in.size());
+  PL_ASSERT(out.size() == offsets[rank_ + 1] - offsets[rank_]);
+  const bool whole = offsets[0] == 0 && in.size_bytes() <= limit_;
+  std::vector<int> counts;
+  for (int r = 0; r < size_ && whole; ++r) {
+    counts.push_back(static_cast<int>(offsets[r + 1] - offsets[r]));
+  }
+  if (whole) {
+    checked("MPI_Reduce_scatter", MPI_Reduce_scatter(in.data(), out.data(), counts.data(),
+                                                     MPI_FLOAT, MPI_SUM, comm_));
+    return;
+  }
+  for (int r = 0; r < size_; ++r) {
+    const auto part = in.subspan(offsets[r], offsets[r + 1] - offsets[r]);
+    for_pieces(part.size_bytes(), sizeof(float), [&](std::size_t begin, int length) {
+      checked("MPI_Reduce", MPI_Reduce(part.data() + begin, out.data() + begin, length, MPI_FLOAT,
+                                       MPI_SUM, r, comm_));
+    });
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_mpi_communicator(std::size_t largest_message) {
+  PL_ASSERT(largest_message <= kLargestMessage);
+  MPI_Comm all = MPI_COMM_NULL;
+  checked("MPI_Comm_dup", MPI_Comm_dup(MPI_COMM_WORLD, &all));
+  return std::make_unique<MpiCommunicator>(all, largest_message);
+}
+
+MpiSession::MpiSession() : exceptions_(std::uncaught_exceptions()) {
+  int provided = MPI_THREAD_SINGLE;
+  checked("MPI_Init_thread", MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided));
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);  // inherited by all others
+  PL_CHECK(provided == MPI_THREAD_MULTIPLE, core::ExitCode::kEnvironment,
+           "MPI gives thread level ", provided, " instead of MPI_THREAD_MULTIPLE (checkpoints and "
+           "the control word use it from other threads). Use an MPI built with thread support.");
+  world_ = make_mpi_communicator();
+}
+
+MpiSession::~MpiSession() {
+  if (std::uncaught_exceptions() > exceptions_) {
+    world_->abort(static_cast<int>(core::ExitCode::kInternal));
+  }
+  world_.reset();
+  MPI_Finalize();
+}
+
+}  // namespace pathline::cluster

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// How two values combine in an all-reduce; shared by the implementations of Communicator.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <type_traits>
+
+#include "cluster/communicator.h"
+#include "core/error.h"
+
+namespace pathline::cluster {
+
+template <class T>
+T combined(Reduction reduction, T left, T right) {
+  switch (reduction) {
+    case Reduction::kSum:
+      return left + right;
+    case Reduction::kMin:
+      return std::min(left, right);
+    case Reduction::kMax:
+      return std::max(left, right);
+    case Reduction::kBitOr:
+      if constexpr (std::is_integral_v<T>) return left | right;
+  }
+  PL_ASSERT(!"a reduction for this type");
+  return left;
+}
+
+/// total[i] = total[i] (reduction) next[i].
+template <class T>
+void combine_into(std::span<T> total, std::span<const T> next, Reduction reduction) {
+  PL_ASSERT(total.size() == next.size());
+  for (std::size_t i = 0; i < total.size(); ++i) {
+    total[i] = combined(reduction, total[i], next[i]);
+  }
+}
+
+}  // namespace pathline::cluster

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+// Note [Meetings]
+// A collective is a meeting: each rank shows a pointer to its arguments, all wait until all have come, each reads what
+// it needs from the others' arguments, all wait until all have read. The first wait can be broken off when a rank fails.
+// The second cannot: its members still read each other's memory, and since all of them have come, all will leave.
+#include "cluster/thread_communicator.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "cluster/reduction.h"
+#include "core/error.h"
+
+namespace pathline::cluster {
+namespace {
+
+/// What all threads of one run share, whatever communicators they split off: one lock, and who failed or ended.
+struct Hub {
+  explicit Hub(int ranks) : ended(ranks, false) {}
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::exception_ptr failure;  // the first one
+  std::vector<bool> ended;     // by rank of the whole run
+
+  void fail(std::exception_ptr error) {
+    const std::lock_guard lock(mutex);
+    if (!failure) failure = error;
+    changed.notify_all();
+  }
+  void end(int rank) {
+    const std::lock_guard lock(mutex);
+    ended[rank] = true;
+    changed.notify_all();
+  }
+};
+
+/// A non-blocking all-reduce under way; complete when all parts are there.
+struct Pending {
+  std::vector<std::vector<std::int64_t>> parts;
+  std::size_t arrived = 0;
+  std::size_t collected = 0;
+};
+
+/// One communicator's shared side. Everything is guarded by the hub's mutex, except that `shown` may be read by every
+/// member between the two waits of a meeting.
+struct Group {
+  Group(std::shared_ptr<Hub> hub, std::vector<int> members)
+      : hub(std::move(hub)), members(std::move(members)), shown(this->members.size()) {}
+
+  std::shared_ptr<Hub> hub;
+  std::vector<int> members;  // their ranks in the whole run
+  std::vector<const void*> shown;
+  std::size_t inside = 0;
+  std::uint64_t begun = 0;  // meetings that all have come to
+  std::uint64_t ended = 0;  // meetings that all have left
+  std::map<std::uint64_t, Pending> pending;
+
+  std::size_t size() const { return members.size(); }
+
+  bool member_ended() const {
+    return std::any_of(members.begin(), members.end(), [&](int m) { return hub->ended[m]; });
+  }
+
+  /// Waits for `ready` with the lock held, unless a rank fails first or one that has ended is waited for.
+  template <class Ready>
+  void wait(std::unique_lock<std::mutex>& lock, const Ready& ready) {
+    hub->changed.wait(lock, [&] { return ready() || hub->failure || member_ended(); });
+    if (ready()) return;
+    const core::Error error(core::ExitCode::kRankLost,
+                            core::concat("Another rank ", hub->failure ? "failed" : "ended",
+                                         " while this one waits for it in a collective. Look at "
+                                         "the other rank's message."));
+    if (!hub->failure) hub->failure = std::make_exception_ptr(error);
+    throw error;
+  }
+};
+
+/// Coming to and leaving one meeting; see Note [Meetings].
+class Meeting {
+ public:
+  Meeting(Group& group, int rank, const void* shown) : group_(group) {
+    std::unique_lock lock(group_.hub->mutex);
+    PL_CHECK(!group_.hub->failure, core::ExitCode::kRankLost,
+             "Another rank failed before this collective. Look at the other rank's message.");
+    const std::uint64_t meeting = group_.begun;
+    group_.shown[rank] = shown;
+    if (++group_.inside == group_.size()) {
+      ++group_.begun;
+      group_.hub->changed.notify_all();
+      return;
+    }
+    group_.wait(lock, [&] { return group_.begun != meeting; });
+  }
+
+  ~Meeting() {
+    std::unique_lock lock(group_.hub->mutex);
+    const std::uint64_t meeting = group_.ended;
+    if (--group_.inside == 0) {
+      ++group_.ended;
+      group_.hub->changed.notify_all();
+      return;
+    }
+    group_.hub->changed.wait(lock, [&] { return group_.ended != meeting; });
+  }
+
+  Meeting(const Meeting&) = delete;
+  Meeting& operator=(const Meeting&) = delete;
+
+  template <class T>
+  const T& of(int rank) const {
+    return *static_cast<const T*>(group_.shown[rank]);
+  }
+
+ private:
+  Group& group_;
+};
+
+class ThreadRequest final : public Request {
+ public:
+  ThreadRequest(std::shared_ptr<Group> group, int rank, std::uint64_t number,
+                std::span<std::int64_t> values, Reduction reduction)
+      : group_(std::move(group)), number_(number), values_(values), reduction_(reduction) {
+    const std::lock_guard lock(group_->hub->mutex);
+    Pending& pending = group_->pending[number_];
+    pending.parts.resize(group_->size());
+    pending.parts[rank].assign(values.begin(), values.end());
+    if (++pending.arrived == group_->size()) group_->hub->changed.notify_all();
+  }
+
+  ~ThreadRequest() override {
+    if (done_ || std::uncaught_exceptions() > 0) return;
+    try {
+      wait();
+    } catch (const core::Error&) {  // the failure is known; it reaches the caller from where it happened
+    }
+  }
+
+  bool done() override {
+    std::unique_lock lock(group_->hub->mutex);
+    if (!done_ && complete()) collect();
+    return done_;
+  }
+
+  void wait() override {
+    std::unique_lock lock(group_->hub->mutex);
+    if (done_) return;
+    group_->wait(lock, [&] { return complete(); });
+    collect();
+  }
+
+ private:
+  bool complete() const { return group_->pending.at(number_).arrived == group_->size(); }
+
+  void collect() {
+    Pending& pending = group_->pending.at(number_);
+    std::copy(pending.parts[0].begin(), pending.parts[0].end(), values_.begin());
+    for (std::size_t r = 1; r < pending.parts.size(); ++r) {
+      combine_into<std::int64_t>(values_, pending.parts[r], reduction_);
+    }
+    done_ = true;
+    if (++pending.collected == group_->size()) group_->pending.erase(number_);
+  }
+
+  std::shared_ptr<Group> group_;
+  std::uint64_t number_;
+  std::span<std::int64_t> values_;
+  Reduction reduction_;
+  bool done_ = false;
+};
+
+void copy(std::span<const std::byte> from, std::span<std::byte> to) {
+  PL_ASSERT(from.size() == to.size());
+  if (from.data() != to.data()) std::copy(from.begin(), from.end(), to.begin());
+}
+
+class ThreadCommunicator final : public Communicator {
+ public:
+  ThreadCommunicator(std::shared_ptr<Group> group, int rank)
+      : group_(std::move(group)), rank_(rank) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return static_cast<int>(group_->size()); }
+
+  void barrier() override { Meeting(*group_, rank_, nullptr); }
+
+  void broadcast(std::span<std::byte> data, int root) override {
+    const Meeting meeting(*group_, rank_, &data);
+    copy(meeting.of<std::span<std::byte>>(root), data);
+  }
+
+  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
+    PL_ASSERT(all.size() == mine.size() * group_->size());
+    const Meeting meeting(*group_, rank_, &mine);
+    for (int r = 0; r < size(); ++r) {
+      copy(meeting.of<std::span<const std::byte>>(r), all.subspan(r * mine.size(), mine.size()));
+    }
+  }
+
+  void all_gather_in_place(std::span<std::byte> all,
+                           std::span<const std::size_t> offsets) override {
+    PL_ASSERT(offsets.size() == group_->size() + 1);
+    const Meeting meeting(*group_, rank_, &all);
+    for (int r = 0; r < size(); ++r) {
+      const std::size_t length = offsets[r + 1] - offsets[r];
+      copy(meeting.of<std::span<std::byte>>(r).subspan(offsets[r], length),
+           all.subspan(offsets[r], length));
+    }
+  }
+
+  void all_to_all(std::span<const std::span<const std::byte>> send,
+                  std::span<const std::span<std::byte>> receive) override {
+    PL_ASSERT(send.size() == group_->size() && receive.size() == group_->size());
+    const Meeting meeting(*group_, rank_, &send);
+    for (int r = 0; r < size(); ++r) {
+      copy(meeting.of<std::span<const std::span<const std::byte>>>(r)[rank_], receive[r]);
+    }
+  }
+
+  void all_reduce(std::span<double> values, Reduction reduction) override {
+    all_reduce_of(values, reduction);
+  }
+  void all_reduce(std::span<std::int64_t> values, Reduction reduction) override {
+    all_reduce_of(values, reduction);
+  }
+
+  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets,
+                      std::span<float> out) override {
+    const std::size_t length = offsets[rank_ + 1] - offsets[rank_];
+    PL_ASSERT(offsets.size() == group_->size() + 1 && out.size() == length);
+    const Meeting meeting(*group_, rank_, &in);
+    std::fill(out.begin(), out.end(), 0.0f);
+    for (int r = 0; r < size(); ++r) {
+      const auto part = meeting.of<std::span<const float>>(r).subspan(offsets[rank_], length);
+      combine_into<float>(out, part, Reduction::kSum);
+    }
+  }
+
+  std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values,
+                                            Reduction reduction) override {
+    return std::make_unique<ThreadRequest>(group_, rank_, started_++, values, reduction);
+  }
+
+  std::unique_ptr<Communicator> split(int colour, int key) override;
+
+  [[noreturn]] void abort(int exit_code) override {
+    const core::Error error(static_cast<core::ExitCode>(exit_code),
+                            core::concat("Rank ", rank_, " ended all ranks with exit code ",
+                                         exit_code, "."));
+    group_->hub->fail(std::make_exception_ptr(error));
+    throw error;
+  }
+
+ private:
+  template <class T>
+  void all_reduce_of(std::span<T> values, Reduction reduction) {
+    const std::vector<T> mine(values.begin(), values.end());
+    const Meeting meeting(*group_, rank_, &mine);
+    const auto& first = meeting.of<std::vector<T>>(0);
+    PL_ASSERT(first.size() == values.size());
+    std::copy(first.begin(), first.end(), values.begin());
+    for (int r = 1; r < size(); ++r) {
+      combine_into<T>(values, meeting.of<std::vector<T>>(r), reduction);
+    }
+  }
+
+  std::shared_ptr<Group> group_;
+  int rank_;
+  std::uint64_t started_ = 0;  // non-blocking all-reduces; the same number names the same one on all ranks
+};
+
+std::unique_ptr<Communicator> ThreadCommunicator::split(int colour, int key) {
+  using Place = std::tuple<int, int, int>;  // colour, key, rank: in the new order
+  const Place mine(colour, key, rank_);
+  std::vector<Place> same_colour;
+  {
+    const Meeting meeting(*group_, rank_, &mine);
+    for (int r = 0; r < size(); ++r) {
+      if (std::get<0>(meeting.of<Place>(r)) == colour) same_colour.push_back(meeting.of<Place>(r));
+    }
+  }
+  std::sort(same_colour.begin(), same_colour.end());
+  const int leader = std::get<2>(same_colour.front());
+  std::shared_ptr<Group> group;
+  if (rank_ == leader) {
+    std::vector<int> members;
+    for (const Place& place : same_colour) members.push_back(group_->members[std::get<2>(place)]);
+    group = std::make_shared<Group>(group_->hub, std::move(members));
+  }
+  const std::shared_ptr<Group> made = group;
+  const Meeting meeting(*group_, rank_, &made);
+  const auto place = std::find(same_colour.begin(), same_colour.end(), mine);
+  return std::make_unique<ThreadCommunicator>(meeting.of<std::shared_ptr<Group>>(leader),
+                                              static_cast<int>(place - same_colour.begin()));
+}
+
+}  // namespace
+
+void run_on_threads(int ranks, const std::function<void(Communicator&)>& body) {
+  PL_ASSERT(ranks > 0);
+  const auto hub = std::make_shared<Hub>(ranks);
+  std::vector<int> members(ranks);
+  for (int r = 0; r < ranks; ++r) members[r] = r;
+  const auto group = std::make_shared<Group>(hub, members);
+  std::vector<std::thread> threads;
+  for (int r = 0; r < ranks; ++r) {
+    threads.emplace_back([&, r] {
+      try {
+        ThreadCommunicator communicator(group, r);
+        body(communicator);
+        hub->end(r);
+      } catch (...) {
+        hub->fail(std::current_exception());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (hub->failure) std::rethrow_exception(hub->failure);
+}
+
+}  // namespace pathline::cluster
