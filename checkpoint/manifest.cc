@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manifest as text and back. What is read is foreign: every number is checked before it is used.
+#include "checkpoint/manifest.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <span>
+#include <utility>
+
+#include "core/crc32c.h"
+#include "core/error.h"
+#include "core/safetensors.h"
+
+namespace pathline::checkpoint {
+namespace {
+
+using core::ExitCode;
+using nlohmann::json;
+
+constexpr std::string_view kTailStart = "\"crc32c\": \"";
+constexpr std::string_view kTailEnd = "\"}\n";
+constexpr std::size_t kTailBytes = kTailStart.size() + 8 + kTailEnd.size();
+
+std::string tail_of(std::string_view body) {
+  char digits[9];
+  std::snprintf(digits, sizeof digits, "%08x", core::crc32c(std::as_bytes(std::span(body.data(), body.size()))));
+  return core::concat(kTailStart, digits, kTailEnd);
+}
+
+// Writing.
+
+json metric(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  return value;
+}
+
+void member(std::string& text, const std::string& key, const json& value) {
+  text += json(key).dump() + ": " + value.dump() + ",\n";
+}
+
+/// An array with one row a line, for people with a pager.
+void rows(std::string& text, const std::string& key, const std::vector<json>& values) {
+  text += json(key).dump() + ": [";
+  for (std::size_t i = 0; i < values.size(); ++i) text += (i ? ",\n " : "\n ") + values[i].dump();
+  text += "],\n";
+}
+
+void write_state(std::string& text, const State& state) {
+  member(text, "step", state.step);
+  member(text, "position", state.position);
+  member(text, "optimizer_step", state.optimizer_step);
+  member(text, "seed", state.seed);
+  member(text, "skips_in_a_row", state.skips_in_a_row);
+  member(text, "skipped_windows", state.skipped_windows);
+  member(text, "recipe", state.recipe);
+  member(text, "kernel_fingerprint", state.kernel_fingerprint);
+  member(text, "data_fingerprint", state.data_fingerprint);
+  json metrics = json::object();
+  for (const auto& [name, value] : state.metrics) metrics[name] = metric(value);
+  member(text, "metrics", metrics);
+  member(text, "versions", json(state.versions));
+  member(text, "extra", json(state.extra));
+}
+
+void write_tables(std::string& text, const Manifest& manifest) {
+  std::vector<json> tensors, segments, files;
+  for (const auto& t : manifest.tensors) tensors.push_back({t.kind, t.name, t.dtype, t.shape});
+  for (const auto& s : manifest.segments) {
+    segments.push_back({s.tensor, s.offset, s.count, s.file, s.begin, s.end});
+  }
+  for (const auto& f : manifest.files) {
+    files.push_back({{"name", f.name}, {"length", f.length}, {"crc32c", f.pieces}});
+  }
+  member(text, "piece_bytes", kPieceBytes);
+  rows(text, "tensors", tensors);
+  rows(text, "segments", segments);
+  rows(text, "files", files);
+}
+
+// Reading. Each of these throws json::exception or std::out_of_range, which parse_manifest() explains.
+
+/// nlohmann's get<>() would turn -1 and 0.5 into whole numbers without a word.
+std::uint64_t whole(const json& value) {
+  if (!value.is_number_unsigned()) throw std::out_of_range(value.dump().substr(0, 40) + " is not a whole number");
+  return value.get<std::uint64_t>();
+}
+
+std::vector<std::uint64_t> wholes(const json& value, std::size_t count) {
+  if (!value.is_array() || value.size() != count) throw std::out_of_range(core::concat("a row has not ", count, " numbers"));
+  std::vector<std::uint64_t> numbers;
+  for (const auto& item : value) numbers.push_back(whole(item));
+  return numbers;
+}
+
+double metric_of(const json& value) {
+  if (value.is_number()) return value.get<double>();
+  const auto& text = value.get_ref<const std::string&>();
+  if (text == "nan") return std::numeric_limits<double>::quiet_NaN();
+  if (text == "inf") return std::numeric_limits<double>::infinity();
+  if (text == "-inf") return -std::numeric_limits<double>::infinity();
+  throw std::out_of_range("metric " + text + " is not a number");
+}
+
+State read_state(const json& root) {
+  State state;
+  state.step = whole(root.at("step"));
+  state.position = whole(root.at("position"));
+  state.optimizer_step = whole(root.at("optimizer_step"));
+  state.seed = whole(root.at("seed"));
+  state.skips_in_a_row = whole(root.at("skips_in_a_row"));
+  state.skipped_windows = wholes(root.at("skipped_windows"), root.at("skipped_windows").size());
+  state.recipe = root.at("recipe").get<std::string>();
+  state.kernel_fingerprint = root.at("kernel_fingerprint").get<std::string>();
+  state.data_fingerprint = root.at("data_fingerprint").get<std::string>();
+  for (const auto& [name, value] : root.at("metrics").items()) state.metrics[name] = metric_of(value);
+  state.versions = root.at("versions").get<std::map<std::string, std::string>>();
+  state.extra = root.at("extra").get<std::map<std::string, std::string>>();
+  return state;
+}
+
+TensorRecord read_tensor(const json& row) {
+  TensorRecord tensor;
+  tensor.kind = row.at(0).get<std::string>();
+  tensor.name = row.at(1).get<std::string>();
+  tensor.dtype = row.at(2).get<std::string>();
+  for (const auto& dimension : row.at(3)) {
+    const std::uint64_t size = whole(dimension);
+    if (size > std::numeric_limits<std::int64_t>::max()) throw std::out_of_range("dimension too large");
+    tensor.shape.push_back(static_cast<std::int64_t>(size));
+  }
+  return tensor;
+}
+
+FileRecord read_file_record(const json& item) {
+  FileRecord file{item.at("name").get<std::string>(), whole(item.at("length")), {}};
+  for (const auto& piece : item.at("crc32c")) {
+    const std::uint64_t crc = whole(piece);
+    if (crc > std::numeric_limits<std::uint32_t>::max()) throw std::out_of_range("a CRC32C has more than 32 bits");
+    file.pieces.push_back(static_cast<std::uint32_t>(crc));
+  }
+  return file;
+}
+
+Manifest read_members(const json& root, const std::string& where) {
+  PL_CHECK(root.is_object() && root.value("format", "") == kFormat, ExitCode::kInput, where,
+           " is not the manifest of a checkpoint. Give a run directory, its checkpoints/ or one step-N.");
+  const std::uint64_t version = whole(root.at("version"));
+  PL_CHECK(version <= kVersion, ExitCode::kInput, where, " has format version ", version, ", newer than ", kVersion,
+           ", which this program knows. Read it with the version of Pathline that wrote it, or a later one.");
+  Manifest manifest;
+  manifest.attempt = whole(root.at("attempt"));
+  manifest.world_size = whole(root.at("world_size"));
+  if (whole(root.at("piece_bytes")) != kPieceBytes) throw std::out_of_range("piece_bytes is not 1048576");
+  manifest.state = read_state(root);
+  for (const auto& row : root.at("tensors")) manifest.tensors.push_back(read_tensor(row));
+  for (const auto& row : root.at("segments")) {
+    const auto n = wholes(row, 6);
+    manifest.segments.push_back({n[0], n[1], n[2], n[3], n[4], n[5]});
+  }
+  for (const auto& item : root.at("files")) manifest.files.push_back(read_file_record(item));
+  return manifest;
+}
+
+// Checking.
+
+bool is_data_file_name(std::string_view name) {
+  constexpr std::string_view kStart = "rank-", kEnd = ".safetensors";
+  if (!name.starts_with(kStart) || !name.ends_with(kEnd) || name.size() <= kStart.size() + kEnd.size()) return false;
+  const auto digits = name.substr(kStart.size(), name.size() - kStart.size() - kEnd.size());
+  return digits.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+void check_files(const Manifest& manifest, const std::string& where) {
+  std::set<std::string> names;
+  for (const auto& file : manifest.files) {
+    PL_CHECK(is_data_file_name(file.name) && names.insert(file.name).second, ExitCode::kInput, where,
+             ": the file table names ", file.name, ", which is no rank-R.safetensors or there twice.");
+    const std::uint64_t pieces = file.length / kPieceBytes + (file.length % kPieceBytes != 0);
+    PL_CHECK(file.pieces.size() == pieces, ExitCode::kInput, where, ": ", file.name, " has ", file.length,
+             " bytes but ", file.pieces.size(), " checksums of 1 MiB.");
+  }
+}
+
+void check_tensors(const Manifest& manifest, const std::string& where) {
+  std::set<std::pair<std::string, std::string>> names;
+  for (const auto& tensor : manifest.tensors) {
+    PL_CHECK(!tensor.kind.empty() && tensor.kind.find('/') == std::string::npos && !tensor.name.empty() &&
+                 names.emplace(tensor.kind, tensor.name).second,
+             ExitCode::kInput, where, ": the tensor table has ", tensor.kind, "/", tensor.name,
+             " twice, or without a proper name.");
+    elements_of(tensor);
+  }
+}
+
+void check_segment(const Manifest& manifest, const Segment& s, const std::string& where) {
+  const bool inside = s.tensor < manifest.tensors.size() && s.file < manifest.files.size() && s.count > 0 &&
+                      s.begin <= s.end && s.end <= manifest.files[s.file].length;
+  PL_CHECK(inside, ExitCode::kInput, where, ": a segment (tensor ", s.tensor, ", offset ", s.offset,
+           ") lies outside of its tables or its file.");
+  const std::uint64_t size = core::dtype_size(manifest.tensors[s.tensor].dtype);
+  PL_CHECK((s.end - s.begin) % size == 0 && (s.end - s.begin) / size == s.count, ExitCode::kInput, where,
+           ": a segment of ", manifest.tensors[s.tensor].name, " has ", s.count, " elements but ", s.end - s.begin,
+           " bytes.");
+}
+
+}  // namespace
+
+std::uint64_t Manifest::data_bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto& file : files) sum += file.length;
+  return sum;
+}
+
+std::uint64_t elements_of(const TensorRecord& tensor) {
+  std::uint64_t bytes = core::dtype_size(tensor.dtype);
+  const std::uint64_t size = bytes;
+  bool empty = false, fits = true;
+  for (const std::int64_t dimension : tensor.shape) {
+    empty = empty || dimension == 0;
+    fits = fits && dimension >= 0;
+    if (dimension > 0) fits = fits && !__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dimension), &bytes);
+  }
+  PL_CHECK(fits && bytes <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), ExitCode::kInput,
+           "tensor ", tensor.kind, "/", tensor.name, " has a shape that no memory can hold.");
+  return empty ? 0 : bytes / size;
+}
+
+void check_tables(Manifest& manifest, const std::string& where) {
+  check_files(manifest, where);
+  check_tensors(manifest, where);
+  for (const auto& segment : manifest.segments) check_segment(manifest, segment, where);
+  std::sort(manifest.segments.begin(), manifest.segments.end(), [](const Segment& a, const Segment& b) {
+    return std::pair(a.tensor, a.offset) < std::pair(b.tensor, b.offset);
+  });
+  auto next = manifest.segments.begin();
+  for (std::uint64_t t = 0; t < manifest.tensors.size(); ++t) {
+    const TensorRecord& tensor = manifest.tensors[t];
+    const std::uint64_t elements = elements_of(tensor);
+    std::uint64_t covered = 0;
+    for (; next != manifest.segments.end() && next->tensor == t; ++next) {
+      PL_CHECK(next->offset == covered && next->count <= elements - covered, ExitCode::kInput, where, ": the segments of ",
+               tensor.kind, "/", tensor.name, " leave a hole or overlap at element ", std::min(covered, next->offset), ".");
+      covered += next->count;
+    }
+    PL_CHECK(covered == elements, ExitCode::kInput, where, ": the segments of ", tensor.kind, "/", tensor.name,
+             " end at element ", covered, " of ", elements, ".");
+  }
+}
+
+std::string manifest_text(const Manifest& manifest) {
+  std::string text = "{\n";
+  member(text, "format", kFormat);
+  member(text, "version", kVersion);
+  member(text, "attempt", manifest.attempt);
+  member(text, "world_size", manifest.world_size);
+  write_state(text, manifest.state);
+  write_tables(text, manifest);
+  return text + tail_of(text);
+}
+
+Manifest parse_manifest(std::string_view text, const std::string& where) {
+  PL_CHECK(text.size() > kTailBytes && tail_of(text.substr(0, text.size() - kTailBytes)) == text.substr(text.size() - kTailBytes),
+           ExitCode::kInput, where, " is damaged: its CRC32C does not match its content.");
+  try {
+    Manifest manifest = read_members(json::parse(text), where);
+    check_tables(manifest, where);
+    return manifest;
+  } catch (const json::exception& error) {
+    throw core::Error(ExitCode::kInput, core::concat(where, " is not a manifest of version 1: ", error.what(), "."));
+  } catch (const std::out_of_range& error) {
+    throw core::Error(ExitCode::kInput, core::concat(where, " is not a manifest of version 1: ", error.what(), "."));
+  }
+}
+
+Manifest read_manifest(core::FileSystem& files, const std::string& directory) {
+  const std::string path = core::join_path(directory, kManifestName);
+  PL_CHECK(files.exists(path), ExitCode::kInput, directory, " holds no ", kManifestName,
+           ", so it is not a committed checkpoint. Give a run directory, its checkpoints/ or one step-N.");
+  return parse_manifest(core::read_text(files, path), path);
+}
+
+}  // namespace pathline::checkpoint
