@@ -42,9 +42,10 @@ class DataSet {
   const std::string& name() const { return name_; }  // "/images"
   const std::vector<std::int64_t>& shape() const { return shape_; }
   std::uint64_t elements() const { return elements_; }
+  std::size_t element_bytes() const { return element_bytes_; }  // as stored
   bool is_integer() const { return integer_; }
   bool is_float() const { return float_; }
-  bool is_text() const { return text_bytes_ > 0; }  // of fixed length
+  bool is_text() const { return text_; }  // of fixed length
   /// Stored bit for bit as `element` is in memory.
   bool is(Element element) const;
   /// Where in the file its bytes lie, in one piece and as they are; empty if only the library can read them.
@@ -69,8 +70,8 @@ class DataSet {
   Handle set_, type_;
   std::vector<std::int64_t> shape_;
   std::uint64_t elements_ = 0;
-  bool integer_ = false, float_ = false;
-  std::size_t text_bytes_ = 0;
+  bool integer_ = false, float_ = false, text_ = false;
+  std::size_t element_bytes_ = 0;
   std::string type_text_, storage_;
   std::optional<std::uint64_t> offset_;
 };

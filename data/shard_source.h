@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,6 +40,8 @@ class ShardSource {
   virtual void read(std::int64_t index, std::span<std::byte> out) const = 0;
   /// -1 where the set has no labels.
   virtual std::int64_t label(std::int64_t index) const = 0;
+  /// The CRC32C that the file holds of the sample's bytes; not checked by read(). Empty for foreign files.
+  virtual std::optional<std::uint32_t> stored_crc(std::int64_t) const { return std::nullopt; }
 };
 
 /// Opens an image store (or a recognised foreign HDF5 file): one file, several parts, or a shell pattern.

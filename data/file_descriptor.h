@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file opened for reads and writes at given places, from any number of threads. The FileSystem seam has no such
+// calls; the image store reads and writes pixels beside the HDF5 library with them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace pathline::data {
+
+class FileDescriptor {
+ public:
+  enum class Access { kRead, kWrite };
+  FileDescriptor(std::string path, Access access);
+  FileDescriptor(FileDescriptor&& other) noexcept;
+  ~FileDescriptor();
+
+  /// Fills `out`; a file that ends before is ExitCode::kInput.
+  void read(std::uint64_t offset, std::span<std::byte> out) const;
+  void write(std::uint64_t offset, std::span<const std::byte> bytes) const;
+  /// Space for [offset, offset + bytes) now rather than an error late; file systems that cannot do so are left alone.
+  void reserve(std::uint64_t offset, std::uint64_t bytes) const;
+  void sync() const;
+
+ private:
+  std::string path_;
+  int descriptor_;
+};
+
+}  // namespace pathline::data

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens one HDF5 file: recognises our format (docs/formats/image-store.md), checks all that can be checked without
+// reading pixels, and serves items from it.
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/file_system.h"
+#include "data/content_digest.h"
+#include "data/recognised.h"
+
+namespace pathline::data {
+
+namespace {
+
+using core::ExitCode;
+
+constexpr std::int64_t kVersion = 1;
+
+void check_version(const hdf5::File& file) {
+  const auto version = file.integer("/", "version");
+  PL_CHECK(version && *version >= 1, ExitCode::kInput, file.path(),
+           " is an image store without a version (its header is damaged). Import it again.");
+  PL_CHECK(*version <= kVersion, ExitCode::kInput, file.path(), " is an image store of version ", *version,
+           "; this program reads up to version ", kVersion, ". Use a newer Pathline.");
+}
+
+/// Kind, count and shape from the one data set of items.
+SetInfo shape_of(const hdf5::File& file, const hdf5::DataSet& items, ItemKind kind) {
+  SetInfo info;
+  info.kind = kind;
+  const std::vector<std::int64_t>& shape = items.shape();
+  const bool image = kind == ItemKind::kImage;
+  const bool good = shape.size() == (image ? 4u : 2u) && std::ranges::all_of(shape, [](auto size) { return size > 0; }) &&
+                    items.is(image ? hdf5::Element::kUint8 : hdf5::Element::kFloat32);
+  PL_CHECK(good, ExitCode::kInput, file.path(), " has ", items.describe(), " where an image store has ",
+           image ? "/images uint8 of (count, height, width, channels)" : "/points float32 of (count, dimension)",
+           ". The file is damaged or was made by something else.");
+  info.count = shape[0];
+  if (image) info.height = shape[1], info.width = shape[2];
+  info.channels = shape.back();
+  return info;
+}
+
+/// A data set of one number an item, or nothing where the file has none.
+std::optional<hdf5::DataSet> column(const hdf5::File& file, const std::string& name, std::int64_t count) {
+  if (!file.has(name)) return std::nullopt;
+  hdf5::DataSet set = file.data_set(name);
+  PL_CHECK(set.is_integer() && set.shape() == std::vector{count}, ExitCode::kInput, file.path(), " has ",
+           set.describe(), " for ", count, " items (one whole number each belongs there). The file is damaged.");
+  check_inside(file, set);
+  return set;
+}
+
+std::string digest_of(const Recognised& found) {
+  ContentDigest digest(found.info);
+  for (std::size_t i = 0; i < found.crcs.size(); ++i) digest.add(found.crcs[i], found.labels.empty() ? -1 : found.labels[i]);
+  return digest.text();
+}
+
+Recognised recognise_ours(const hdf5::File& file) {
+  check_version(file);
+  const bool image = file.has("/images");
+  PL_CHECK(image || file.has("/points"), ExitCode::kInput, file.path(),
+           " is an image store without /images and /points. It was not finished; make it again.");
+  hdf5::DataSet items = file.data_set(image ? "/images" : "/points");
+  SetInfo info = shape_of(file, items, image ? ItemKind::kImage : ItemKind::kPoint);
+  check_inside(file, items);
+  Recognised found{.info = std::move(info), .items = std::move(items)};
+  if (const auto labels = column(file, "/labels", found.info.count)) {
+    found.labels = labels->read_integers();
+    found.info.class_names = file.texts("/labels", "class_names");
+    found.info.classes = file.integer("/labels", "classes").value_or(0);
+  }
+  if (const auto crcs = column(file, "/crc32c", found.info.count)) {
+    found.crcs.resize(static_cast<std::size_t>(found.info.count));
+    crcs->read(0, found.info.count, hdf5::Element::kUint32, std::as_writable_bytes(std::span(found.crcs)));
+    found.info.digest = file.text("/", "content_digest").value_or("");
+    PL_CHECK(found.info.digest == digest_of(found), ExitCode::kInput, file.path(), ": the content digest is stored as \"",
+             found.info.digest, "\", but its labels and checksums give ", digest_of(found),
+             ". The file is damaged; copy or import it again.");
+  }
+  found.info.description = core::concat("image store, ", found.items.describe());
+  return found;
+}
+
+/// Number of classes, and every label inside it.
+void check_labels(const std::string& path, Recognised& found) {
+  if (found.labels.empty()) {
+    found.info.classes = 0;
+    return;
+  }
+  const std::int64_t named = static_cast<std::int64_t>(found.info.class_names.size());
+  const std::int64_t largest = *std::ranges::max_element(found.labels);
+  const std::int64_t classes = named > 0 ? named : found.info.classes > 0 ? found.info.classes : largest + 1;
+  for (std::size_t i = 0; i < found.labels.size(); ++i) {
+    const std::int64_t label = found.labels[i];
+    PL_CHECK(label >= 0 && label < classes, ExitCode::kInput, "labels out of range in ", path, ": sample ", i,
+             " has label ", label, ", and there are ", classes, " classes. Correct the labels or the class names.");
+  }
+  found.info.classes = classes;
+}
+
+class FileSource final : public ShardSource {
+ public:
+  FileSource(const hdf5::File& file, Recognised found)
+      : info_(std::move(found.info)), labels_(std::move(found.labels)), crcs_(std::move(found.crcs)),
+        items_(file, std::move(found.items), info_, found.layout) {
+    const std::string classes = labels_.empty() ? "no labels" : core::concat(info_.classes, " classes");
+    info_.description = core::concat(core::name_of(file.path()), ": ", info_.description, ", ",
+                                     found.labels_text.empty() ? classes : found.labels_text, "; ", items_.how());
+  }
+
+  const SetInfo& info() const override { return info_; }
+  void read(std::int64_t index, std::span<std::byte> out) const override { items_.read(index, out); }
+  std::int64_t label(std::int64_t index) const override {
+    PL_ASSERT(index >= 0 && index < info_.count);
+    return labels_.empty() ? -1 : labels_[static_cast<std::size_t>(index)];
+  }
+  std::optional<std::uint32_t> stored_crc(std::int64_t index) const override {
+    PL_ASSERT(index >= 0 && index < info_.count);
+    if (crcs_.empty()) return std::nullopt;
+    return crcs_[static_cast<std::size_t>(index)];
+  }
+
+ private:
+  SetInfo info_;
+  std::vector<std::int64_t> labels_;
+  std::vector<std::uint32_t> crcs_;
+  ItemReader items_;
+};
+
+}  // namespace
+
+std::vector<std::int64_t> read_labels(const hdf5::File& file, const hdf5::DataSet& set) {
+  check_inside(file, set);
+  return set.read_integers();
+}
+
+std::unique_ptr<ShardSource> open_file(const std::string& path, const Selection& selection) {
+  const hdf5::File file = hdf5::File::open(path);
+  const bool ours = selection.pixels.empty() && file.text("/", "format") == "pathline-images";
+  Recognised found = ours ? recognise_ours(file) : recognise_foreign(file, selection);
+  check_labels(path, found);
+  return std::make_unique<FileSource>(file, std::move(found));
+}
+
+}  // namespace pathline::data

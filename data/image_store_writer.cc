@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/image_store_writer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "core/crc32c.h"
+#include "core/error.h"
+#include "core/file_system.h"
+#include "data/content_digest.h"
+#include "data/file_descriptor.h"
+#include "data/hdf5.h"
+
+namespace pathline::data {
+
+namespace {
+
+using core::ExitCode;
+
+/// Another for every writer of this process.
+std::string temporary_name(const std::string& path) {
+  static std::atomic<int> number = 0;
+  return core::concat(path, ".tmp-", ::getpid(), "-", number++);
+}
+
+SetInfo checked(const std::string& path, SetInfo info) {
+  PL_CHECK(info.count > 0 && info.height > 0 && info.width > 0 && info.channels > 0, ExitCode::kInput, "cannot write ",
+           path, " with ", info.count, " items of ", info.height, "x", info.width, "x", info.channels,
+           " (an image store holds at least one). Look at what was imported.");
+  PL_ASSERT(info.class_names.empty() || static_cast<std::int64_t>(info.class_names.size()) == info.classes);
+  return info;
+}
+
+std::vector<std::int64_t> shape_of(const SetInfo& info) {
+  if (info.kind == ItemKind::kPoint) return {info.count, info.channels};
+  return {info.count, info.height, info.width, info.channels};
+}
+
+}  // namespace
+
+struct ImageStoreWriter::Impl {
+  Impl(std::string path, SetInfo info, const std::string& created_by);
+  ~Impl();
+  void put(std::int64_t index, std::span<const std::byte> item, std::int64_t label);
+  void copy_from(const Impl& other);
+  void add(const std::string& name, hdf5::Element element, std::span<const std::byte> bytes, std::size_t count);
+  std::string finish();
+
+  std::string path, temporary, created_by;
+  SetInfo info;
+  hdf5::File file;
+  std::uint64_t offset = 0;            // of item 0
+  std::optional<FileDescriptor> direct;
+  std::vector<std::int64_t> labels;    // (count)
+  std::vector<std::uint32_t> crcs;     // (count)
+  std::vector<std::uint8_t> there;     // (count) 1 where an item was put
+  std::int64_t next = 0;
+};
+
+// The library fixes where the items will lie and writes the small things; the items themselves go past it.
+ImageStoreWriter::Impl::Impl(std::string path_, SetInfo info_, const std::string& created_by)
+    : path(std::move(path_)), temporary(temporary_name(path)), created_by(created_by), info(checked(path, std::move(info_))),
+      file(hdf5::File::create(temporary)), labels(static_cast<std::size_t>(info.count)),
+      crcs(static_cast<std::size_t>(info.count)), there(static_cast<std::size_t>(info.count)) {
+  try {
+    const bool image = info.kind == ItemKind::kImage;
+    const hdf5::DataSet items = file.create_data_set(image ? "/images" : "/points",
+                                                     image ? hdf5::Element::kUint8 : hdf5::Element::kFloat32, shape_of(info));
+    PL_ASSERT(items.offset().has_value());
+    offset = *items.offset();
+    file.set_text("/", "format", "pathline-images");
+    file.set_integer("/", "version", 1);
+    file.set_text("/", "layout", image ? "NHWC" : "ND");
+    file.set_text("/", "value_range", image ? "0..255" : "as stored");
+    file.set_text("/", "created_by", created_by);
+    direct.emplace(temporary, FileDescriptor::Access::kWrite);
+    direct->reserve(offset, static_cast<std::uint64_t>(info.count) * info.item_bytes());
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
+ImageStoreWriter::Impl::~Impl() {
+  if (!temporary.empty()) ::unlink(temporary.c_str());
+}
+
+void ImageStoreWriter::Impl::put(std::int64_t index, std::span<const std::byte> item, std::int64_t label) {
+  PL_ASSERT(index >= 0 && index < info.count && item.size() == info.item_bytes());
+  PL_CHECK(info.classes == 0 || (label >= 0 && label < info.classes), ExitCode::kInput, "labels out of range for ", path,
+           ": sample ", index, " has label ", label, ", and there are ", info.classes, " classes. Correct the labels.");
+  const std::size_t at = static_cast<std::size_t>(index);
+  PL_ASSERT(there[at] == 0);
+  direct->write(offset + at * item.size(), item);
+  labels[at] = info.classes > 0 ? label : -1;
+  crcs[at] = core::crc32c(item);
+  there[at] = 1;
+}
+
+void ImageStoreWriter::Impl::copy_from(const Impl& other) {
+  std::vector<std::byte> item(info.item_bytes());
+  for (std::int64_t i = 0; i < info.count; ++i) {
+    const std::size_t at = static_cast<std::size_t>(i);
+    PL_ASSERT(other.there[at] == 1);
+    other.direct->read(other.offset + at * item.size(), item);
+    put(i, item, other.labels[at]);
+  }
+}
+
+void ImageStoreWriter::Impl::add(const std::string& name, hdf5::Element element, std::span<const std::byte> bytes,
+                                 std::size_t count) {
+  PL_ASSERT(count == static_cast<std::size_t>(info.count));
+  file.create_data_set("/" + name, element, {info.count}).write(bytes);
+}
+
+std::string ImageStoreWriter::Impl::finish() {
+  PL_ASSERT(std::ranges::count(there, 1) == info.count);
+  ContentDigest digest(info);
+  for (std::size_t i = 0; i < crcs.size(); ++i) digest.add(crcs[i], labels[i]);
+  if (info.classes > 0) {
+    add("labels", hdf5::Element::kInt64, std::as_bytes(std::span(labels)), labels.size());
+    file.set_integer("/labels", "classes", info.classes);
+    if (!info.class_names.empty()) file.set_texts("/labels", "class_names", info.class_names);
+  }
+  add("crc32c", hdf5::Element::kUint32, std::as_bytes(std::span(crcs)), crcs.size());
+  file.set_text("/", "content_digest", digest.text());
+  file.close();
+  direct->sync();
+  core::PosixFileSystem files;
+  files.rename(temporary, path);
+  temporary.clear();
+  files.sync_directory(core::parent_of(path));
+  return digest.text();
+}
+
+ImageStoreWriter::ImageStoreWriter(std::string path, SetInfo info, const std::string& created_by)
+    : impl_(std::make_unique<Impl>(std::move(path), std::move(info), created_by)) {}
+
+ImageStoreWriter::~ImageStoreWriter() = default;
+
+void ImageStoreWriter::put(std::int64_t index, std::span<const std::byte> item, std::int64_t label) {
+  impl_->put(index, item, label);
+}
+
+void ImageStoreWriter::append(std::span<const std::byte> item, std::int64_t label) {
+  impl_->put(impl_->next, item, label);
+  ++impl_->next;
+}
+
+std::int64_t ImageStoreWriter::appended() const { return impl_->next; }
+
+void ImageStoreWriter::shorten(std::int64_t count) {
+  if (count == impl_->info.count) return;
+  PL_ASSERT(count <= impl_->info.count);
+  SetInfo info = impl_->info;
+  info.count = count;
+  auto shorter = std::make_unique<Impl>(impl_->path, std::move(info), impl_->created_by);
+  shorter->copy_from(*impl_);
+  impl_ = std::move(shorter);
+}
+
+void ImageStoreWriter::add_column(const std::string& name, std::span<const std::uint8_t> values) {
+  impl_->add(name, hdf5::Element::kUint8, std::as_bytes(values), values.size());
+}
+void ImageStoreWriter::add_column(const std::string& name, std::span<const std::int32_t> values) {
+  impl_->add(name, hdf5::Element::kInt32, std::as_bytes(values), values.size());
+}
+void ImageStoreWriter::add_column(const std::string& name, std::span<const std::int64_t> values) {
+  impl_->add(name, hdf5::Element::kInt64, std::as_bytes(values), values.size());
+}
+void ImageStoreWriter::add_column(const std::string& name, std::span<const std::uint64_t> values) {
+  impl_->add(name, hdf5::Element::kUint64, std::as_bytes(values), values.size());
+}
+void ImageStoreWriter::add_column(const std::string& name, std::span<const float> values) {
+  impl_->add(name, hdf5::Element::kFloat32, std::as_bytes(values), values.size());
+}
+void ImageStoreWriter::add_attribute(const std::string& name, const std::string& value) {
+  impl_->file.set_text("/", name, value);
+}
+
+std::string ImageStoreWriter::finish() { return impl_->finish(); }
+
+}  // namespace pathline::data

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes an image store (docs/formats/image-store.md): one HDF5 file that appears under its name when it is complete.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "data/shard_source.h"
+
+namespace pathline::data {
+
+class ImageStoreWriter {
+ public:
+  /// Starts `path` under a temporary name beside it. Used of `info`: kind, count, height, width, channels, classes
+  /// (0: the set has no labels) and class_names (may be empty). Throws ExitCode::kEnvironment where there is no room.
+  ImageStoreWriter(std::string path, SetInfo info, const std::string& created_by = "pathline");
+  /// Removes the temporary file if finish() was not called.
+  ~ImageStoreWriter();
+  ImageStoreWriter(const ImageStoreWriter&) = delete;
+  ImageStoreWriter& operator=(const ImageStoreWriter&) = delete;
+
+  /// Item `index`, once: info.item_bytes() bytes as ShardSource::read gives them. Several threads may put different
+  /// items at once. `label` lies in [0, classes); it is not looked at in a set without labels.
+  void put(std::int64_t index, std::span<const std::byte> item, std::int64_t label);
+  /// put() at the place after the last append(); from one thread.
+  void append(std::span<const std::byte> item, std::int64_t label);
+  std::int64_t appended() const;
+
+  /// There are fewer items than announced (unreadable ones were left out): only [0, count) are kept, all of which have
+  /// been put. Copies the file once. Before any column or attribute.
+  void shorten(std::int64_t count);
+
+  /// A further data set /NAME of one number an item.
+  void add_column(const std::string& name, std::span<const std::uint8_t> values);
+  void add_column(const std::string& name, std::span<const std::int32_t> values);
+  void add_column(const std::string& name, std::span<const std::int64_t> values);
+  void add_column(const std::string& name, std::span<const std::uint64_t> values);
+  void add_column(const std::string& name, std::span<const float> values);
+  /// A further root attribute, such as the solver that made the set.
+  void add_attribute(const std::string& name, const std::string& value);
+
+  /// All items have been put. Writes the rest, syncs, and gives the file its name. Returns the content digest.
+  std::string finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pathline::data
