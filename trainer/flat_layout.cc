@@ -22,7 +22,7 @@ FlatLayout flat_layout(const std::vector<model::NamedTensor>& parameters) {
     layout.tensors.push_back({it->name, it->tensor.sizes().vec(), offset, elements});
     offset = round_up(offset + elements, kAlignment);
   }
-  layout.elements = round_up(std::max<std::size_t>(offset, 1), cluster::kBlockElements);
+  layout.elements = cluster::padded_size(std::max<std::size_t>(offset, 1));
   return layout;
 }
 

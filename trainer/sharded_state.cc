@@ -81,7 +81,7 @@ std::vector<NamedShard> ShardedState::shards() {
 }
 
 double ShardedState::gradient_norm(cluster::Communicator& ranks, std::span<const float> own_gradient) const {
-  constexpr std::size_t kBlock = cluster::kBlockElements;
+  constexpr std::size_t kBlock = cluster::kBlock;
   std::vector<double> block_sums(layout_.elements / kBlock);
   for (std::size_t at = 0; at < own_gradient.size(); at += kBlock) {
     block_sums[(begin() + at) / kBlock] = sum_of_squares(own_gradient.subspan(at, kBlock));

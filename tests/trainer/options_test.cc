@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trainer/options.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace pathline::trainer {
+namespace {
+
+core::Config recipe(const std::string& more = "") {
+  return core::Config::from_text("[data]\npath = [\"a.h5\"]\n" + more, "test");
+}
+
+std::string refusal(core::Config config) {
+  try {
+    read_recipe(config);
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.code(), core::ExitCode::kUsage);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(DefaultSlices, IsTheLargestPowerOfTwoOfSixteenSamplesOrMore) {
+  EXPECT_EQ(default_slices(1), 1);
+  EXPECT_EQ(default_slices(31), 1);
+  EXPECT_EQ(default_slices(32), 2);
+  EXPECT_EQ(default_slices(256), 16);
+  EXPECT_EQ(default_slices(1 << 20), 64);
+}
+
+TEST(Recipe, ResolvesComputedDefaultsAndDumpsThem) {
+  core::Config config = recipe("[train]\nbatch = 64\nsteps = 10\n");
+  const Recipe read = read_recipe(config);
+  EXPECT_EQ(read.train.slices, 4);
+  EXPECT_EQ(read.optimizer.schedule_steps, 10);
+  core::Config again = core::Config::from_text(config.dump(), "dump");
+  read_recipe(again);
+  EXPECT_EQ(again.dump(), config.dump());
+}
+
+TEST(Recipe, NamesTheNearestKeyForAMisspeltOne) {
+  EXPECT_NE(refusal(recipe("[train]\nbacth = 64\n")).find("batch"), std::string::npos);
+}
+
+TEST(Recipe, RefusesABatchThatSlicesDoNotDivide) {
+  const std::string text = refusal(recipe("[train]\nbatch = 100\nslices = 8\n"));
+  EXPECT_NE(text.find("100"), std::string::npos);
+  EXPECT_NE(text.find("8"), std::string::npos);
+}
+
+TEST(Recipe, RefusesImpossibleValues) {
+  for (const char* text : {"[train]\nsteps = 0\n", "[optimizer]\nschedule = \"step\"\n", "[ema]\ndecays = [1.5]\n",
+                           "[train]\nprecision = \"fp8\"\n", "[run]\nthreads = 0\n", "[flow]\npath = \"curved\"\n"}) {
+    EXPECT_NE(refusal(recipe(text)), "") << text;
+  }
+}
+
+TEST(Resume, RefusesFixedKeysAndTellsChangeableOnes) {
+  core::Config stored = recipe("[train]\nbatch = 64\nsteps = 10\n");
+  core::Config longer = recipe("[train]\nbatch = 64\nsteps = 20\n[optimizer]\nschedule_steps = 10\n[run]\ndirectory = \"x\"\n");
+  core::Config other = recipe("[train]\nbatch = 32\nsteps = 10\n");
+  read_recipe(stored);
+  read_recipe(longer);
+  read_recipe(other);
+  const auto changes = check_resume(stored, longer);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_NE(changes[0].find("train.steps"), std::string::npos);
+  EXPECT_THROW(check_resume(stored, other), core::Error);
+}
+
+}  // namespace
+}  // namespace pathline::trainer

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data of a run: what is trained on, what is held out, and in which order.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/loader.h"
+#include "data/sample_order.h"
+#include "data/shard_source.h"
+#include "trainer/objective.h"
+#include "trainer/options.h"
+
+namespace pathline::trainer {
+
+class Dataset {
+ public:
+  /// Opens data.path and what data.validation names. Throws ExitCode::kInput or kUsage.
+  Dataset(const DataOptions& options, std::uint64_t seed);
+
+  const data::SetInfo& info() const { return training_->info(); }
+  const data::ShardSource& source() const { return *training_; }
+  /// position -> sample of source(), over the training part.
+  data::Order order() const;
+  std::int64_t training_count() const { return hold_out_.training_count(); }
+  /// Digest and count: another set on resume is noticed.
+  std::string fingerprint() const;
+
+  std::int64_t validation_count() const { return validation_count_; }
+  /// Held-out samples [first, last), unflipped; `positions` are their numbers, which key their noise and time.
+  Slice validation_slice(std::int64_t first, std::int64_t last) const;
+
+ private:
+  std::unique_ptr<data::ShardSource> training_;
+  std::unique_ptr<data::ShardSource> validation_file_;  // where data.validation is a file
+  data::HoldOut hold_out_;
+  std::uint64_t seed_;
+  std::int64_t validation_count_;
+};
+
+/// (n, C, H, W), or (n, D) for points, viewing `values` without a copy.
+at::Tensor as_tensor(std::vector<float>& values, std::int64_t n, const data::SetInfo& info);
+
+/// Shape of one sample: (C, H, W) or (D).
+std::vector<std::int64_t> sample_shape(const data::SetInfo& info);
+
+}  // namespace pathline::trainer

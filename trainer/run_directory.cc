@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trainer/run_directory.h"
+
+#include "checkpoint/checkpoint.h"
+#include "cluster/agree.h"
+#include "cluster/shared_directory.h"
+
+namespace pathline::trainer {
+
+RunDirectory::RunDirectory(core::FileSystem& files, const std::string& path, cluster::Communicator& ranks)
+    : path_(path) {
+  cluster::together(ranks, [&] {
+    if (ranks.rank() == 0) files.make_directory(path_);
+  });
+  cluster::check_shared_directory(ranks, files, path_);
+  cluster::together(ranks, [&] {
+    if (ranks.rank() != 0) return;
+    lock_ = std::make_unique<checkpoint::RunLock>(files, path_);
+    attempt_ = lock_->attempt();
+    files.make_directory(checkpoints());
+    files.make_directory(samples());
+    checkpoint::remove_litter(files, checkpoints());
+  });
+  ranks.broadcast(std::as_writable_bytes(std::span(&attempt_, 1)), 0);
+}
+
+}  // namespace pathline::trainer

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trainer/run_setup.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <numeric>
+#include <sstream>
+
+#include "cluster/agree.h"
+#include "cluster/block_layout.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "trainer/checkpoint_bridge.h"
+#include "trainer/kernel_fingerprint.h"
+#include "trainer/starting_weights.h"
+
+namespace pathline::trainer {
+namespace {
+
+/// The checkpoint that --resume means; empty for a new run. Rank 0 looks, all get its answer.
+std::string find_checkpoint(const RunRequest& request, core::FileSystem& files, const RunDirectory& directory,
+                            cluster::Communicator& ranks) {
+  std::string found;
+  cluster::together(ranks, [&] {
+    if (ranks.rank() != 0) return;
+    if (request.resume == "auto") {
+      found = checkpoint::newest_good(files, directory.checkpoints(), [](const std::string& bad) {
+                core::log_warning(bad);
+              }).value_or("");
+    } else if (request.resume == "never") {
+      PL_CHECK(checkpoint::list(files, directory.checkpoints()).empty(), core::ExitCode::kUsage, directory.path(),
+               " holds checkpoints, and --resume never starts from nothing (they would be lost). ",
+               "Give another run.directory, or leave --resume away to go on.");
+    } else {
+      found = checkpoint::resolve(files, request.resume);
+    }
+  });
+  return collectives(ranks).broadcast(found);
+}
+
+core::Config stored_config(const checkpoint::Reader& reader) {
+  return core::Config::from_text(reader.state().recipe, reader.directory() + "/manifest.json");
+}
+
+/// Keys that a run computed at its first start keep their values unless the recipe gives them.
+void keep_computed_defaults(core::Config& config, core::Config& stored) {
+  read_recipe(stored);
+  for (const auto& [section, key] : {std::pair{"train", "slices"}, {"optimizer", "schedule_steps"}, {"run", "threads"}}) {
+    if (config.has(section, key)) continue;
+    const std::string name = core::concat(section, ".", key);
+    config.set(name + "=" + stored.effective().at(name).value);
+  }
+}
+
+void take_from_data(core::Config& config, model::ModelOptions& model, const data::SetInfo& info) {
+  PL_CHECK(info.height == info.width, core::ExitCode::kInput, "the images are ", info.height, " x ", info.width,
+           " (networks take square ones). Import them again with --size or --pad.");
+  const auto fill = [&](const char* key, std::int64_t& value, std::int64_t unset, std::int64_t from_data) {
+    PL_CHECK(value == unset || value == from_data, core::ExitCode::kUsage, "model.", key, " = ", value, ", but the data set has ",
+             from_data, " (", info.description, "). Leave the key away: it is taken from the data.");
+    value = from_data;
+    config.resolve("model", key, value);
+  };
+  const bool points = info.kind == data::ItemKind::kPoint;
+  fill("input_size", model.input_size, 0, points ? 0 : info.height);
+  fill("input_channels", model.input_channels, 0, info.channels);
+  if (model.classes == -1) fill("classes", model.classes, -1, info.classes);
+  PL_CHECK(model.classes == 0 || info.classes == model.classes, core::ExitCode::kUsage, "model.classes = ", model.classes,
+           ", but the data set has ", info.classes, " (", info.description, "). Leave the key away, or use 0 to ignore labels.");
+}
+
+void check_ranks(const Recipe& recipe, const cluster::Communicator& ranks) {
+  PL_CHECK(ranks.size() <= recipe.train.slices, core::ExitCode::kUsage, ranks.size(), " ranks cannot share train.slices = ",
+           recipe.train.slices, " (a slice is computed whole by one rank). Start at most ", recipe.train.slices,
+           " ranks, or train a new run with more slices.");
+}
+
+void warn_of_changes(const checkpoint::State& progress, const std::string& fingerprint, const Dataset& dataset) {
+  if (progress.kernel_fingerprint != fingerprint) {
+    core::log_warning("the checkpoint was written with other kernels (", progress.kernel_fingerprint, "; here ", fingerprint,
+                      "): same mathematics, not the same bits");
+  }
+  PL_CHECK(progress.data_fingerprint == dataset.fingerprint(), core::ExitCode::kUsage,
+           "data.path holds another data set than the run was trained on (", dataset.fingerprint(), ", the checkpoint says ",
+           progress.data_fingerprint, "; the order of samples would change in the middle). Restore it, or start a new run in ",
+           "another run.directory with model.init naming this checkpoint.");
+}
+
+}  // namespace
+
+core::Config load_recipe(const RunRequest& request) {
+  core::Config config = core::Config::from_file(request.recipe);
+  for (const auto& assignment : request.sets) config.set(assignment);
+  return config;
+}
+
+RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster::Communicator& ranks) {
+  RunSetup setup;
+  core::Config config = load_recipe(request);
+  setup.recipe = read_recipe(config);
+  core::LogOptions log{ranks.rank(), ranks.size(), "", core::LogLevel::kInfo};
+  core::configure_log(log);
+  setup.directory = std::make_unique<RunDirectory>(files, setup.recipe.run.directory, ranks);
+  log.file = core::join_path(setup.directory->path(), "log.txt");
+  core::configure_log(log);
+
+  setup.resumed_from = find_checkpoint(request, files, *setup.directory, ranks);
+  cluster::together(ranks, [&] {
+    std::unique_ptr<checkpoint::Reader> reader;
+    core::Config stored;
+    if (!setup.resumed_from.empty()) {
+      reader = std::make_unique<checkpoint::Reader>(files, setup.resumed_from);
+      stored = stored_config(*reader);
+      config = load_recipe(request);
+      keep_computed_defaults(config, stored);
+      setup.recipe = read_recipe(config);
+    }
+    check_ranks(setup.recipe, ranks);
+    at::set_num_threads(static_cast<int>(setup.recipe.run.threads));
+    const auto seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
+    setup.dataset = std::make_unique<Dataset>(setup.recipe.data, seed);
+    take_from_data(config, setup.recipe.model, setup.dataset->info());
+    if (reader) {
+      for (const auto& change : check_resume(stored, config)) {
+        if (ranks.rank() == 0) core::log_warning("resuming with another recipe: ", change);
+      }
+      setup.progress = reader->state();
+      warn_of_changes(setup.progress, kernel_fingerprint(), *setup.dataset);
+    }
+    setup.model = model::make_model(setup.recipe.model, seed);
+    if (!reader) load_starting_weights(files, setup.recipe.model, *setup.model);
+  });
+
+  const FlatLayout layout = flat_layout(setup.model->parameters());
+  setup.state = std::make_unique<ShardedState>(
+      layout, setup.model->parameters(), setup.recipe.ema,
+      cluster::shard_offsets(layout.elements / cluster::kBlock, ranks.size()), ranks.rank());
+  if (!setup.resumed_from.empty()) {
+    const checkpoint::Reader reader(files, setup.resumed_from);
+    cluster::together(ranks, [&] { restore_own_shard(*setup.state, reader); });
+    setup.state->gather_parameters(ranks);
+  }
+  setup.model->set_training(true);
+  setup.progress.seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
+  setup.progress.recipe = config.dump();
+  setup.progress.kernel_fingerprint = kernel_fingerprint();
+  setup.progress.data_fingerprint = setup.dataset->fingerprint();
+  setup.progress.versions = library_versions();
+  cluster::together(ranks, [&] {
+    if (ranks.rank() == 0) core::replace_file(files, core::join_path(setup.directory->path(), "recipe.toml"), config.dump());
+  });
+  return setup;
+}
+
+std::string describe_run(const RunSetup& setup, const cluster::Communicator& ranks) {
+  std::int64_t parameters = 0;
+  for (const auto& parameter : setup.model->parameters()) parameters += parameter.tensor.numel();
+  std::ostringstream text;
+  text.precision(3);
+  text << setup.recipe.model.name << " with " << static_cast<double>(parameters) / 1e6 << " M parameters on "
+       << setup.dataset->info().description << "; " << setup.dataset->training_count() << " samples to train on, "
+       << setup.dataset->validation_count() << " held out; batch " << setup.recipe.train.batch << " in " << setup.recipe.train.slices
+       << " slices over " << ranks.size() << (ranks.size() == 1 ? " rank" : " ranks");
+  const auto most = (setup.recipe.train.slices + ranks.size() - 1) / ranks.size();
+  if (most * ranks.size() != setup.recipe.train.slices) {
+    text << " (uneven: ranks with " << most << " slices set the pace, "
+         << 100 * (most * ranks.size() - setup.recipe.train.slices) / (most * ranks.size()) << " % of the machine waits)";
+  }
+  if (setup.resumed_from.empty()) text << "; a new run in " << setup.directory->path();
+  else text << "; resumed from " << setup.resumed_from << " at step " << setup.progress.step;
+  return text.str();
+}
+
+}  // namespace pathline::trainer

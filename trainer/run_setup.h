@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything between the command line and the first step: recipe, run directory, data, model, state, checkpoint.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "checkpoint/checkpoint.h"
+#include "trainer/dataset.h"
+#include "trainer/run_directory.h"
+#include "trainer/sharded_state.h"
+#include "trainer/training_run.h"
+
+namespace pathline::trainer {
+
+struct RunSetup {
+  Recipe recipe;
+  std::unique_ptr<RunDirectory> directory;
+  std::unique_ptr<Dataset> dataset;
+  std::unique_ptr<model::VelocityModel> model;
+  std::unique_ptr<ShardedState> state;
+  checkpoint::State progress;  // as restored, or at the start
+  std::string resumed_from;    // a step-N directory, or empty
+};
+
+/// The recipe file with the command line's changes; nothing bound yet.
+core::Config load_recipe(const RunRequest& request);
+
+/// All ranks; throws on all ranks together.
+RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster::Communicator& ranks);
+
+/// One paragraph for people: model, data, batch, slices by rank, where it starts.
+std::string describe_run(const RunSetup& setup, const cluster::Communicator& ranks);
+
+}  // namespace pathline::trainer

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Held-out loss on a fixed keyed set of (sample, t, noise), whole and by bins of t. The same numbers on any number of
+// ranks and at any time: only the weights differ from one evaluation to the next.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "cluster/communicator.h"
+#include "trainer/dataset.h"
+
+namespace pathline::trainer {
+
+inline constexpr int kTimeBins = 10;
+
+struct HeldOutLoss {
+  double mean = 0;
+  std::array<double, kTimeBins> by_time{};  // bin b: t in [b, b + 1) / kTimeBins
+};
+
+/// All ranks. Evaluates in chunks of `chunk` samples; t is stratified: sample i of n gets ((i mod bins) + u) / bins.
+HeldOutLoss held_out_loss(const Dataset& dataset, model::VelocityModel& model, std::uint64_t seed, std::int64_t chunk,
+                          cluster::Communicator& ranks);
+
+/// "loss", "loss_t0.0" ... as metrics.jsonl names them, with a prefix ("ema_").
+std::map<std::string, double> as_metrics(const HeldOutLoss& loss, const std::string& prefix);
+
+}  // namespace pathline::trainer
