@@ -3,8 +3,6 @@
 #include "core/config.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <optional>
 #include <sstream>
 #include <toml++/toml.h>
@@ -13,52 +11,12 @@
 #include "core/error.h"
 #include "core/file_system.h"
 #include "core/text.h"
+#include "core/toml_text.h"
 
 namespace pathline::core {
 namespace {
 
 std::string full_name(std::string_view section, std::string_view key) { return concat(section, ".", key); }
-
-// Values as TOML.
-
-std::string written(bool value) { return value ? "true" : "false"; }
-
-std::string written(std::int64_t value) { return std::to_string(value); }
-
-/// The shortest text that reads back as the same double, recognisable as one.
-std::string written(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  char text[40];
-  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-  std::string number(text, end);
-  if (number.find_first_of(".e") == std::string::npos) number += ".0";
-  return number;
-}
-
-std::string written(const std::string& value) {
-  std::string text = "\"";
-  for (const char letter : value) {
-    const auto code = static_cast<unsigned char>(letter);
-    if (letter == '"' || letter == '\\') {
-      text += {'\\', letter};
-    } else if (code < 0x20 || code == 0x7f) {
-      char escape[8];
-      std::snprintf(escape, sizeof escape, "\\u%04x", code);
-      text += escape;
-    } else {
-      text += letter;
-    }
-  }
-  return text + "\"";
-}
-
-template <class T>
-std::string written(const std::vector<T>& values) {
-  std::string text = "[";
-  for (const T& value : values) text += (text.size() > 1 ? ", " : "") + written(value);
-  return text + "]";
-}
 
 // What messages call the types.
 
@@ -86,8 +44,8 @@ std::optional<double> read_node(const toml::node& node, const double*) {
 }
 
 std::optional<std::string> read_node(const toml::node& node, const std::string*) {
-  if (node.is_integer()) return written(node.as_integer()->get());
-  if (node.is_floating_point()) return written(node.as_floating_point()->get());
+  if (node.is_integer()) return toml_text(node.as_integer()->get());
+  if (node.is_floating_point()) return toml_text(node.as_floating_point()->get());
   return node.is_string() ? std::optional(node.as_string()->get()) : std::nullopt;
 }
 
@@ -171,7 +129,7 @@ struct Config::Impl {
   void bind(std::string_view section, std::string_view key, T& value, OnResume on_resume, std::string_view comment) {
     read(section, key, value);
     const std::string name = full_name(section, key);
-    const bool fresh = effective.insert_or_assign(name, Entry{written(value), on_resume}).second;
+    const bool fresh = effective.insert_or_assign(name, Entry{toml_text(value), on_resume}).second;
     if (fresh) bound.push_back({std::string(section), std::string(key), std::string(comment)});
   }
 
@@ -275,7 +233,7 @@ bool Config::has(std::string_view section, std::string_view key) const { return 
 void Config::resolve(std::string_view section, std::string_view key, std::int64_t value) {
   const auto found = impl_->effective.find(full_name(section, key));
   PL_ASSERT(found != impl_->effective.end());
-  found->second.value = written(value);
+  found->second.value = toml_text(value);
 }
 
 void Config::refuse_unknown_keys() const {

@@ -34,7 +34,8 @@ class Config {
   void set(std::string_view assignment);
 
   /// Gives `value` what the recipe says for [section] key, and leaves the default otherwise. Numbers are accepted for
-  /// strings (data.validation = 0.02), whole numbers for double. A value of another type is an error (kUsage).
+  /// strings (data.validation = 0.02), whole numbers for double, a single value for a list of one. A value of another
+  /// type is an error (kUsage).
   void bind(std::string_view section, std::string_view key, bool& value, OnResume on_resume, std::string_view comment);
   void bind(std::string_view section, std::string_view key, std::int64_t& value, OnResume on_resume,
             std::string_view comment);

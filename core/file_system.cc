@@ -147,6 +147,11 @@ bool PosixFileSystem::is_directory(const std::string& path) {
   return file_status(path, status) && S_ISDIR(status.st_mode);
 }
 
+bool PosixFileSystem::is_symbolic_link(const std::string& path) {
+  struct stat status;
+  return ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
+}
+
 std::vector<std::string> PosixFileSystem::list(const std::string& directory) {
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
   if (!stream) fail(errno, "cannot list", directory);
@@ -217,7 +222,7 @@ void replace_file(FileSystem& files, const std::string& path, std::string_view c
 }
 
 void remove_tree(FileSystem& files, const std::string& path) {
-  if (files.is_directory(path)) {
+  if (files.is_directory(path) && !files.is_symbolic_link(path)) {
     for (const std::string& name : files.list(path)) remove_tree(files, join_path(path, name));
   }
   files.remove(path);

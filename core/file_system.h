@@ -33,6 +33,8 @@ class FileSystem {
   virtual std::uint64_t size(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual bool is_directory(const std::string& path) = 0;
+  /// Storage without symbolic links need not override it.
+  virtual bool is_symbolic_link(const std::string&) { return false; }
   /// Names (not paths) in a directory, sorted.
   virtual std::vector<std::string> list(const std::string& directory) = 0;
 
@@ -54,6 +56,7 @@ class PosixFileSystem final : public FileSystem {
   std::uint64_t size(const std::string& path) override;
   bool exists(const std::string& path) override;
   bool is_directory(const std::string& path) override;
+  bool is_symbolic_link(const std::string& path) override;
   std::vector<std::string> list(const std::string& directory) override;
   void make_directory(const std::string& path) override;
   void rename(const std::string& from, const std::string& to) override;
@@ -67,7 +70,7 @@ class PosixFileSystem final : public FileSystem {
 std::string read_text(FileSystem& files, const std::string& path);
 /// Temporary name, sync, rename, sync of the directory: readers see the old or the new content, also after power loss.
 void replace_file(FileSystem& files, const std::string& path, std::string_view content);
-/// A directory and all below it; missing is fine.
+/// A directory and all below it; missing is fine. Symbolic links are removed, not followed.
 void remove_tree(FileSystem& files, const std::string& path);
 
 /// The directory part ("." if none) and the name part of a path; two parts joined by one '/'.

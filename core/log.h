@@ -15,7 +15,7 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 struct LogOptions {
   int rank = 0;
   int ranks = 1;
-  std::string file;  // appended to by rank 0 when not empty
+  std::string file = "";  // appended to by rank 0 when not empty
   LogLevel level = LogLevel::kInfo;
 };
 

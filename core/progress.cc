@@ -45,7 +45,7 @@ std::string progress_line(const std::string& what, std::int64_t done, std::int64
   const double rate = seconds > 0 ? done / seconds : 0;
   if (rate > 0) line += concat(", ", rate_text(rate), " ", unit, "/s");
   if (rate > 0 && done < total) line += concat(", ", human_seconds((total - done) / rate), " left");
-  if (done >= total) line += concat(", took ", human_seconds(seconds));
+  if (total > 0 && done >= total) line += concat(", took ", human_seconds(seconds));
   if (!detail.empty()) line += ", " + detail;
   return line;
 }
