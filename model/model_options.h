@@ -47,4 +47,7 @@ void bind(core::Config& recipe, ModelOptions& options);
 /// `options` with the fields that its sized name stands for; throws ExitCode::kUsage with the nearest known name.
 ModelOptions with_named_fields(const ModelOptions& options);
 
+/// The section [model] as TOML, without init: what a file of weights says about its network.
+std::string model_toml(const ModelOptions& options);
+
 }  // namespace pathline::model

@@ -35,8 +35,8 @@ class VelocityModel {
   /// Returns x's shape, fp32 (the extra channels of learn_sigma are cut off). Maps t as options().time_input says.
   virtual at::Tensor velocity(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
 
-  /// All output channels, also those of learn_sigma, as the original's forward returns them. `t` is what the original
-  /// network is fed (not flow time): for proofs against original code.
+  /// What the original's forward returns: with learn_sigma twice the channels (but SiT drops the second half). `t` is
+  /// what the original network is fed (not flow time): for proofs against original code.
   virtual at::Tensor forward_as_original(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
 
   /// Trainable tensors in order of execution. The tensors are the model's own: writing into them changes the model.
@@ -51,5 +51,13 @@ class VelocityModel {
 /// A new model. Initial weights follow the original code's laws but are keyed by (seed, parameter name).
 /// Throws ExitCode::kUsage for options that make no network.
 std::unique_ptr<VelocityModel> make_model(const ModelOptions& options, std::uint64_t seed);
+
+struct ParameterShape {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+
+/// Names and shapes of make_model(options)->parameters() without their memory.
+std::vector<ParameterShape> parameter_table(const ModelOptions& options);
 
 }  // namespace pathline::model

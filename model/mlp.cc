@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The multilayer perceptron for points: torchcfm's MLP (torchcfm/models/models.py), Linear and SELU in turn.
+// Its input row is [x, t, one-hot label]; the null label is all zeros.
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/selu.h>
+
+#include "core/error.h"
+#include "model/layers.h"
+#include "model/network.h"
+
+namespace pathline::model {
+namespace {
+
+class Mlp final : public Network {
+ public:
+  Mlp(const ModelOptions& options, std::optional<std::uint64_t> seed) : Network(options, seed) {
+    std::int64_t in = options.input_channels + 1 + options.classes;
+    for (std::int64_t i = 0; i <= options.depth; ++i) {
+      const std::int64_t out = i == options.depth ? output_channels() : options.hidden;
+      layers_.push_back(default_linear(store_, "net." + std::to_string(2 * i), in, out));
+      in = out;
+    }
+  }
+
+ private:
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) override {
+    std::vector<at::Tensor> columns = {x, t.to(x.scalar_type()).unsqueeze(1)};
+    if (options().classes > 0) columns.push_back(one_hot(condition.labels).to(x.scalar_type()));
+    at::Tensor h = layers_.front()(at::cat(columns, 1));
+    for (std::size_t i = 1; i < layers_.size(); ++i) h = layers_[i](at::selu(h));
+    return h;
+  }
+
+  /// labels (N) -> (N, classes).
+  at::Tensor one_hot(const at::Tensor& labels) const {
+    PL_ASSERT(labels.defined());
+    return labels.unsqueeze(1).eq(at::arange(options().classes, labels.options()));
+  }
+
+  std::vector<Linear> layers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Network> make_mlp(const ModelOptions& options, std::optional<std::uint64_t> seed) {
+  return std::make_unique<Mlp>(options, seed);
+}
+
+}  // namespace pathline::model

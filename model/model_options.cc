@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/model_options.h"
+
+#include <map>
+
+#include "core/error.h"
+#include "model/option_checks.h"
+
+namespace pathline::model {
+namespace {
+
+using core::OnResume;
+
+void set_transformer_size(ModelOptions& options, const std::string& name) {
+  struct Size {
+    std::int64_t depth, hidden, heads;
+  };
+  static const std::map<std::string, Size> sizes = {
+      {"S", {12, 384, 6}}, {"B", {12, 768, 12}}, {"L", {24, 1024, 16}}, {"XL", {28, 1152, 16}}};
+  const std::size_t dash = name.find('-'), slash = name.find('/');
+  const Size& size = sizes.at(name.substr(dash + 1, slash - dash - 1));
+  options.depth = size.depth;
+  options.hidden = size.hidden;
+  options.heads = size.heads;
+  options.patch = std::stoll(name.substr(slash + 1));
+  options.mlp_ratio = 4.0;
+}
+
+// torchcfm, examples/images/cifar10/train_cifar10.py. "UNet-flow-matching" has a label row for null besides.
+void set_unet_cifar10(ModelOptions& options) {
+  options.channels = 128;
+  options.multipliers = {1, 2, 2, 2};
+  options.blocks = 2;
+  options.attention = {16};
+  options.heads = 4;
+  options.head_channels = 64;
+  options.dropout = 0.1;
+  options.scale_shift_norm = false;
+  options.resblock_updown = false;
+  options.attention_order = "legacy";
+}
+
+// guided-diffusion, README.md, flags of the ImageNet-64 model.
+void set_adm_64(ModelOptions& options) {
+  options.channels = 192;
+  options.multipliers = {1, 2, 3, 4};
+  options.blocks = 3;
+  options.attention = {32, 16, 8};
+  options.head_channels = 64;
+  options.dropout = 0.1;
+  options.scale_shift_norm = true;
+  options.resblock_updown = true;
+  options.attention_order = "new";
+}
+
+/// Fields that a name without a size starts from.
+void set_defaults_of(ModelOptions& options) {
+  if (options.name == "MLP") {  // torchcfm's
+    options.hidden = 64;
+    options.depth = 3;
+  }
+}
+
+}  // namespace
+
+ModelOptions with_named_fields(const ModelOptions& options) {
+  ModelOptions named = options;
+  const Family family = family_of(options.name);
+  if (family == Family::kTransformer && options.name.find('/') != std::string::npos) {
+    set_transformer_size(named, options.name);
+  } else if (options.name == "UNet-cifar10" || options.name == "UNet-flow-matching") {
+    set_unet_cifar10(named);
+    named.null_row = options.name == "UNet-flow-matching";
+  } else if (options.name == "ADM-64") {
+    set_adm_64(named);
+    named.null_row = false;
+  }
+  return named;
+}
+
+void bind(core::Config& recipe, ModelOptions& options) {
+  const auto field = [&](const char* key, auto& value, const char* comment, OnResume on_resume = OnResume::kFixed) {
+    recipe.bind("model", key, value, on_resume, comment);
+  };
+  field("name", options.name,
+        "DiT | SiT | UNet | MLP with the fields below, or by size: DiT-{S,B,L,XL}/{2,4,8}, SiT-*, UNet-cifar10, "
+        "UNet-flow-matching, ADM-64");
+  if (recipe.has("model", "name")) {
+    set_defaults_of(options);
+    options = with_named_fields(options);
+  }
+  field("input_size", options.input_size, "height = width; 0: from the data set (or points)");
+  field("input_channels", options.input_channels, "0: from the data set; dimension of points");
+  field("classes", options.classes, "-1: from the data set; 0: unconditional");
+  field("time_input", options.time_input, "what the network is fed as time: flow | flow-reversed | x1000 | ddpm999");
+  field("patch", options.patch, "transformers: edge of a patch, pixels");
+  field("hidden", options.hidden, "transformers and MLP: width");
+  field("depth", options.depth, "transformers: blocks; MLP: hidden layers");
+  field("heads", options.heads, "attention heads (U-Nets: where head_channels is 0)");
+  field("mlp_ratio", options.mlp_ratio, "transformers: width of the MLP over hidden");
+  field("learn_sigma", options.learn_sigma, "twice the output channels; the second half is not the velocity");
+  field("channels", options.channels, "U-Nets: base width, a multiple of 32");
+  field("multipliers", options.multipliers, "U-Nets: width of each level over channels");
+  field("blocks", options.blocks, "U-Nets: residual blocks a level");
+  field("attention", options.attention, "U-Nets: sizes of the feature maps that attend, pixels");
+  field("head_channels", options.head_channels, "U-Nets: channels a head; 0: `heads` heads");
+  field("dropout", options.dropout, "U-Nets: probability, in training");
+  field("scale_shift_norm", options.scale_shift_norm, "U-Nets: time scales and shifts instead of being added");
+  field("resblock_updown", options.resblock_updown, "U-Nets: residual blocks change the size instead of convolutions");
+  field("attention_order", options.attention_order, "U-Nets: legacy | new, order of heads and q, k, v in the weights");
+  field("null_row", options.null_row, "the label table has a row for the null label");
+  field("init", options.init, "FILE.safetensors or RUN/checkpoints:ema-0.999; empty: new weights", OnResume::kFree);
+  field("init_missing", options.init_missing, "error | zero, for new label rows and input channels", OnResume::kFree);
+  check_size_of_name(options);
+}
+
+std::string model_toml(const ModelOptions& options) {
+  ModelOptions copy = options;
+  copy.init.clear();
+  core::Config recipe = core::Config::from_text("", "model");
+  bind(recipe, copy);
+  return recipe.dump();
+}
+
+}  // namespace pathline::model

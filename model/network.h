@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all networks share: options, parameters, the way from flow time to the network's own, the cut of extra channels.
+#pragma once
+
+#include <optional>
+
+#include "model/parameter_store.h"
+#include "model/time_input.h"
+#include "model/velocity_model.h"
+
+namespace pathline::model {
+
+class Network : public VelocityModel {
+ public:
+  at::Tensor velocity(const at::Tensor& x, const at::Tensor& t, const Condition& condition) final;
+  at::Tensor forward_as_original(const at::Tensor& x, const at::Tensor& t, const Condition& condition) final;
+
+  const std::vector<NamedTensor>& parameters() const final { return store_.parameters(); }
+  const std::vector<NamedTensor>& buffers() const final { return store_.buffers(); }
+  const ModelOptions& options() const final { return options_; }
+  void set_training(bool training) final { training_ = training; }
+
+ protected:
+  Network(const ModelOptions& options, std::optional<std::uint64_t> seed)
+      : store_(seed), options_(options), time_input_(parse_time_input(options.time_input)) {}
+
+  /// All output channels in the parameters' type. x has that type already; t (N) fp32 as the network is fed.
+  virtual at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
+
+  bool training() const { return training_; }
+  /// Channels that come out: twice those of the data with learn_sigma.
+  std::int64_t output_channels() const { return options_.input_channels * (options_.learn_sigma ? 2 : 1); }
+
+  ParameterStore store_;
+
+ private:
+  at::Tensor forward_fp32(const at::Tensor& x, const at::Tensor& t, const Condition& condition);
+
+  ModelOptions options_;
+  TimeInput time_input_;
+  bool training_ = false;
+};
+
+/// The implementations; without a seed the parameters have shapes but no memory.
+std::unique_ptr<Network> make_transformer(const ModelOptions& options, std::optional<std::uint64_t> seed);
+std::unique_ptr<Network> make_unet(const ModelOptions& options, std::optional<std::uint64_t> seed);
+std::unique_ptr<Network> make_mlp(const ModelOptions& options, std::optional<std::uint64_t> seed);
+
+}  // namespace pathline::model

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The named tensors of one network, in order of execution, and the laws of their initial values.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/velocity_model.h"
+
+namespace pathline::model {
+
+/// What a tensor is filled with at the start.
+struct Initial {
+  enum class Law { kZero, kOne, kUniform, kNormal } law;
+  double size = 0.0;  // half width of the uniform law around 0; standard deviation of the normal law
+
+  static Initial zero() { return {Law::kZero}; }
+  static Initial one() { return {Law::kOne}; }
+  static Initial uniform(double half_width) { return {Law::kUniform, half_width}; }
+  static Initial normal(double deviation) { return {Law::kNormal, deviation}; }
+};
+
+class ParameterStore {
+ public:
+  /// Draws are keyed by (seed, parameter name). Without a seed tensors have shapes but no memory (device meta).
+  explicit ParameterStore(std::optional<std::uint64_t> seed) : seed_(seed) {}
+
+  /// A new trainable fp32 tensor; add() in the order in which the forward pass uses them.
+  at::Tensor add(const std::string& name, const std::vector<std::int64_t>& shape, Initial initial);
+  /// A frozen tensor that is stored with the weights.
+  at::Tensor add_buffer(const std::string& name, const at::Tensor& values);
+
+  const std::vector<NamedTensor>& parameters() const { return parameters_; }
+  const std::vector<NamedTensor>& buffers() const { return buffers_; }
+
+ private:
+  std::optional<std::uint64_t> seed_;
+  std::vector<NamedTensor> parameters_;
+  std::vector<NamedTensor> buffers_;
+};
+
+}  // namespace pathline::model

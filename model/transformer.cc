@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// DiT and SiT: a vision transformer whose blocks are modulated by time and label ("adaLN-Zero").
+// Peebles and Xie, "Scalable diffusion models with transformers", ICCV 2023; Ma et al., "SiT", ECCV 2024.
+// Parameter names are those of their published weights. Shapes: N batch, T tokens, D hidden, p patch.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/silu.h>
+
+#include <cmath>
+
+#include "model/fused.h"
+#include "model/layers.h"
+#include "model/network.h"
+
+namespace pathline::model {
+namespace {
+
+/// 2-D sin-cos table (1, side * side, D): the first half of D encodes the column, the second the row; each half is
+/// [sin, cos] of place / 10000^(i / (D/4)). Computed in fp64, then rounded (He et al., "Masked autoencoders", 2022).
+at::Tensor position_table(std::int64_t side, std::int64_t hidden) {
+  at::Tensor table = at::empty({1, side * side, hidden}, at::kFloat);
+  const std::int64_t quarter = hidden / 4;
+  float* out = table.mutable_data_ptr<float>();
+  for (std::int64_t token = 0; token < side * side; ++token) {
+    const double places[2] = {static_cast<double>(token % side), static_cast<double>(token / side)};
+    for (const double place : places) {
+      for (std::int64_t i = 0; i < quarter; ++i) {
+        const double phase = place * (1.0 / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(quarter)));
+        out[i] = static_cast<float>(std::sin(phase));
+        out[quarter + i] = static_cast<float>(std::cos(phase));
+      }
+      out += 2 * quarter;
+    }
+  }
+  return table;
+}
+
+class Block {
+ public:
+  Block(ParameterStore& store, const std::string& name, const ModelOptions& options)
+      : heads_(options.heads),
+        modulation_(zero_linear(store, name + ".adaLN_modulation.1", options.hidden, 6 * options.hidden)),
+        qkv_(xavier_linear(store, name + ".attn.qkv", options.hidden, 3 * options.hidden)),
+        projection_(xavier_linear(store, name + ".attn.proj", options.hidden, options.hidden)),
+        widen_(xavier_linear(store, name + ".mlp.fc1", options.hidden, mlp_width(options))),
+        narrow_(xavier_linear(store, name + ".mlp.fc2", mlp_width(options), options.hidden)) {}
+
+  /// x (N, T, D), condition = silu(c) (N, D) -> (N, T, D).
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& condition) const {
+    const auto m = modulation_(condition).chunk(6, 1);  // shift, scale, gate of attention; of the MLP
+    const at::Tensor attended = gated_residual(x, m[2], attention(modulated_norm(x, m[0], m[1])));
+    return gated_residual(attended, m[5], mlp(modulated_norm(attended, m[3], m[4])));
+  }
+
+ private:
+  static std::int64_t mlp_width(const ModelOptions& options) {
+    return static_cast<std::int64_t>(static_cast<double>(options.hidden) * options.mlp_ratio);
+  }
+
+  at::Tensor attention(const at::Tensor& x) const {
+    const std::int64_t n = x.size(0), tokens = x.size(1), hidden = x.size(2);
+    const auto qkv = qkv_(x).view({n, tokens, 3, heads_, hidden / heads_}).permute({2, 0, 3, 1, 4}).unbind(0);
+    const at::Tensor mixed = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);  // (N, heads, T, D / heads)
+    return projection_(mixed.transpose(1, 2).reshape({n, tokens, hidden}));
+  }
+
+  at::Tensor mlp(const at::Tensor& x) const { return narrow_(at::gelu(widen_(x), "tanh")); }
+
+  std::int64_t heads_;
+  Linear modulation_, qkv_, projection_, widen_, narrow_;
+};
+
+class Transformer final : public Network {
+ public:
+  Transformer(const ModelOptions& options, std::optional<std::uint64_t> seed)
+      : Network(options, seed), side_(options.input_size / options.patch) {
+    const std::int64_t hidden = options.hidden, patch = options.patch;
+    const std::int64_t pixels = options.input_channels * patch * patch;
+    positions_ = store_.add_buffer("pos_embed", position_table(side_, hidden));
+    patch_weight_ = store_.add("x_embedder.proj.weight", {hidden, options.input_channels, patch, patch},
+                               Initial::uniform(std::sqrt(6.0 / static_cast<double>(pixels + hidden))));
+    patch_bias_ = store_.add("x_embedder.proj.bias", {hidden}, Initial::zero());
+    time_.features = 256;
+    time_.first = normal_linear(store_, "t_embedder.mlp.0", time_.features, hidden, 0.02);
+    time_.second = normal_linear(store_, "t_embedder.mlp.2", hidden, hidden, 0.02);
+    if (options.classes > 0) {
+      labels_.classes = options.classes;
+      labels_.weight = store_.add("y_embedder.embedding_table.weight",
+                                  {options.classes + (options.null_row ? 1 : 0), hidden}, Initial::normal(0.02));
+    }
+    for (std::int64_t i = 0; i < options.depth; ++i) {
+      blocks_.emplace_back(store_, "blocks." + std::to_string(i), options);
+    }
+    final_modulation_ = zero_linear(store_, "final_layer.adaLN_modulation.1", hidden, 2 * hidden);
+    final_ = zero_linear(store_, "final_layer.linear", hidden, patch * patch * output_channels());
+  }
+
+ private:
+  at::Tensor forward(const at::Tensor& image, const at::Tensor& t, const Condition& condition) override {
+    at::Tensor c = time_(t);  // (N, D)
+    if (labels_.weight.defined()) c = c + labels_(condition.labels);
+    c = at::silu(c);  // every modulation begins with it
+    at::Tensor x = tokens_of(image) + positions_.to(image.scalar_type());
+    for (const Block& block : blocks_) x = block(x, c);
+    const auto m = final_modulation_(c).chunk(2, 1);
+    return image_of(final_(modulated_norm(x, m[0], m[1])));
+  }
+
+  /// (N, C, H, W) -> (N, T, D). A convolution whose stride is its kernel is one matrix product over patches.
+  at::Tensor tokens_of(const at::Tensor& image) const {
+    const std::int64_t n = image.size(0), channels = image.size(1), patch = options().patch;
+    const at::Tensor patches = image.reshape({n, channels, side_, patch, side_, patch})
+                                   .permute({0, 2, 4, 1, 3, 5})
+                                   .reshape({n, side_ * side_, channels * patch * patch});
+    return at::linear(patches, patch_weight_.flatten(1), patch_bias_);
+  }
+
+  /// (N, T, p * p * C) in order row, column, channel -> (N, C, H, W).
+  at::Tensor image_of(const at::Tensor& tokens) const {
+    const std::int64_t n = tokens.size(0), patch = options().patch, channels = output_channels();
+    return tokens.view({n, side_, side_, patch, patch, channels})
+        .permute({0, 5, 1, 3, 2, 4})
+        .reshape({n, channels, side_ * patch, side_ * patch});
+  }
+
+  std::int64_t side_;  // patches along each edge
+  at::Tensor positions_, patch_weight_, patch_bias_;
+  TimeEmbedding time_;
+  LabelTable labels_;
+  std::vector<Block> blocks_;
+  Linear final_modulation_, final_;
+};
+
+}  // namespace
+
+std::unique_ptr<Network> make_transformer(const ModelOptions& options, std::optional<std::uint64_t> seed) {
+  return std::make_unique<Transformer>(options, seed);
+}
+
+}  // namespace pathline::model

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/unet_layers.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/upsample_nearest2d.h>
+
+#include <cmath>
+
+#include "model/dropout.h"
+
+namespace pathline::model {
+namespace {
+
+at::Tensor doubled(const at::Tensor& x) { return at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}); }
+
+at::Tensor resampled(const at::Tensor& x, Resample resample) {
+  switch (resample) {
+    case Resample::kNone: return x;
+    case Resample::kDown: return at::avg_pool2d(x, {2, 2}, {2, 2});
+    case Resample::kUp: return doubled(x);
+  }
+  return x;
+}
+
+}  // namespace
+
+ResidualBlock::ResidualBlock(ParameterStore& store, const std::string& name, const ModelOptions& options,
+                             const Shape& shape)
+    : resample_(shape.resample),
+      layer_(shape.layer),
+      dropout_(options.dropout),
+      scale_shift_(options.scale_shift_norm),
+      in_norm_(group_norm_layer(store, name + ".in_layers.0", shape.in)),
+      in_convolution_(default_convolution(store, name + ".in_layers.2", shape.in, shape.out, 3)),
+      embedding_(default_linear(store, name + ".emb_layers.1", shape.embedding, scale_shift_ ? 2 * shape.out : shape.out)),
+      out_norm_(group_norm_layer(store, name + ".out_layers.0", shape.out)),
+      out_convolution_(zero_convolution(store, name + ".out_layers.3", shape.out, shape.out, 3)) {
+  if (shape.in != shape.out) skip_ = default_convolution(store, name + ".skip_connection", shape.in, shape.out, 1);
+}
+
+at::Tensor ResidualBlock::modulated(const at::Tensor& h, const at::Tensor& embedding) const {
+  if (!scale_shift_) return out_norm_(h + embedding);
+  const auto halves = embedding.chunk(2, 1);  // scale, shift
+  return out_norm_(h) * (halves[0] + 1.0) + halves[1];
+}
+
+at::Tensor ResidualBlock::operator()(const at::Tensor& x, const UnetContext& context) const {
+  at::Tensor h = in_convolution_(resampled(at::silu(in_norm_(x)), resample_));
+  const at::Tensor embedding = embedding_(context.embedding).unsqueeze(2).unsqueeze(3);  // (N, C or 2C, 1, 1)
+  h = at::silu(modulated(h, embedding));
+  if (context.training && dropout_ > 0.0) h = keyed_dropout(h, dropout_, *context.condition, layer_);
+  h = out_convolution_(h);
+  const at::Tensor kept = resampled(x, resample_);
+  return (skip_ ? (*skip_)(kept) : kept) + h;
+}
+
+AttentionBlock::AttentionBlock(ParameterStore& store, const std::string& name, const ModelOptions& options,
+                               std::int64_t channels)
+    : heads_(options.head_channels > 0 ? channels / options.head_channels : options.heads),
+      legacy_(options.attention_order == "legacy"),
+      norm_(group_norm_layer(store, name + ".norm", channels)) {
+  const Initial law = Initial::uniform(1.0 / std::sqrt(static_cast<double>(channels)));
+  qkv_weight_ = store.add(name + ".qkv.weight", {3 * channels, channels, 1}, law);
+  qkv_bias_ = store.add(name + ".qkv.bias", {3 * channels}, law);
+  projection_weight_ = store.add(name + ".proj_out.weight", {channels, channels, 1}, Initial::zero());
+  projection_bias_ = store.add(name + ".proj_out.bias", {channels}, Initial::zero());
+}
+
+at::Tensor AttentionBlock::operator()(const at::Tensor& x, const UnetContext&) const {
+  const std::int64_t n = x.size(0), channels = x.size(1), places = x.size(2) * x.size(3), width = channels / heads_;
+  const at::Tensor rows = norm_(x).flatten(2).transpose(1, 2);  // (N, T, C)
+  const at::Tensor qkv = at::linear(rows, qkv_weight_.squeeze(2), qkv_bias_);
+  const auto parts = (legacy_ ? qkv.view({n, places, heads_, 3, width}).permute({3, 0, 2, 1, 4})
+                              : qkv.view({n, places, 3, heads_, width}).permute({2, 0, 3, 1, 4}))
+                         .unbind(0);  // each (N, heads, T, width)
+  const at::Tensor mixed = at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);
+  const at::Tensor out = at::linear(mixed.transpose(1, 2).reshape({n, places, channels}),
+                                    projection_weight_.squeeze(2), projection_bias_);
+  return x + out.transpose(1, 2).reshape(x.sizes());
+}
+
+at::Tensor Upsampling::operator()(const at::Tensor& x, const UnetContext&) const { return convolution(doubled(x)); }
+
+at::Tensor run(const UnetStage& stage, at::Tensor x, const UnetContext& context) {
+  for (const UnetLayer& layer : stage) {
+    x = std::visit([&](const auto& each) { return each(x, context); }, layer);
+  }
+  return x;
+}
+
+}  // namespace pathline::model
