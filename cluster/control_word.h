@@ -10,14 +10,13 @@
 
 namespace pathline::cluster {
 
-enum ControlFlag : std::uint64_t {
-  kStop = 1,        // write a checkpoint and end with ExitCode::kStopped
-  kCheckpoint = 2,  // write a checkpoint and go on
-  kSaveDone = 4,
-  kSaveFailed = 8,
-  kNonFinite = 16,
-  kWallTime = 32,   // the job's time is nearly over
-};
+/// Flags of a control word.
+inline constexpr std::uint64_t kStop = 1;        // write a checkpoint and end with ExitCode::kStopped
+inline constexpr std::uint64_t kCheckpoint = 2;  // write a checkpoint and go on
+inline constexpr std::uint64_t kSaveDone = 4;
+inline constexpr std::uint64_t kSaveFailed = 8;
+inline constexpr std::uint64_t kNonFinite = 16;
+inline constexpr std::uint64_t kWallTime = 32;  // the job's time is nearly over
 
 /// Once a step every rank calls collect(), acts on the word, and calls publish(): all ranks act on the same word in the
 /// same step. The reduction runs on a communicator of its own beside everything else.

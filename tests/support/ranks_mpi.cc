@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
 
 #include "cluster/mpi_communicator.h"
 #include "tests/support/ranks_directory.h"
@@ -36,6 +39,12 @@ void print_on_rank_0_only(int rank) {
   listeners.Append(new FailuresOnly(rank));
 }
 
+/// Tests of cut messages make all messages small.
+std::size_t largest_message() {
+  const char* bytes = std::getenv("PATHLINE_TEST_LARGEST_MESSAGE");
+  return bytes ? std::stoul(bytes) : cluster::kLargestMessage;
+}
+
 std::int64_t agreed_maximum(std::int64_t value) {
   world->all_reduce(std::span(&value, 1), cluster::Reduction::kMax);
   return value;
@@ -45,7 +54,7 @@ std::int64_t agreed_maximum(std::int64_t value) {
 
 void each_rank(const std::function<void(cluster::Communicator&)>& body) {
   try {
-    const auto ranks = world->split(0, 0);
+    const auto ranks = cluster::make_mpi_communicator(largest_message());
     body(*ranks);
   } catch (const std::exception& error) {
     ADD_FAILURE() << "rank " << world->rank() << ": " << error.what();

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <exception>
+
 #include "cluster/thread_communicator.h"
 #include "tests/support/ranks_directory.h"
 
