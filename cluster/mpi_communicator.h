@@ -14,9 +14,9 @@ inline constexpr std::size_t kLargestMessage = std::size_t{1} << 30;
 
 /// MPI from MPI_Init_thread(MPI_THREAD_MULTIPLE) to MPI_Finalize: at most one in a process, made before threads that
 /// use MPI and destroyed after them. Throws ExitCode::kEnvironment if MPI cannot serve several threads.
-/// Note [No MPI_Finalize while an exception unwinds]: the other ranks may wait in a collective that this rank will never
-/// reach, and MPI_Finalize would wait for them. The destructor then ends all ranks with exit code 1; a program that wants
-/// the error's own code catches it before (run_with_ranks in cluster/session.h).
+/// Note [No MPI_Finalize while an exception unwinds]: the other ranks may wait in a collective that this rank will
+/// never reach, and MPI_Finalize would wait for them. The destructor then ends all ranks with exit code 1; a program
+/// that wants the error's own code catches it before (run_with_ranks in cluster/session.h).
 class MpiSession {
  public:
   MpiSession();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How two values combine in an all-reduce; shared by the implementations of Communicator.
+// What the implementations of Communicator share: how values combine in an all-reduce, and copying a message.
 #pragma once
 
 #include <algorithm>
@@ -25,6 +25,12 @@ T combined(Reduction reduction, T left, T right) {
   }
   PL_ASSERT(!"a reduction for this type");
   return left;
+}
+
+/// Nothing if they are the same bytes.
+inline void copy_bytes(std::span<const std::byte> from, std::span<std::byte> to) {
+  PL_ASSERT(from.size() == to.size());
+  if (from.data() != to.data()) std::copy(from.begin(), from.end(), to.begin());
 }
 
 /// total[i] = total[i] (reduction) next[i].

@@ -104,14 +104,8 @@ void add_into(std::span<float> left, std::span<const float> right) { add(left, r
 
 void add(std::span<const float> left, std::span<const float> right, std::span<float> sum) {
   PL_ASSERT(left.size() == right.size() && left.size() == sum.size());
-  constexpr std::size_t kStride = 16;  // a fixed count, so that -O2 makes vectors of it
-  std::size_t i = 0;
-  for (; i + kStride <= sum.size(); i += kStride) {
-    float sums[kStride];
-    for (std::size_t k = 0; k < kStride; ++k) sums[k] = left[i + k] + right[i + k];
-    std::copy_n(sums, kStride, &sum[i]);
-  }
-  for (; i < sum.size(); ++i) sum[i] = left[i] + right[i];
+#pragma GCC ivdep  // `sum` is one of the others or apart from both: no element depends on another
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = left[i] + right[i];
 }
 
 }  // namespace pathline::cluster

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/self_communicator.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
+#include "cluster/reduction.h"
 #include "core/error.h"
 
 namespace pathline::cluster {
@@ -16,11 +16,6 @@ class DoneRequest final : public Request {
   void wait() override {}
 };
 
-void copy(std::span<const std::byte> from, std::span<std::byte> to) {
-  PL_ASSERT(from.size() == to.size());
-  if (from.data() != to.data()) std::copy(from.begin(), from.end(), to.begin());
-}
-
 class SelfCommunicator final : public Communicator {
  public:
   int rank() const override { return 0; }
@@ -30,7 +25,7 @@ class SelfCommunicator final : public Communicator {
   void broadcast(std::span<std::byte>, int root) override { PL_ASSERT(root == 0); }
 
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    copy(mine, all);
+    copy_bytes(mine, all);
   }
   void all_gather_in_place(std::span<std::byte> all,
                            std::span<const std::size_t> offsets) override {
@@ -39,7 +34,7 @@ class SelfCommunicator final : public Communicator {
   void all_to_all(std::span<const std::span<const std::byte>> send,
                   std::span<const std::span<std::byte>> receive) override {
     PL_ASSERT(send.size() == 1 && receive.size() == 1);
-    copy(send[0], receive[0]);
+    copy_bytes(send[0], receive[0]);
   }
 
   void all_reduce(std::span<double>, Reduction) override {}
@@ -47,8 +42,8 @@ class SelfCommunicator final : public Communicator {
   void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets,
                       std::span<float> out) override {
     PL_ASSERT(offsets.size() == 2);
-    copy(std::as_bytes(in.subspan(offsets[0], offsets[1] - offsets[0])),
-         std::as_writable_bytes(out));
+    copy_bytes(std::as_bytes(in.subspan(offsets[0], offsets[1] - offsets[0])),
+               std::as_writable_bytes(out));
   }
   std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t>, Reduction) override {
     return std::make_unique<DoneRequest>();

@@ -34,9 +34,9 @@ class Session {
   std::unique_ptr<Communicator> self_;
 };
 
-/// A back end's main: runs `body` with all ranks and returns the exit code. An AgreedError is printed by rank 0, and all
-/// ranks leave in order with its code. Any other exception is printed where it happened and ends all ranks at once with
-/// its code, since the others may be waiting for this rank.
+/// A back end's main: runs `body` with all ranks and returns the exit code. An AgreedError is printed by rank 0, and
+/// all ranks leave in order with its code. Any other exception is printed where it happened and ends all ranks at once
+/// with its code, since the others may be waiting for this rank.
 int run_with_ranks(const std::function<int(Communicator& world)>& body);
 
 }  // namespace pathline::cluster

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which ranks share a host. Found by comparing host names; the launchers' variables are not trusted (under mpirun inside
-// a Slurm allocation SLURM_LOCALID is 0 on every rank, under srun Open MPI's local rank is not set).
+// Which ranks share a host. Found by comparing host names; the launchers' variables are not trusted (under mpirun
+// inside a Slurm allocation SLURM_LOCALID is 0 on every rank, under srun Open MPI's local rank is not set).
 #pragma once
 
 #include <span>

@@ -12,8 +12,8 @@
 namespace pathline::cluster {
 namespace {
 
-/// One reduction, worked through in rounds: in round k every rank receives elements [k chunk, (k + 1) chunk) of its shard
-/// from all others, for all their nodes.
+/// One reduction, worked through in rounds: in round k every rank receives elements [k chunk, (k + 1) chunk) of its
+/// shard from all others, for all their nodes.
 class TreeReduction {
  public:
   TreeReduction(Communicator& ranks, std::int64_t slices,

@@ -13,9 +13,9 @@ namespace pathline::cluster {
 /// Staging memory of a reduction, roughly; a wish, as every partial needs at least one block.
 inline constexpr std::size_t kReduceStagingBytes = std::size_t{16} << 20;
 
-/// Reduces and scatters. `partials`: for every covering node of this rank's slices, in order, its partial sum as a whole
-/// padded flat buffer (fold_plan leaves them so). `shards`: world + 1 offsets in elements into these buffers. `out`
-/// receives the sum over all slices of this rank's shard; it may be this rank's shard of one of the partials.
+/// Reduces and scatters. `partials`: for every covering node of this rank's slices, in order, its partial sum as a
+/// whole padded flat buffer (fold_plan leaves them so). `shards`: world + 1 offsets in elements into these buffers.
+/// `out` receives the sum over all slices of this rank's shard; it may be this rank's shard of one of the partials.
 /// Each rank sends its nodes' pieces of every other shard once, in fp32. Collective.
 void tree_reduce(Communicator& ranks, std::int64_t slices,
                  std::span<const std::span<const float>> partials,
