@@ -279,7 +279,7 @@ TEST(ImageStoreReader, PartsReadAsOneSetWithTheDigestOfOneFile) {
   }
   std::ofstream(directory / "a.json") << R"({"format": "pathline-images-index", "version": 1, "parts": [
     {"file": "a-00000-of-00003.h5"}, {"file": "a-00001-of-00003.h5"}, {"file": "a-00002-of-00003.h5"}]})";
-  for (const std::string& name : {"a-*.h5", "a.json"}) {
+  for (const char* name : {"a-*.h5", "a.json"}) {
     const auto source = open_source({directory / name});
     EXPECT_EQ(source->info().count, 9);
     EXPECT_EQ(source->info().digest, whole);
@@ -299,7 +299,7 @@ TEST(ImageStoreReader, WhatIsNoDataSetIsAnInputError) {
   std::ofstream(directory / "text.h5") << "not HDF5";
   std::ofstream(directory / "empty.h5");
   std::ofstream(directory / "bad.json") << R"({"format": "other"})";
-  for (const std::string& name : {"text.h5", "empty.h5", "missing.h5", "none-*.h5", "bad.json"}) {
+  for (const char* name : {"text.h5", "empty.h5", "missing.h5", "none-*.h5", "bad.json"}) {
     const auto [code, paragraph] = error_of([&] { open_source({directory / name}); });
     EXPECT_EQ(code, ExitCode::kInput) << name << ": " << paragraph;
     EXPECT_THAT(paragraph, HasSubstr(name));
