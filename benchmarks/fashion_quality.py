@@ -210,12 +210,33 @@ def read_recipe(path):
 
 def build_network(recipe, peers, size):
     model = recipe["model"]
-    if model["name"] not in ("SiT", "DiT"):  # one network up to the time convention; ours is SiT's
-        raise SystemExit(f"the reference knows model.name SiT or DiT with fields, not {model['name']}")
+    if model["name"] == "UNet":
+        return ConditionalUnet(model, peers, size, recipe["flow"]["label_drop"])
+    if model["name"] not in ("SiT", "DiT"):  # one network
+        raise SystemExit(f"the reference knows model.name SiT, DiT or UNet with fields, not {model['name']}")
     return common.sit(peers).SiT(
         input_size=size, patch_size=model["patch"], in_channels=1, hidden_size=model["hidden"], depth=model["depth"],
         num_heads=model["heads"], mlp_ratio=model.get("mlp_ratio", 4.0), num_classes=CLASSES, learn_sigma=False,
         class_dropout_prob=recipe["flow"]["label_drop"])
+
+
+class ConditionalUnet(nn.Module):
+    """torchcfm's U-Net called as SiT's network is: with a row of zeros for the null label, labels dropped inside."""
+
+    def __init__(self, model, peers, size, label_drop):
+        super().__init__()
+        self.label_drop = label_drop
+        self.unet = common.torchcfm_unet(peers).UNetModelWrapper(
+            dim=(1, size, size), num_channels=model["channels"], channel_mult=model["multipliers"],
+            num_res_blocks=model["blocks"], attention_resolutions=",".join(map(str, model["attention"])),
+            num_heads=model.get("heads", 6), num_head_channels=model.get("head_channels", 64) or -1,
+            dropout=model.get("dropout", 0.0), num_classes=CLASSES + 1, class_cond=True)
+        self.unet.label_emb = nn.Embedding(CLASSES + 1, 4 * model["channels"], padding_idx=CLASSES)
+
+    def forward(self, x, t, labels):
+        if self.training:
+            labels = torch.where(torch.rand(len(labels)) < self.label_drop, CLASSES, labels)
+        return self.unet(t, x, labels)
 
 
 def learning_rate(step, optimizer, steps):
