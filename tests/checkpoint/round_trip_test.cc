@@ -28,9 +28,10 @@ Sample large_sample(std::uint64_t step) {
   return Sample(step, {{"master", "big", {1000, 700}}, {"adam_m", "big", {1000, 700}}, {"master", "bias", {13}}});
 }
 
-void save_on_ranks(core::FileSystem& files, const std::string& directory, const Sample& sample, int ranks) {
+void save_on_ranks(core::FileSystem& files, const std::string& directory, const Sample& sample, int ranks,
+                   std::uint64_t block = 4096) {
   cluster::run_on_threads(ranks, [&](cluster::Communicator& communicator) {
-    save(files, directory, sample.state, sample.tensors, sample.segments(communicator.rank(), ranks, 4096), 1,
+    save(files, directory, sample.state, sample.tensors, sample.segments(communicator.rank(), ranks, block), 1,
          collectives_of(communicator));
   });
 }
@@ -56,7 +57,7 @@ TEST(RoundTrip, AnyNumberOfRanksReadsWhatAnyNumberWrote) {
 TEST(RoundTrip, EveryRangeOfElementsReadsBackExactly) {
   const Sample sample = small_sample(3);
   MemoryFileSystem files;
-  save_on_ranks(files, "/run/checkpoints", Sample(3, sample.tensors), 3);
+  save_on_ranks(files, "/run/checkpoints", sample, 3, 8);
   const Reader reader(files, "/run/checkpoints/step-3");
   for (std::uint64_t from = 0; from <= 35; ++from) {
     for (std::uint64_t to = from; to <= 35; ++to) {
@@ -109,14 +110,14 @@ TEST(RoundTrip, AFailureOnAnyRankIsThrownOnAllAndLeavesTheEarlierCheckpoint) {
   for (int failing = 0; failing < 3; ++failing) {
     for (int call = 0; call < 6; ++call) {
       MemoryFileSystem files;
-      const Sample before = large_sample(1), after = large_sample(2);
-      save_on_ranks(files, "/run/checkpoints", before, 3);
+      const Sample before = small_sample(1), after = small_sample(2);
+      save_on_ranks(files, "/run/checkpoints", before, 3, 8);
       std::atomic<int> thrown = 0;
       cluster::run_on_threads(3, [&](cluster::Communicator& ranks) {
         const auto fault = ranks.rank() == failing ? FaultyFileSystem::Fault::kError : FaultyFileSystem::Fault::kNone;
         FaultyFileSystem mine(files, fault, call);
         try {
-          save(mine, "/run/checkpoints", after.state, after.tensors, after.segments(ranks.rank(), 3, 4096), 1,
+          save(mine, "/run/checkpoints", after.state, after.tensors, after.segments(ranks.rank(), 3, 8), 1,
                collectives_of(ranks));
         } catch (const core::Error& error) {
           EXPECT_EQ(error.code(), core::ExitCode::kEnvironment);
