@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/data/commands.h"
+#include "core/file_system.h"
+#include "core/text.h"
+#include "data/contact_sheet.h"
+#include "data/png.h"
+#include "data/shard_source.h"
+#include "data/verify.h"
+
+namespace pathline::apps {
+namespace {
+
+struct Options {
+  std::vector<std::string> files;
+  std::string sheet;
+  bool json = false;
+};
+
+std::string class_name(const data::SetInfo& info, std::size_t label) {
+  return label < info.class_names.size() ? info.class_names[label] : std::to_string(label);
+}
+
+void print_json(const data::SetInfo& info, const std::vector<std::int64_t>& counts) {
+  auto classes = nlohmann::json::array();
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    classes.push_back({{"label", i}, {"name", class_name(info, i)}, {"count", counts[i]}});
+  }
+  std::cout << nlohmann::json{{"recognised", info.description},
+                              {"kind", info.kind == data::ItemKind::kImage ? "images" : "points"},
+                              {"count", info.count}, {"height", info.height}, {"width", info.width},
+                              {"channels", info.channels}, {"classes", classes}, {"digest", info.digest}}.dump(2) << "\n";
+}
+
+void print_text(const data::SetInfo& info, const std::vector<std::int64_t>& counts) {
+  std::cout << "recognised  " << info.description << "\n"
+            << "count       " << info.count << "\n"
+            << "shape       ";
+  if (info.kind == data::ItemKind::kImage) {
+    std::cout << info.height << " x " << info.width << " x " << info.channels << ", 8 bits";
+  } else {
+    std::cout << info.channels << " numbers, float32";
+  }
+  std::cout << "\nbytes       "
+            << core::human_bytes(static_cast<std::uint64_t>(info.count) * info.item_bytes()) << "\n"
+            << "digest      " << (info.digest.empty() ? "none stored" : info.digest) << "\n"
+            << "classes     " << (counts.empty() ? "no labels" : std::to_string(counts.size())) << "\n";
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    std::cout << "  " << i << (class_name(info, i) == std::to_string(i) ? "" : " " + class_name(info, i)) << ": "
+              << counts[i] << "\n";
+  }
+}
+
+int inspect(const Options& options) {
+  const auto source = data::open_source(options.files);
+  const auto counts = data::class_counts(*source);
+  options.json ? print_json(source->info(), counts) : print_text(source->info(), counts);
+  if (!options.sheet.empty()) {
+    const auto png = data::encode_png(data::contact_sheet(*source));
+    core::PosixFileSystem files;
+    core::replace_file(files, options.sheet, {reinterpret_cast<const char*>(png.data()), png.size()});
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand("inspect", "Say what a data set is, without reading all of it.");
+  auto options = std::make_shared<Options>();
+  command->add_option("files", options->files, "An image store or another HDF5 file; its parts; or a pattern")->required();
+  command->add_option("--sheet", options->sheet, "Write a contact sheet to this PNG file");
+  command->add_flag("--json", options->json, "Print JSON");
+  command->footer("Example:\n  pathline data inspect shapes.h5 --sheet shapes.png");
+  command->callback([&run, options] { run = [options] { return inspect(*options); }; });
+}
+
+}  // namespace pathline::apps

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kinds of sources that open_pictures() chooses from; inside data/ only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/file_system.h"
+#include "data/import.h"
+
+namespace pathline::data {
+
+/// The pictures of a set whose items have one shape already.
+std::unique_ptr<PictureSource> pictures_of(std::unique_ptr<ShardSource> source);
+
+/// PNG and JPEG files: each a part of a file on disk, or of `memory` if its path is empty.
+struct EncodedPicture {
+  std::string name;  // below the source, with '/'
+  std::string path;
+  std::uint64_t offset = 0, bytes = 0;
+  std::int64_t label = -1;
+};
+
+struct EncodedSet {
+  std::vector<EncodedPicture> pictures;
+  std::vector<std::string> class_names;  // empty: labels without names, or none
+  std::int64_t classes = 0;
+  std::vector<std::byte> memory;
+  std::string description;
+};
+
+std::unique_ptr<PictureSource> encoded_pictures(core::FileSystem& files, EncodedSet set);
+
+bool has_picture_ending(const std::string& name);
+
+/// Which class a picture belongs to, by its folder. Names below a common parent are CLASS/FILE; a further level of
+/// folders whose names are numbers only is passed over. Pictures without folders have no classes (labels are -1).
+struct ClassFolders {
+  std::vector<std::string> class_names;  // sorted
+  std::vector<std::int64_t> labels;      // of every name
+};
+/// Throws kInput where folders do not decide, naming them and --under. `origin` is for messages.
+ClassFolders class_folders(const std::vector<std::string>& names, const std::string& origin);
+
+/// Fills label and class_names of `set` from the names, after dropping what is not below `under`.
+void assign_classes(EncodedSet& set, const std::string& under, const std::string& origin);
+
+std::unique_ptr<PictureSource> open_folder(core::FileSystem& files, const std::string& folder, const std::string& under);
+
+bool is_idx(std::span<const std::byte> start);
+std::unique_ptr<PictureSource> open_idx(core::FileSystem& files, const std::string& path);
+
+bool is_tar(std::span<const std::byte> start);
+std::unique_ptr<PictureSource> open_tar(core::FileSystem& files, const std::string& path, const std::string& under);
+
+/// True if the bytes are whole CIFAR records with labels in range; `first` are the first ones of the file.
+bool is_cifar(std::span<const std::byte> first, std::uint64_t file_bytes);
+std::unique_ptr<PictureSource> open_cifar(core::FileSystem& files, const std::vector<std::string>& paths);
+/// data_batch_1.bin ... or train.bin in a folder, sorted; empty if it is no such folder.
+std::vector<std::string> cifar_files(core::FileSystem& files, const std::string& folder);
+
+/// arr_0 and arr_1, or `selection` = "PIXELS" or "PIXELS,LABELS".
+std::unique_ptr<PictureSource> open_npz(core::FileSystem& files, const std::string& path, const std::string& selection);
+
+}  // namespace pathline::data
