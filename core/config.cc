@@ -249,8 +249,9 @@ void Config::refuse_unknown_keys() const {
       if (impl_->effective.contains(name)) continue;
       const std::string hint = known_section ? impl_->suggestion(section, std::string(key_name.str()))
                                              : "[" + nearest_name(section, sections) + "]";
-      throw Error(ExitCode::kUsage, concat(impl_->place_of(name, value), ": ", known_section ? "the key " : "the section of ",
-                                           name, " is unknown. The nearest known one is ", hint, "."));
+      throw Error(ExitCode::kUsage,
+                  concat(impl_->place_of(name, value), ": ", known_section ? "the key " : "the section of ", name,
+                         " is unknown. The nearest known one is ", hint, "."));
     }
     PL_CHECK(known_section, ExitCode::kUsage, impl_->place_of(section, node), ": the section [", section,
              "] is unknown. The nearest known one is [", nearest_name(section, sections), "].");

@@ -17,7 +17,8 @@ std::string progress_line(const std::string& what, std::int64_t done, std::int64
 
 class Progress {
  public:
-  /// `what` is shown first ("import"); `total` units of `unit` ("images") make 100 %. `shown` false (other ranks): silent.
+  /// `what` is shown first ("import"); `total` units of `unit` ("images") make 100 %. `shown` false (other ranks):
+  /// silent.
   Progress(std::string what, std::int64_t total, std::string unit, bool shown = true);
   ~Progress();
   Progress(const Progress&) = delete;

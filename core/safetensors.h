@@ -48,7 +48,8 @@ struct TensorBytes {
 
 /// The header (with its length field) for tensors written one after the other in this order, padded with spaces to a
 /// multiple of 64 bytes.
-std::string safetensors_header(std::span<const TensorBytes> tensors, const std::map<std::string, std::string>& metadata);
+std::string safetensors_header(std::span<const TensorBytes> tensors,
+                               const std::map<std::string, std::string>& metadata);
 
 /// Header and tensors appended to an open file. The caller syncs and closes.
 void write_safetensors(WritableFile& file, std::span<const TensorBytes> tensors,

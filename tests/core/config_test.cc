@@ -52,7 +52,8 @@ std::string refusal_of(const std::function<void()>& call) {
 Config recipe(std::string_view text) { return Config::from_text(text, "recipe.toml"); }
 
 TEST(Config, GivesWhatTheRecipeSaysAndDefaultsOtherwise) {
-  Config config = recipe("[train]\nsteps = 2_000\n[data]\nflip = false\nfiles = [\"x\", \"y\"]\n[ema]\ndecays = [1, 0.5]\n");
+  Config config = recipe(
+      "[train]\nsteps = 2_000\n[data]\nflip = false\nfiles = [\"x\", \"y\"]\n[ema]\ndecays = [1, 0.5]\n");
   Options options;
   options.bind(config);
   config.refuse_unknown_keys();
@@ -68,7 +69,8 @@ TEST(Config, GivesWhatTheRecipeSaysAndDefaultsOtherwise) {
 }
 
 TEST(Config, TakesWholeNumbersForNumbersAndNumbersForStrings) {
-  Config config = recipe("[optimizer]\nlr = 1\n[flow]\npath = 0.02\n[data]\nfiles = \"one\"\n[model]\nmultipliers = 3\n");
+  Config config = recipe(
+      "[optimizer]\nlr = 1\n[flow]\npath = 0.02\n[data]\nfiles = \"one\"\n[model]\nmultipliers = 3\n");
   Options options;
   options.bind(config);
   EXPECT_EQ(options.lr, 1.0);
@@ -155,7 +157,8 @@ TEST(Config, MistakesInSettingAreNamed) {
   Config config;
   config.set("train.steps=many");
   Options options;
-  EXPECT_THAT(refusal_of([&] { options.bind(config); }), AllOf(HasSubstr("train.steps=many"), HasSubstr("whole number")));
+  EXPECT_THAT(refusal_of([&] { options.bind(config); }),
+              AllOf(HasSubstr("train.steps=many"), HasSubstr("whole number")));
   Config unknown;
   unknown.set("train.stepps=1");
   EXPECT_THAT(refusal_of([&] {

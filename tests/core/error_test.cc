@@ -16,7 +16,9 @@ std::pair<int, std::string> outcome_of(const std::function<int()>& body) {
   return {code, testing::internal::GetCapturedStderr()};
 }
 
-TEST(RunProgram, ReturnsTheBodysCode) { EXPECT_EQ(outcome_of([] { return 64; }), (std::pair<int, std::string>(64, ""))); }
+TEST(RunProgram, ReturnsTheBodysCode) {
+  EXPECT_EQ(outcome_of([] { return 64; }), (std::pair<int, std::string>(64, "")));
+}
 
 TEST(RunProgram, AnErrorBecomesItsCodeAndOneParagraph) {
   const int count = -3;

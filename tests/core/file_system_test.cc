@@ -174,7 +174,9 @@ class RecordingFiles final : public FileSystem {
  private:
   struct File final : WritableFile {
     explicit File(std::vector<std::string>& calls) : calls(calls) {}
-    void append(std::span<const std::byte> bytes) override { calls.push_back("append " + std::to_string(bytes.size())); }
+    void append(std::span<const std::byte> bytes) override {
+      calls.push_back("append " + std::to_string(bytes.size()));
+    }
     void sync() override { calls.push_back("sync"); }
     void close() override { calls.push_back("close"); }
     std::vector<std::string>& calls;

@@ -120,7 +120,9 @@ double pair_error(std::uint32_t a, std::uint32_t b) {
   normal_pair(a, b, first, second);
   const long double radius = std::sqrt(-2 * std::log((a + 0.5L) * 0x1p-32L));
   const long double angle = 2 * 3.141592653589793238462643383279502884L * b * 0x1p-32L;
-  return static_cast<double>(std::max(std::abs(first - radius * std::cos(angle)), std::abs(second - radius * std::sin(angle))));
+  const long double first_error = std::abs(first - radius * std::cos(angle));
+  const long double second_error = std::abs(second - radius * std::sin(angle));
+  return static_cast<double>(std::max(first_error, second_error));
 }
 
 TEST(NormalPair, IsWithinOneMillionthOfTheExactValue) {

@@ -43,15 +43,16 @@ std::string refusal_of(const std::string& file) {
   return "accepted";
 }
 
-std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& place) {
+std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                  const std::string& place) {
   return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":[" + shape + "],\"data_offsets\":[" + place + "]}";
 }
 
 TEST(Safetensors, ReadsAFileOfTheReferenceImplementation) {
-  // safetensors.numpy.save({"b": arange(3, float32), "a": zeros((2, 2), uint8)}, {"k": "v"}), headers as it writes them.
+  // The header of safetensors.numpy.save({"b": arange(3, float32), "a": zeros((2, 2), uint8)}, {"k": "v"}).
   const std::string header =
       R"({"__metadata__":{"k":"v"},"b":{"dtype":"F32","shape":[3],"data_offsets":[0,12]},)"
-      R"("a":{"dtype":"U8","shape":[2,2],"data_offsets":[12,16]}}      )";
+      R"("a":{"dtype":"U8","shape":[2,2],"data_offsets":[12,16]}})";
   const SafetensorsHeader read = parse(file_of(header, 16));
   ASSERT_EQ(read.tensors.size(), 2u);
   EXPECT_EQ(read.tensors[0].name, "b");
@@ -155,8 +156,8 @@ TEST(Safetensors, HeaderIsPaddedTo64Bytes) {
 
 constexpr std::size_t kDataBytes = 30;
 
-/// Mutates by keyed draws: bytes overwritten, removed, doubled, digits exchanged, the file cut. Every second round repairs
-/// the length of the header, so that the mutation gets past it.
+/// Mutates by keyed draws: bytes overwritten, removed, doubled, digits exchanged, the file cut. Every second round
+/// repairs the length of the header, so that the mutation gets past it.
 std::string mutated(std::string file, std::uint64_t round) {
   const Draws draws(99, round, Purpose::kMadeData);
   const std::uint32_t changes = 1 + draws.bits(0) % 4;
@@ -178,8 +179,8 @@ std::string mutated(std::string file, std::uint64_t round) {
 
 TEST(Safetensors, ForeignBytesAreReadOrRefusedButNeverCrash) {
   const std::string sound =
-      file_of("{\"__metadata__\":{\"a\":\"b\"}," + entry("w", "F32", "2,3", "0,24") + "," + entry("b", "BF16", "3", "24,30") +
-                  "," + entry("empty", "I64", "0", "30,30") + "}   ",
+      file_of("{\"__metadata__\":{\"a\":\"b\"}," + entry("w", "F32", "2,3", "0,24") + "," +
+                  entry("b", "BF16", "3", "24,30") + "," + entry("empty", "I64", "0", "30,30") + "}   ",
               kDataBytes);
   parse(sound);
   int read = 0, refused = 0;
