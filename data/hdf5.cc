@@ -262,7 +262,8 @@ File File::open(const std::string& path) {
 File File::create(const std::string& path) {
   const Lock lock;
   const Handle access = access_properties();
-  H5Pset_libver_bounds(access.id(), H5F_LIBVER_EARLIEST, H5F_LIBVER_V110);
+  // From 1.8 on all metadata carry checksums; without them the library may crash over a turned bit.
+  H5Pset_libver_bounds(access.id(), H5F_LIBVER_V18, H5F_LIBVER_V110);
   H5Pset_alignment(access.id(), 1 << 16, 1 << 12);  // pixels start on a page
   const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id());
   return File(path, Handle(checked(id, path, "create a file", ExitCode::kEnvironment), H5Fclose));

@@ -80,7 +80,7 @@ class File {
  public:
   /// For reading. What is no HDF5 file, or a truncated one, is ExitCode::kInput.
   static File open(const std::string& path);
-  /// Empty, readable by HDF5 1.10 and by every h5py.
+  /// Empty, readable by HDF5 1.8 and newer, hence by every h5py; all metadata carry checksums.
   static File create(const std::string& path);
 
   const std::string& path() const { return path_; }
