@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // save(): the commit protocol of docs/formats/checkpoint.md, step by step.
-#include <algorithm>
 #include <exception>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -9,7 +8,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/manifest.h"
-#include "core/crc32c.h"
+#include "checkpoint/piece_writer.h"
 #include "core/error.h"
 #include "core/safetensors.h"
 
@@ -20,31 +19,6 @@ using core::ExitCode;
 using core::join_path;
 using nlohmann::json;
 
-/// Takes the CRC32C of every 1 MiB on the way to the file, so that no byte is read again.
-class PieceWriter {
- public:
-  explicit PieceWriter(core::WritableFile& file) : file_(file) {}
-
-  void append(std::span<const std::byte> bytes) {
-    file_.append(bytes);
-    while (!bytes.empty()) {
-      const std::uint64_t in_piece = length_ % kPieceBytes;
-      if (in_piece == 0) pieces_.push_back(0);
-      const auto part = bytes.first(std::min<std::uint64_t>(bytes.size(), kPieceBytes - in_piece));
-      pieces_.back() = core::crc32c(part, pieces_.back());
-      length_ += part.size();
-      bytes = bytes.subspan(part.size());
-    }
-  }
-  std::uint64_t length() const { return length_; }
-  const std::vector<std::uint32_t>& pieces() const { return pieces_; }
-
- private:
-  core::WritableFile& file_;
-  std::uint64_t length_ = 0;
-  std::vector<std::uint32_t> pieces_;
-};
-
 /// What a rank tells the others about its file.
 struct Written {
   FileRecord file;  // no name: the rank had nothing to write
@@ -54,8 +28,8 @@ struct Written {
 std::string text_of(const Written& written) {
   std::vector<std::vector<std::uint64_t>> rows;
   for (const auto& s : written.segments) rows.push_back({s.tensor, s.offset, s.count, s.begin, s.end});
-  return json{{"name", written.file.name}, {"length", written.file.length}, {"pieces", written.file.pieces}, {"rows", rows}}
-      .dump();
+  const FileRecord& file = written.file;
+  return json{{"name", file.name}, {"length", file.length}, {"pieces", file.pieces}, {"rows", rows}}.dump();
 }
 
 Written written_of(const json& told) {
@@ -89,7 +63,8 @@ class Save {
     agree_with_rank_0([&] { make_temporary(); });
     Written mine;
     const std::string failure = reason_of([&] { mine = write_segments(segments); });
-    const auto told = ranks_.gather(json{{"failure", failure}, {"written", failure.empty() ? text_of(mine) : ""}}.dump());
+    const std::string tables = failure.empty() ? text_of(mine) : "";
+    const auto told = ranks_.gather(json{{"failure", failure}, {"written", tables}}.dump());
     refuse_failures(told);
     agree_with_rank_0([&] { commit(told, still_owner); });
   }
@@ -196,7 +171,7 @@ class Save {
     const std::string path = join_path(temporary_, file.name);
     const std::uint64_t size = files_.size(path);
     PL_CHECK(size == file.length, ExitCode::kEnvironment, path, " has ", size, " bytes although ", file.length,
-             " were written (the storage loses data, or is not shared by all ranks). Try pathline doctor on this storage.");
+             " were written (the storage loses data, or is not shared by all ranks). Try pathline doctor.");
   }
 
   void supersede() {

@@ -88,8 +88,8 @@ std::optional<std::string> newest_good(core::FileSystem& files, const std::strin
     say(core::concat("checkpoint ", one->directory, " is damaged and passed over: ", problem));
   }
   PL_CHECK(all.empty(), ExitCode::kInput, "none of the ", all.size(), " checkpoints in ", directory,
-           " is good (going on without them would start the run from nothing). See them with pathline checkpoint verify; "
-           "move them away to start again.");
+           " is good (going on without them would start the run from nothing). See them with "
+           "pathline checkpoint verify; move them away to start again.");
   return std::nullopt;
 }
 

@@ -3,18 +3,15 @@
 #include "checkpoint/manifest.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <span>
-#include <utility>
+#include <stdexcept>
 
 #include "core/crc32c.h"
 #include "core/error.h"
-#include "core/safetensors.h"
 
 namespace pathline::checkpoint {
 namespace {
@@ -92,7 +89,9 @@ std::uint64_t whole(const json& value) {
 }
 
 std::vector<std::uint64_t> wholes(const json& value, std::size_t count) {
-  if (!value.is_array() || value.size() != count) throw std::out_of_range(core::concat("a row has not ", count, " numbers"));
+  if (!value.is_array() || value.size() != count) {
+    throw std::out_of_range(core::concat("a row has not ", count, " numbers"));
+  }
   std::vector<std::uint64_t> numbers;
   for (const auto& item : value) numbers.push_back(whole(item));
   return numbers;
@@ -167,46 +166,9 @@ Manifest read_members(const json& root, const std::string& where) {
   return manifest;
 }
 
-// Checking.
-
-bool is_data_file_name(std::string_view name) {
-  constexpr std::string_view kStart = "rank-", kEnd = ".safetensors";
-  if (!name.starts_with(kStart) || !name.ends_with(kEnd) || name.size() <= kStart.size() + kEnd.size()) return false;
-  const auto digits = name.substr(kStart.size(), name.size() - kStart.size() - kEnd.size());
-  return digits.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-void check_files(const Manifest& manifest, const std::string& where) {
-  std::set<std::string> names;
-  for (const auto& file : manifest.files) {
-    PL_CHECK(is_data_file_name(file.name) && names.insert(file.name).second, ExitCode::kInput, where,
-             ": the file table names ", file.name, ", which is no rank-R.safetensors or there twice.");
-    const std::uint64_t pieces = file.length / kPieceBytes + (file.length % kPieceBytes != 0);
-    PL_CHECK(file.pieces.size() == pieces, ExitCode::kInput, where, ": ", file.name, " has ", file.length,
-             " bytes but ", file.pieces.size(), " checksums of 1 MiB.");
-  }
-}
-
-void check_tensors(const Manifest& manifest, const std::string& where) {
-  std::set<std::pair<std::string, std::string>> names;
-  for (const auto& tensor : manifest.tensors) {
-    PL_CHECK(!tensor.kind.empty() && tensor.kind.find('/') == std::string::npos && !tensor.name.empty() &&
-                 names.emplace(tensor.kind, tensor.name).second,
-             ExitCode::kInput, where, ": the tensor table has ", tensor.kind, "/", tensor.name,
-             " twice, or without a proper name.");
-    elements_of(tensor);
-  }
-}
-
-void check_segment(const Manifest& manifest, const Segment& s, const std::string& where) {
-  const bool inside = s.tensor < manifest.tensors.size() && s.file < manifest.files.size() && s.count > 0 &&
-                      s.begin <= s.end && s.end <= manifest.files[s.file].length;
-  PL_CHECK(inside, ExitCode::kInput, where, ": a segment (tensor ", s.tensor, ", offset ", s.offset,
-           ") lies outside of its tables or its file.");
-  const std::uint64_t size = core::dtype_size(manifest.tensors[s.tensor].dtype);
-  PL_CHECK((s.end - s.begin) % size == 0 && (s.end - s.begin) / size == s.count, ExitCode::kInput, where,
-           ": a segment of ", manifest.tensors[s.tensor].name, " has ", s.count, " elements but ", s.end - s.begin,
-           " bytes.");
+[[noreturn]] void refuse(const std::string& where, const std::string& reason) {
+  throw core::Error(ExitCode::kInput, core::concat(where, " is not a manifest of version 1: ", reason,
+                                                   ". Use an earlier checkpoint."));
 }
 
 }  // namespace
@@ -215,42 +177,6 @@ std::uint64_t Manifest::data_bytes() const {
   std::uint64_t sum = 0;
   for (const auto& file : files) sum += file.length;
   return sum;
-}
-
-std::uint64_t elements_of(const TensorRecord& tensor) {
-  std::uint64_t bytes = core::dtype_size(tensor.dtype);
-  const std::uint64_t size = bytes;
-  bool empty = false, fits = true;
-  for (const std::int64_t dimension : tensor.shape) {
-    empty = empty || dimension == 0;
-    fits = fits && dimension >= 0;
-    if (dimension > 0) fits = fits && !__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dimension), &bytes);
-  }
-  PL_CHECK(fits && bytes <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), ExitCode::kInput,
-           "tensor ", tensor.kind, "/", tensor.name, " has a shape that no memory can hold.");
-  return empty ? 0 : bytes / size;
-}
-
-void check_tables(Manifest& manifest, const std::string& where) {
-  check_files(manifest, where);
-  check_tensors(manifest, where);
-  for (const auto& segment : manifest.segments) check_segment(manifest, segment, where);
-  std::sort(manifest.segments.begin(), manifest.segments.end(), [](const Segment& a, const Segment& b) {
-    return std::pair(a.tensor, a.offset) < std::pair(b.tensor, b.offset);
-  });
-  auto next = manifest.segments.begin();
-  for (std::uint64_t t = 0; t < manifest.tensors.size(); ++t) {
-    const TensorRecord& tensor = manifest.tensors[t];
-    const std::uint64_t elements = elements_of(tensor);
-    std::uint64_t covered = 0;
-    for (; next != manifest.segments.end() && next->tensor == t; ++next) {
-      PL_CHECK(next->offset == covered && next->count <= elements - covered, ExitCode::kInput, where, ": the segments of ",
-               tensor.kind, "/", tensor.name, " leave a hole or overlap at element ", std::min(covered, next->offset), ".");
-      covered += next->count;
-    }
-    PL_CHECK(covered == elements, ExitCode::kInput, where, ": the segments of ", tensor.kind, "/", tensor.name,
-             " end at element ", covered, " of ", elements, ".");
-  }
 }
 
 std::string manifest_text(const Manifest& manifest) {
@@ -265,16 +191,17 @@ std::string manifest_text(const Manifest& manifest) {
 }
 
 Manifest parse_manifest(std::string_view text, const std::string& where) {
-  PL_CHECK(text.size() > kTailBytes && tail_of(text.substr(0, text.size() - kTailBytes)) == text.substr(text.size() - kTailBytes),
-           ExitCode::kInput, where, " is damaged: its CRC32C does not match its content.");
+  const std::size_t body = text.size() - std::min(text.size(), kTailBytes);
+  PL_CHECK(text.substr(body) == tail_of(text.substr(0, body)), ExitCode::kInput, where,
+           " is damaged: its CRC32C does not match its content. Use an earlier checkpoint.");
   try {
     Manifest manifest = read_members(json::parse(text), where);
     check_tables(manifest, where);
     return manifest;
   } catch (const json::exception& error) {
-    throw core::Error(ExitCode::kInput, core::concat(where, " is not a manifest of version 1: ", error.what(), "."));
+    refuse(where, error.what());
   } catch (const std::out_of_range& error) {
-    throw core::Error(ExitCode::kInput, core::concat(where, " is not a manifest of version 1: ", error.what(), "."));
+    refuse(where, error.what());
   }
 }
 

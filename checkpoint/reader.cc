@@ -182,7 +182,8 @@ void Reader::read(const std::string& kind, const std::string& name, std::uint64_
     const Segment& s = impl.manifest.segments[i];
     const std::uint64_t from = std::max(s.offset, offset), to = std::min(s.offset + s.count, end);
     if (from >= to) continue;
-    impl.read_bytes(s.file, s.begin + (from - s.offset) * size, out.subspan((from - offset) * size, (to - from) * size));
+    const auto part = out.subspan((from - offset) * size, (to - from) * size);
+    impl.read_bytes(s.file, s.begin + (from - s.offset) * size, part);
   }
 }
 

@@ -40,7 +40,8 @@ struct Top {
 class Taking {
  public:
   Taking(core::FileSystem& files, const std::string& directory, double heartbeat, const LockSurroundings& us)
-      : files_(files), directory_(directory), heartbeat_(heartbeat), us_(us), candidate_(candidate_path(directory, us)) {}
+      : files_(files), directory_(directory), heartbeat_(heartbeat), us_(us),
+        candidate_(candidate_path(directory, us)) {}
   ~Taking() {
     try {
       files_.remove(candidate_);
@@ -98,7 +99,8 @@ class Taking {
     const std::uint64_t number = top.number;
     const auto owner = parse_lock(top.text);
     if (owner && ended(*owner, us_)) return true;
-    const double interval = std::clamp(owner ? owner->heartbeat_seconds : 0.0, heartbeat_, std::max(heartbeat_, kLongestInterval));
+    const double theirs = owner ? std::min(owner->heartbeat_seconds, kLongestInterval) : 0.0;
+    const double interval = std::max(heartbeat_, theirs);
     core::log_info(lock_path(directory_, number), " belongs to ", description_of(owner), "; watching whether it lives");
     double still_since = us_.seconds();
     for (int moves = 0; us_.seconds() - still_since < kStillIntervals * interval;) {
@@ -179,7 +181,7 @@ struct RunLock::Impl {
   bool try_to_beat() {
     try {
       if (write(false)) return true;
-      core::log_error("the run lock of ", directory, " was taken over by another job; this one will not commit any more");
+      core::log_error("the run lock of ", directory, " was taken over by another job; this one commits no more");
       return false;
     } catch (const std::exception& error) {
       core::log_warning("heartbeat of the run lock: ", error.what());
