@@ -87,7 +87,7 @@ struct Entry {
   std::uint64_t offset, bytes;
 };
 
-/// All plain files, in order.
+/// All plain files, in order. An archive ends with a block of zeros: without it pictures may be missing.
 std::vector<Entry> entries_of(const Archive& archive, const std::string& origin) {
   std::vector<Entry> entries;
   std::string long_name;
@@ -113,7 +113,8 @@ std::vector<Entry> entries_of(const Archive& archive, const std::string& origin)
     }
     at = std::min(data + (bytes + 511) / 512 * 512, archive.size);
   }
-  return entries;
+  throw core::Error(ExitCode::kInput, core::concat(origin, " is cut off after ", entries.size(),
+                                                   " files: its end mark is missing. Fetch or copy it again."));
 }
 
 std::string stem_of(const std::string& name) { return name.substr(0, name.rfind('.')); }

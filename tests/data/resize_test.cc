@@ -22,7 +22,7 @@ Image row(std::vector<std::uint8_t> values) {
 }
 
 TEST(Resize, AConstantPictureStaysConstantAtAnySize) {
-  for (const auto [height, width] : {std::pair{5, 3}, {7, 31}, {64, 64}, {1, 1}, {33, 8}}) {
+  for (const auto& [height, width] : {std::pair{5, 3}, {7, 31}, {64, 64}, {1, 1}, {33, 8}}) {
     EXPECT_THAT(resized(Image(16, 16, 3, 201), height, width).pixels, Each(201)) << height << " x " << width;
   }
 }
