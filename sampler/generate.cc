@@ -49,7 +49,6 @@ Statistics generate(const Field& field, const Job& job, std::int64_t first, std:
                     const std::function<void(Sample&&)>& emit) {
   const double begin = core::monotonic_seconds();
   Statistics total;
-  std::int64_t nfe = 0;
   const auto hand_out = [&](Finish&& finish) {
     Sample sample{finish.id,
                   label_of(finish.id),
@@ -59,9 +58,9 @@ Statistics generate(const Field& field, const Job& job, std::int64_t first, std:
                   finish.failed ? SampleStatus::kFailed : SampleStatus::kDone};
     total.count += 1;
     total.failed += finish.failed;
+    total.nfe += finish.nfe;
     total.max_nfe = std::max(total.max_nfe, finish.nfe);
     total.rejected_steps += finish.rejected;
-    nfe += finish.nfe;
     emit(std::move(sample));
   };
   const bool points = job.sample_shape.size() == 1;
@@ -69,12 +68,27 @@ Statistics generate(const Field& field, const Job& job, std::int64_t first, std:
   const Work work =
       points ? run_ids<double>({with_fp64_state(costed.field), costed.passes}, job, first, last, label_of, hand_out)
              : run_ids<float>(costed, job, first, last, label_of, hand_out);
-  if (total.count > 0) {
-    total.mean_nfe = static_cast<double>(nfe) / static_cast<double>(total.count);
-    total.occupancy = static_cast<double>(work.useful) / static_cast<double>(work.ticks * job.slots);
-  }
+  total.useful_rows = work.useful;
+  total.evaluated_rows = work.ticks * job.slots;
   total.seconds = core::monotonic_seconds() - begin;
-  return total;
+  return total + Statistics{};
+}
+
+Statistics operator+(const Statistics& a, const Statistics& b) {
+  Statistics sum;
+  sum.count = a.count + b.count;
+  sum.failed = a.failed + b.failed;
+  sum.nfe = a.nfe + b.nfe;
+  sum.max_nfe = std::max(a.max_nfe, b.max_nfe);
+  sum.rejected_steps = a.rejected_steps + b.rejected_steps;
+  sum.useful_rows = a.useful_rows + b.useful_rows;
+  sum.evaluated_rows = a.evaluated_rows + b.evaluated_rows;
+  sum.seconds = a.seconds + b.seconds;
+  if (sum.count > 0) sum.mean_nfe = static_cast<double>(sum.nfe) / static_cast<double>(sum.count);
+  if (sum.evaluated_rows > 0) {
+    sum.occupancy = static_cast<double>(sum.useful_rows) / static_cast<double>(sum.evaluated_rows);
+  }
+  return sum;
 }
 
 namespace {

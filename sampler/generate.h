@@ -37,11 +37,15 @@ struct Sample {
 
 struct Statistics {
   std::int64_t count = 0, failed = 0;
+  std::int64_t nfe = 0, max_nfe = 0, rejected_steps = 0;
+  std::int64_t useful_rows = 0, evaluated_rows = 0;  // rows that held a sample; ticks x slots
   double mean_nfe = 0;
-  std::int64_t max_nfe = 0, rejected_steps = 0;
-  double occupancy = 0;        // useful evaluations / (ticks x slots)
+  double occupancy = 0;        // useful_rows / evaluated_rows
   double seconds = 0;
 };
+
+/// What two pieces of work did, one after the other.
+Statistics operator+(const Statistics& a, const Statistics& b);
 
 struct Job {
   std::vector<std::int64_t> sample_shape;   // (C, H, W) or (D)

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sampler/checkpointed_model.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdlib>
+#include <optional>
+#include <span>
+
+#include "checkpoint/checkpoint.h"
+#include "core/error.h"
+#include "core/text.h"
+
+namespace pathline::sampler {
+namespace {
+
+constexpr std::string_view kEma = "ema-";
+
+/// "0.999" and "0.9990" are the same average.
+std::string kind_of_average(const checkpoint::Reader& reader, double decay) {
+  std::vector<std::string> held;
+  for (const std::string& kind : reader.kinds()) {
+    if (!kind.starts_with(kEma)) continue;
+    if (std::strtod(kind.c_str() + kEma.size(), nullptr) == decay) return kind;
+    held.push_back(kind.substr(kEma.size()));
+  }
+  throw core::Error(core::ExitCode::kUsage,
+                    core::concat("checkpoint ", reader.directory(), " holds no average of weights with decay ", decay,
+                                 held.empty() ? " (it holds none at all)" : " (it holds " + core::listed(held) + ")",
+                                 ". Choose another with --ema, or --ema none for the raw weights."));
+}
+
+std::string kind_of_weights(const checkpoint::Reader& reader, const std::string& ema,
+                            const std::vector<double>& decays) {
+  if (ema == "none" || (ema.empty() && decays.empty())) return "master";
+  return kind_of_average(reader, ema.empty() ? decays.front() : core::parse_number(ema, "--ema"));
+}
+
+void load(const checkpoint::Reader& reader, const std::string& kind, const std::vector<model::NamedTensor>& tensors) {
+  for (const model::NamedTensor& named : tensors) {
+    const checkpoint::TensorRecord* found = nullptr;
+    for (const checkpoint::TensorRecord& record : reader.tensors()) {
+      if (record.kind == kind && record.name == named.name) found = &record;
+    }
+    PL_CHECK(found != nullptr && found->dtype == "F32" && named.tensor.sizes() == at::IntArrayRef(found->shape),
+             core::ExitCode::kInput, "checkpoint ", reader.directory(), " holds no tensor ", kind, "/", named.name,
+             " of shape ", named.tensor.sizes(), " (its recipe describes a network that needs it). ",
+             "It was damaged or made by another version: use another checkpoint.");
+    PL_ASSERT(named.tensor.is_contiguous() && named.tensor.scalar_type() == at::kFloat);
+    const auto count = static_cast<std::size_t>(named.tensor.numel());
+    reader.read(kind, named.name, 0, count,
+                std::as_writable_bytes(std::span(named.tensor.mutable_data_ptr<float>(), count)));
+  }
+}
+
+}  // namespace
+
+CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::string& path, const std::string& ema) {
+  CheckpointedModel loaded;
+  loaded.directory = checkpoint::resolve(files, path);
+  const checkpoint::Reader reader(files, loaded.directory);
+  loaded.step = reader.state().step;
+  loaded.recipe = core::Config::from_text(reader.state().recipe, loaded.directory);
+  model::ModelOptions options;
+  model::bind(loaded.recipe, options);
+  std::vector<double> decays;
+  loaded.recipe.bind("ema", "decays", decays, core::OnResume::kChangeable, "averages of weights");
+  loaded.kind = kind_of_weights(reader, ema, decays);
+  loaded.model = model::make_model(options, 0);
+  load(reader, loaded.kind, loaded.model->parameters());
+  load(reader, "buffer", loaded.model->buffers());
+  loaded.model->set_training(false);
+  return loaded;
+}
+
+std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options) {
+  if (options.input_size == 0) return {options.input_channels};
+  return {options.input_channels, options.input_size, options.input_size};
+}
+
+std::int64_t null_label_of(const model::ModelOptions& options) {
+  return options.classes > 0 && options.null_row ? options.classes : -1;
+}
+
+Field field_of(model::VelocityModel& model) {
+  return [&model](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    model::Condition condition;
+    condition.labels = labels;
+    return model.velocity(x, t, condition);
+  };
+}
+
+}  // namespace pathline::sampler

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network with the weights of a checkpoint, rebuilt from the recipe that the checkpoint carries.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "core/file_system.h"
+#include "model/velocity_model.h"
+#include "sampler/field.h"
+
+namespace pathline::sampler {
+
+struct CheckpointedModel {
+  std::unique_ptr<model::VelocityModel> model;  // in evaluation mode
+  core::Config recipe;                          // the checkpoint's; [model] and ema.decays are bound
+  std::string directory;                        // the step-N it came from
+  std::string kind;                             // of its weights: "ema-0.999" or "master"
+  std::uint64_t step = 0;
+};
+
+/// `path`: a run directory, its checkpoints/ or one step-N. `ema`: a decay ("0.999"), "none" for the raw weights, or ""
+/// for the first of the recipe's ema.decays (raw if it has none). Every byte read is verified.
+/// Throws ExitCode::kInput if there is no good checkpoint, kUsage for an average that it does not hold.
+CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::string& path, const std::string& ema);
+
+/// (C, H, W) for images, (D) for points.
+std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options);
+
+/// The label that stands for "no condition"; -1 where there is none.
+std::int64_t null_label_of(const model::ModelOptions& options);
+
+/// The model's velocity as solvers call it. `model` must outlive the field.
+Field field_of(model::VelocityModel& model);
+
+}  // namespace pathline::sampler

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Image stores (docs/formats/image-store.md) with a column each for id, seed, evaluations and status: a generated set
+// is a training set.
+#include <span>
+
+#include "data/image_store_writer.h"
+#include "sampler/ordered_sink.h"
+
+namespace pathline::sampler {
+namespace {
+
+data::SetInfo set_info(const SinkOptions& options) {
+  const std::vector<std::int64_t>& shape = options.sample_shape;
+  data::SetInfo info;
+  info.kind = shape.size() == 1 ? data::ItemKind::kPoint : data::ItemKind::kImage;
+  info.count = options.count;
+  info.channels = shape[0];
+  if (shape.size() == 3) {
+    info.height = shape[1];
+    info.width = shape[2];
+  }
+  if (options.labelled) {
+    info.classes = options.classes;
+    info.class_names = options.class_names;
+  }
+  return info;
+}
+
+class H5Sink final : public OrderedSink {
+ public:
+  explicit H5Sink(const SinkOptions& options)
+      : OrderedSink(options), writer_(options.path, set_info(options), "pathline sample") {}
+
+ private:
+  void append(const Sample& sample) override {
+    if (points()) {
+      const at::Tensor value = sample.value.contiguous();
+      const std::span<const float> row(value.const_data_ptr<float>(), static_cast<std::size_t>(value.numel()));
+      writer_.append(std::as_bytes(row), sample.label);
+    } else {
+      const std::vector<std::uint8_t> pixels = to_8_bit(sample.value);
+      writer_.append(std::as_bytes(std::span(pixels)), sample.label);
+    }
+    ids_.push_back(sample.id);
+    nfe_.push_back(static_cast<std::int32_t>(sample.nfe));
+    status_.push_back(static_cast<std::uint8_t>(sample.status));
+  }
+
+  void commit() override {
+    writer_.add_column("ids", std::span<const std::int64_t>(ids_));
+    const std::vector<std::uint64_t> seeds(ids_.size(), options().seed);
+    writer_.add_column("seeds", std::span<const std::uint64_t>(seeds));
+    writer_.add_column("nfe", std::span<const std::int32_t>(nfe_));
+    writer_.add_column("status", std::span<const std::uint8_t>(status_));
+    writer_.add_attribute("generated_by", options().description);
+    writer_.finish();
+  }
+
+  data::ImageStoreWriter writer_;
+  std::vector<std::int64_t> ids_;
+  std::vector<std::int32_t> nfe_;
+  std::vector<std::uint8_t> status_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sink> make_h5_sink(const SinkOptions& options) { return std::make_unique<H5Sink>(options); }
+
+}  // namespace pathline::sampler
