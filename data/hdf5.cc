@@ -4,6 +4,7 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 #include <mutex>
 #include <utility>
@@ -11,6 +12,7 @@
 namespace pathline::data::hdf5 {
 
 static_assert(sizeof(hid_t) == sizeof(std::int64_t), "HDF5 1.10 or newer");
+static_assert(std::endian::native == std::endian::little, "stores are little-endian, as memory");
 
 namespace {
 
@@ -66,19 +68,6 @@ hid_t native(Element element) {
   return -1;
 }
 
-hid_t stored(Element element) {
-  switch (element) {
-    case Element::kUint8: return H5T_STD_U8LE;
-    case Element::kInt32: return H5T_STD_I32LE;
-    case Element::kUint32: return H5T_STD_U32LE;
-    case Element::kInt64: return H5T_STD_I64LE;
-    case Element::kUint64: return H5T_STD_U64LE;
-    case Element::kFloat32: return H5T_IEEE_F32LE;
-  }
-  PL_ASSERT(false);
-  return -1;
-}
-
 Handle access_properties() {
   Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
 #if H5_VERSION_GE(1, 10, 7)
@@ -106,10 +95,10 @@ std::vector<std::string> cut(const std::vector<char>& bytes, std::size_t each) {
   return texts;
 }
 
-std::vector<char> joined(const std::vector<std::string>& texts, std::size_t each) {
-  std::vector<char> bytes(each * texts.size());
-  for (std::size_t i = 0; i < texts.size(); ++i) std::copy(texts[i].begin(), texts[i].end(), bytes.begin() + i * each);
-  return bytes;
+/// An attribute of an object, or an empty handle.
+Handle attribute_of(hid_t file, const std::string& object, const std::string& name) {
+  if (H5Aexists_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT) <= 0) return Handle();
+  return Handle(H5Aopen_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
 }
 
 }  // namespace
@@ -305,16 +294,6 @@ std::vector<DataSet> File::data_sets() const {
 
 // ---- Attributes
 
-namespace {
-
-/// An attribute of an object, or an empty handle.
-Handle attribute_of(hid_t file, const std::string& object, const std::string& name) {
-  if (H5Aexists_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT) <= 0) return Handle();
-  return Handle(H5Aopen_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-}
-
-}  // namespace
-
 // Texts of fixed length (ours) and of variable length (h5py's), any number of them.
 std::vector<std::string> File::texts(const std::string& object, const std::string& name) const {
   const Lock lock;
@@ -361,15 +340,14 @@ std::optional<std::int64_t> File::integer(const std::string& object, const std::
 
 DataSet File::create_data_set(const std::string& name, Element element, const std::vector<std::int64_t>& shape) {
   const Lock lock;
-  const std::string what = "create " + name;
   const std::vector<hsize_t> sizes(shape.begin(), shape.end());
   const Handle space(H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose);
   const Handle plan(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   H5Pset_layout(plan.id(), H5D_CONTIGUOUS);
   H5Pset_alloc_time(plan.id(), H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(plan.id(), H5D_FILL_TIME_NEVER);
-  const hid_t id = H5Dcreate2(file_.id(), name.c_str(), stored(element), space.id(), H5P_DEFAULT, plan.id(), H5P_DEFAULT);
-  { const Handle made(checked(id, path_, what, ExitCode::kEnvironment), H5Dclose); }
+  const hid_t id = H5Dcreate2(file_.id(), name.c_str(), native(element), space.id(), H5P_DEFAULT, plan.id(), H5P_DEFAULT);
+  Handle(checked(id, path_, "create " + name, ExitCode::kEnvironment), H5Dclose).close();
   return DataSet(path_, name, file_.id());
 }
 
@@ -393,10 +371,12 @@ void File::set_texts(const std::string& object, const std::string& name, const s
   const Lock lock;
   std::size_t longest = 1;
   for (const std::string& value : values) longest = std::max(longest, value.size());
+  std::vector<char> bytes(longest * values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) std::ranges::copy(values[i], bytes.data() + i * longest);
   const Handle type = fixed_text(longest);
   const hsize_t count = values.size();
   const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose);
-  write_attribute(object, name, type.id(), space.id(), joined(values, longest).data());
+  write_attribute(object, name, type.id(), space.id(), bytes.data());
 }
 
 void File::set_integer(const std::string& object, const std::string& name, std::int64_t value) {
