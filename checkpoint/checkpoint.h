@@ -70,7 +70,7 @@ void save(core::FileSystem& files, const std::string& directory, const State& st
           const std::vector<TensorRecord>& tensors, const std::vector<SegmentBytes>& segments,
           std::uint64_t attempt, const Collectives& ranks, const std::function<bool()>& still_owner = [] { return true; });
 
-/// One committed checkpoint, opened for reading. Local: any rank reads what it wants.
+/// One committed checkpoint, opened for reading. Local: any rank reads what it wants; one thread at a time.
 class Reader {
  public:
   /// Reads and checks the manifest of `directory` (a step-N). Throws ExitCode::kInput naming what is wrong.
@@ -125,7 +125,8 @@ struct Retention {
 std::vector<std::uint64_t> to_delete(const std::vector<std::uint64_t>& steps, const Retention& policy);
 /// Rank 0 only. Manifest first, sync, then data.
 void delete_checkpoint(core::FileSystem& files, const std::string& directory);
-/// Rank 0 only, lock held: removes *.tmp and half-deleted checkpoints of dead attempts.
+/// Rank 0 only, lock held, at start: removes *.tmp, half-deleted and superseded checkpoints; a superseded one whose
+/// step-N is missing gets its name back.
 void remove_litter(core::FileSystem& files, const std::string& directory);
 
 }  // namespace pathline::checkpoint
