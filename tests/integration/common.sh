@@ -1,21 +1,23 @@
 # Sourced by the integration scripts: a scratch directory, the programs, mpirun, and checks that say what failed.
-set -euo pipefail
+set -Eeuo pipefail
 pathline=$1/pathline
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+trap 'echo "FAILED at line $LINENO: $BASH_COMMAND" >&2; cat log.txt >&2 2>/dev/null || true' ERR
 cd "$scratch"
+if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 ranks() { local n=$1; shift; mpirun -n "$n" --oversubscribe --bind-to none "$@"; }
 same_file() { cmp "$1" "$2" || fail "$1 and $2 differ"; }
 
-# expect_exit CODE TEXT COMMAND...: the command ends with CODE and says TEXT (an extended regular expression) on stderr,
+# expect_exit CODE TEXT COMMAND...: the command ends with CODE and says TEXT (an extended regular expression),
 # in one paragraph without a stack trace.
 expect_exit() {
   local code=$1 text=$2 got=0; shift 2
   "$@" >out.txt 2>err.txt || got=$?
   [ "$got" -eq "$code" ] || { cat err.txt >&2; fail "exit code $got instead of $code: $*"; }
-  grep -qE "$text" err.txt || { cat err.txt >&2; fail "no \"$text\" in what it said: $*"; }
+  cat out.txt err.txt | grep -qE "$text" || { cat err.txt >&2; fail "no \"$text\" in what it said: $*"; }
   ! grep -qE 'frame #|terminate called|Exception raised' err.txt || { cat err.txt >&2; fail "a stack trace: $*"; }
 }
 
