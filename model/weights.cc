@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "core/text.h"
+#include "model/option_checks.h"
 
 namespace pathline::model {
 namespace {
@@ -24,6 +25,16 @@ bool is_label_table(const std::string& name) {
 
 bool is_first_convolution(const std::string& name) {
   return name == "x_embedder.proj.weight" || name == "input_blocks.0.0.weight";
+}
+
+bool is_last_layer(const std::string& name) {
+  return name.starts_with("final_layer.linear.") || name.starts_with("out.2.");
+}
+
+/// The rows of the last layer are (pixel of the patch, velocity or sigma, channel): how many times all channels.
+std::int64_t channel_groups(const ModelOptions& options) {
+  const bool patches = family_of(options.name) == Family::kTransformer;
+  return (patches ? options.patch * options.patch : 1) * (options.learn_sigma ? 2 : 1);
 }
 
 std::string shape_text(at::IntArrayRef shape) {
@@ -50,16 +61,19 @@ at::Tensor read_tensor(core::FileSystem& files, const std::string& path, const c
 }
 
 /// How a tensor of another shape may still be used.
-enum class Fit { kSame, kLabelRows, kInputChannels, kNone };
+enum class Fit { kSame, kLabelRows, kInputChannels, kOutputChannels, kNone };
 
-Fit fit_of(const NamedTensor& mine, at::IntArrayRef theirs, MissingWeights missing) {
+Fit fit_of(const NamedTensor& mine, at::IntArrayRef theirs, const ModelOptions& options, MissingWeights missing) {
   const at::IntArrayRef ours = mine.tensor.sizes();
   if (ours == theirs) return Fit::kSame;
   if (missing == MissingWeights::kError || ours.size() != theirs.size()) return Fit::kNone;
   if (is_label_table(mine.name) && ours[1] == theirs[1]) return Fit::kLabelRows;
   const bool grows = is_first_convolution(mine.name) && ours[0] == theirs[0] && ours[1] > theirs[1] &&
                      ours.slice(2) == theirs.slice(2);
-  return grows ? Fit::kInputChannels : Fit::kNone;
+  if (grows) return Fit::kInputChannels;
+  const bool widens = is_last_layer(mine.name) && ours[0] > theirs[0] && theirs[0] % channel_groups(options) == 0 &&
+                      ours.slice(1) == theirs.slice(1);
+  return widens ? Fit::kOutputChannels : Fit::kNone;
 }
 
 /// Rows by class number, new rows zero; the null label stays the last row where both tables have one.
@@ -71,18 +85,27 @@ void copy_label_rows(const at::Tensor& target, const at::Tensor& source, bool nu
   if (null_row) target[-1].copy_(source[-1]);
 }
 
-void copy_fitting(const NamedTensor& mine, const at::Tensor& source, Fit fit, bool null_row) {
+void copy_output_channels(const at::Tensor& target, const at::Tensor& source, std::int64_t groups) {
+  const at::Tensor old = source.reshape({groups, source.size(0) / groups, -1});
+  target.zero_();
+  target.view({groups, target.size(0) / groups, -1}).narrow(1, 0, old.size(1)).copy_(old);
+}
+
+void copy_fitting(const NamedTensor& mine, const at::Tensor& source, Fit fit, const ModelOptions& options) {
   const at::Tensor target = mine.tensor.detach();
   switch (fit) {
     case Fit::kSame:
       target.copy_(source);
       return;
     case Fit::kLabelRows:
-      copy_label_rows(target, source, null_row);
+      copy_label_rows(target, source, options.null_row);
       return;
     case Fit::kInputChannels:
       target.zero_();
       target.narrow(1, 0, source.size(1)).copy_(source);
+      return;
+    case Fit::kOutputChannels:
+      copy_output_channels(target, source, channel_groups(options));
       return;
     case Fit::kNone: return;
   }
@@ -133,7 +156,7 @@ std::vector<Source> plan(const core::SafetensorsHeader& header, const std::strin
       return false;
     }
     const core::TensorEntry* entry = found->second;
-    const Fit fit = fit_of(mine, entry->shape, missing);
+    const Fit fit = fit_of(mine, entry->shape, model.options(), missing);
     if (fit == Fit::kNone) {
       differences.shapes.push_back(core::concat(mine.name, " ", shape_text(entry->shape), " instead of ",
                                                 shape_text(mine.tensor.sizes())));
@@ -161,7 +184,7 @@ void load_weights(core::FileSystem& files, const std::string& path, VelocityMode
     if (source.entry == nullptr) {
       source.target->tensor.detach().zero_();
     } else {
-      copy_fitting(*source.target, read_tensor(files, path, *source.entry), source.fit, model.options().null_row);
+      copy_fitting(*source.target, read_tensor(files, path, *source.entry), source.fit, model.options());
     }
   }
 }
