@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <array>
 
-#include "core/file_system.h"
-
 namespace pathline::launch {
 namespace {
 
@@ -28,9 +26,8 @@ const BackEnd* find_back_end(std::string_view command) {
   return found == kBackEnds.end() ? nullptr : &*found;
 }
 
-std::vector<std::string> back_end_arguments(const BackEnd& back_end, const std::vector<std::string>& arguments,
-                                            const std::string& directory) {
-  std::vector<std::string> result{core::join_path(directory, std::string(back_end.program))};
+std::vector<std::string> back_end_arguments(const BackEnd& back_end, const std::vector<std::string>& arguments) {
+  std::vector<std::string> result{"pathline " + std::string(back_end.command)};
   result.insert(result.end(), arguments.begin() + 1, arguments.end());
   return result;
 }

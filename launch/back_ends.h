@@ -20,9 +20,9 @@ std::span<const BackEnd> back_ends();
 /// nullptr if there is no such command.
 const BackEnd* find_back_end(std::string_view command);
 
-/// argv of the back end, argv[0] included, for the arguments after `pathline`.
-std::vector<std::string> back_end_arguments(const BackEnd& back_end, const std::vector<std::string>& arguments,
-                                            const std::string& directory);
+/// argv of the back end for the arguments after `pathline`. argv[0] is what the user typed ("pathline train"), so that
+/// its messages name the command that people know.
+std::vector<std::string> back_end_arguments(const BackEnd& back_end, const std::vector<std::string>& arguments);
 
 /// The list of commands for --help.
 std::string usage();

@@ -32,14 +32,14 @@ std::string unknown_command(const std::string& command) {
                       "\"? `pathline --help` lists all.");
 }
 
-[[noreturn]] void become(const std::vector<std::string>& arguments) {
+[[noreturn]] void become(const std::string& program, const std::vector<std::string>& arguments) {
   std::vector<char*> argv;
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   launch::block_job_signals();
-  ::execv(argv[0], argv.data());
+  ::execv(program.c_str(), argv.data());
   throw core::Error(core::ExitCode::kEnvironment,
-                    core::concat("cannot start ", arguments[0], ": ", core::errno_text(),
+                    core::concat("cannot start ", program, ": ", core::errno_text(),
                                  " (the sub-command's program). Build it with scripts/build."));
 }
 
@@ -55,7 +55,7 @@ int run(int argc, char** argv) {
   }
   const launch::BackEnd* back_end = launch::find_back_end(arguments[0]);
   PL_CHECK(back_end != nullptr, core::ExitCode::kUsage, unknown_command(arguments[0]));
-  become(launch::back_end_arguments(*back_end, arguments, own_directory()));
+  become(core::join_path(own_directory(), std::string(back_end->program)), launch::back_end_arguments(*back_end, arguments));
 }
 
 }  // namespace
