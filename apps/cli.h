@@ -15,7 +15,8 @@ namespace pathline::apps {
 using Run = std::function<int()>;
 
 /// Parses the arguments, then runs `body` inside core::run_program. --help and --version print to stdout and return 0.
-/// A sub-command chooses its body in its callback: sub->callback([&run] { run = ...; }), with `body` = [&] { return run(); }.
+/// A sub-command chooses its body in its callback: sub->callback([&run] { run = ...; }), and `body` is
+/// [&] { return run(); }.
 int run_cli(CLI::App& app, int argc, const char* const* argv, const Run& body);
 
 }  // namespace pathline::apps

@@ -2,7 +2,6 @@
 #include "data/import.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "core/error.h"
 #include "core/log.h"

@@ -2,7 +2,6 @@
 // Folders of class folders, on disk; and what folder names mean, for archives too.
 #include <algorithm>
 #include <cctype>
-#include <map>
 #include <set>
 #include <string_view>
 

@@ -46,7 +46,8 @@ Idx read_idx(core::FileSystem& files, const std::string& path) {
 /// "train-images-idx3-ubyte.gz" -> "train-labels-idx1-ubyte.gz", "train-labels-idx1-ubyte"; "" if there is none.
 std::string label_file(core::FileSystem& files, const std::string& path) {
   std::string name = core::name_of(path);
-  for (const auto& [from, to] : {std::pair<std::string, std::string>{"images", "labels"}, {"idx3", "idx1"}, {"idx4", "idx1"}}) {
+  using Exchange = std::pair<std::string, std::string>;
+  for (const auto& [from, to] : {Exchange{"images", "labels"}, {"idx3", "idx1"}, {"idx4", "idx1"}}) {
     if (const auto at = name.find(from); at != std::string::npos) name.replace(at, from.size(), to);
   }
   if (name == core::name_of(path)) return "";
@@ -78,8 +79,8 @@ bool is_idx(std::span<const std::byte> start) {
 std::unique_ptr<PictureSource> open_idx(core::FileSystem& files, const std::string& path) {
   Idx images = read_idx(files, path);
   PL_CHECK(images.shape.size() >= 3, ExitCode::kInput, path,
-           " is an IDX file without pictures (labels have one dimension). Give the file of images; its labels are found "
-           "beside it.");
+           " is an IDX file without pictures (labels have one dimension). Give the file of images; its labels are "
+           "found beside it.");
   const std::string labels_path = label_file(files, path);
   SetInfo info;
   info.count = images.shape[0];
@@ -90,8 +91,9 @@ std::unique_ptr<PictureSource> open_idx(core::FileSystem& files, const std::stri
            " channels; 1 (grey) and 3 (RGB) can be imported.");
   auto labels = read_labels_of(files, labels_path, info.count);
   if (!labels.empty()) info.classes = *std::max_element(labels.begin(), labels.end()) + 1;
-  info.description = core::concat("IDX file, ", info.count, " pictures, ",
-                                  labels.empty() ? "no label file beside it" : "labels from " + core::name_of(labels_path));
+  info.description =
+      core::concat("IDX file, ", info.count, " pictures, ",
+                   labels.empty() ? "no label file beside it" : "labels from " + core::name_of(labels_path));
   return pictures_of(source_in_memory(std::move(info), std::move(images.values), std::move(labels)));
 }
 

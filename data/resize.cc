@@ -64,7 +64,10 @@ std::vector<double> along_axis(const std::vector<double>& values, std::int64_t i
       for (std::int64_t c = 0; c < inner; ++c) {
         const double* from = values.data() + (row * in + tap.first) * inner + c;
         double sum = 0;
-        for (std::size_t k = 0; k < tap.weights.size(); ++k) sum += tap.weights[k] * from[static_cast<std::int64_t>(k) * inner];
+        for (const double weight : tap.weights) {
+          sum += weight * *from;
+          from += inner;
+        }
         out.push_back(sum);
       }
     }
