@@ -28,7 +28,8 @@ class Lock {
 
  private:
   static std::recursive_mutex& mutex() {
-    static std::recursive_mutex* only = new std::recursive_mutex;  // outlives handles in static objects
+    // Kept for handles in static objects. At exit the library would crash over a file that a full disk kept from closing.
+    static std::recursive_mutex* only = (H5dont_atexit(), new std::recursive_mutex);
     return *only;
   }
   std::lock_guard<std::recursive_mutex> lock_;
@@ -343,7 +344,6 @@ DataSet File::create_data_set(const std::string& name, Element element, const st
   const std::vector<hsize_t> sizes(shape.begin(), shape.end());
   const Handle space(H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr), H5Sclose);
   const Handle plan(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_layout(plan.id(), H5D_CONTIGUOUS);
   H5Pset_alloc_time(plan.id(), H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(plan.id(), H5D_FILL_TIME_NEVER);
   const hid_t id = H5Dcreate2(file_.id(), name.c_str(), native(element), space.id(), H5P_DEFAULT, plan.id(), H5P_DEFAULT);
