@@ -30,7 +30,8 @@ std::vector<std::int64_t> from_list(const std::string& text, std::int64_t classe
     const std::int64_t from = core::parse_integer(part.substr(0, dash), "--labels");
     const std::int64_t to =
         dash == std::string::npos ? from : core::parse_integer(part.substr(dash + 1), "--labels");
-    PL_CHECK(from <= to, core::ExitCode::kUsage, "the range ", part, " of --labels is empty. Write the smaller label first.");
+    PL_CHECK(from <= to, core::ExitCode::kUsage, "the range ", part,
+             " of --labels is empty. Write the smaller label first.");
     append_checked(from, classes, text, labels);
     append_checked(to, classes, text, labels);
     labels.resize(labels.size() - 2);

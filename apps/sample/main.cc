@@ -121,7 +121,9 @@ void say_notes(const Options& options) {
   const std::string note = sampler::solver_note(options.solver.solver);
   if (!note.empty()) log_info(note);
   const bool adaptive = sampler::find_tableau(options.solver.solver).adaptive();
-  if (adaptive && options.steps_given) log_warning("--steps is not used by ", options.solver.solver, ", which chooses its steps");
+  if (adaptive && options.steps_given) {
+    log_warning("--steps is not used by ", options.solver.solver, ", which chooses its steps");
+  }
   if (!adaptive && options.tolerance_given) log_warning("--rtol and --atol are not used by ", options.solver.solver);
 }
 
@@ -158,17 +160,24 @@ void check_failures(const sampler::Statistics& statistics) {
   }
 }
 
+/// Under a launcher ranks share the cores, and one rank must give the bits of many.
+int threads_for(const Options& options) {
+  PL_CHECK(options.threads >= 0, ExitCode::kUsage, "--threads is ", options.threads, "; it must be at least 1.");
+  if (options.threads > 0) return static_cast<int>(options.threads);
+  return cluster::started_by_launcher() ? 1 : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
 int sample(const Options& options, cluster::Communicator& world) {
   const bool root = world.rank() == 0;
   core::configure_log({.rank = world.rank(), .ranks = world.size(), .file = {}, .level = core::LogLevel::kInfo});
-  const std::int64_t cores = world.size() > 1 ? 1 : static_cast<std::int64_t>(std::thread::hardware_concurrency());
-  at::set_num_threads(static_cast<int>(options.threads > 0 ? options.threads : std::max<std::int64_t>(1, cores)));
 
   core::PosixFileSystem files;
   sampler::CheckpointedModel loaded;
   Plan plan;
   std::unique_ptr<sampler::Sink> sink;
   const auto field = cluster::together(world, [&] {
+    at::set_num_threads(threads_for(options));
+    PL_CHECK(options.count > 0, ExitCode::kUsage, "--count is ", options.count, "; it must be at least 1.");
     say_notes(options);
     loaded = sampler::load_checkpointed_model(files, options.checkpoint, options.ema);
     plan = plan_for(options, loaded);
@@ -194,27 +203,28 @@ int sample(const Options& options, cluster::Communicator& world) {
 }
 
 int program(int argc, const char* const* argv) {
-  CLI::App app{"Samples of a trained model into one file, alone or under mpirun: the same bytes on any number of ranks.\n"
+  CLI::App app{"Samples of a trained model into one file, alone or under mpirun: the same on any number of ranks.\n"
                "Example: pathline sample --checkpoint runs/shapes --count 64 --guidance 2 -o samples.png",
                "pathline sample"};
   Options options;
   sampler::SolverOptions& solver = options.solver;
   app.add_option("--checkpoint", options.checkpoint, "run directory, its checkpoints/ or one step-N/")->required();
-  app.add_option("--count", options.count, "how many samples")->required()->check(CLI::PositiveNumber);
+  app.add_option("--count", options.count, "how many samples")->required();
   app.add_option("-o,--output", options.output, ".png (one picture), .npz or .h5")->required();
   app.add_option("--solver", solver.solver, core::listed(sampler::solver_names()))->capture_default_str();
   CLI::Option* steps = app.add_option("--steps", solver.steps, "of a solver with fixed steps")->capture_default_str();
-  CLI::Option* rtol = app.add_option("--rtol", solver.rtol, "of a solver that chooses its steps")->capture_default_str();
+  CLI::Option* rtol = app.add_option("--rtol", solver.rtol, "of a solver that chooses steps")->capture_default_str();
   CLI::Option* atol = app.add_option("--atol", solver.atol, "likewise")->capture_default_str();
   app.add_option("--guidance", solver.guidance, "W in v_null + W (v_cond - v_null); 1: none")->capture_default_str();
   app.add_option("--labels", options.labels,
                  "all, none, labels such as 3 or 0-9 or 0,4,7, or a file of one label a line; ids cycle through them "
                  "(default: all, where the model has labels)");
   app.add_option("--seed", options.seed, "of the noise")->capture_default_str();
-  app.add_option("--slots", options.slots, "samples in the network at once on a rank, a multiple of 16 (default: by count)");
-  app.add_option("--ema", options.ema, "decay of the averaged weights, or none for the raw ones (default: the recipe's first)");
-  app.add_option("--threads", options.threads, "of a rank (default: 1 under mpirun, else all cores)")
-      ->check(CLI::PositiveNumber);
+  app.add_option("--slots", options.slots,
+                 "samples in the network at once on a rank, a multiple of 16 (default: by count)");
+  app.add_option("--ema", options.ema,
+                 "decay of the averaged weights, or none for the raw ones (default: the recipe's first)");
+  app.add_option("--threads", options.threads, "of a rank (default: 1 under mpirun or srun, else all cores)");
   app.add_flag("--json", options.json, "print the result as JSON");
   return run_cli(app, argc, argv, [&] {
     options.steps_given = steps->count() > 0;

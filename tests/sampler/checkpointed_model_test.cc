@@ -42,8 +42,8 @@ std::unique_ptr<model::VelocityModel> network(std::uint64_t seed) {
   // weights that a new network has at zero must differ, too
   for (const model::NamedTensor& named : made->parameters()) {
     const at::NoGradGuard no_grad;
-    const at::Tensor noise = start_noise(seed, static_cast<std::int64_t>(core::hash_name(named.name) >> 1), named.tensor.sizes());
-    named.tensor.copy_(0.1 * noise);
+    const auto id = static_cast<std::int64_t>(core::hash_name(named.name) >> 1);
+    named.tensor.copy_(0.1 * start_noise(seed, id, named.tensor.sizes()));
   }
   return made;
 }
@@ -58,7 +58,8 @@ void save(const std::string& directory, const std::map<std::string, const model:
   const auto add = [&](const std::string& kind, const model::NamedTensor& named) {
     const auto count = static_cast<std::size_t>(named.tensor.numel());
     records.push_back({kind, named.name, named.tensor.sizes().vec()});
-    segments.push_back({kind, named.name, 0, count, std::as_bytes(std::span(named.tensor.const_data_ptr<float>(), count))});
+    const std::span<const float> values(named.tensor.const_data_ptr<float>(), count);
+    segments.push_back({kind, named.name, 0, count, std::as_bytes(values)});
   };
   for (const auto& [kind, model] : kinds) {
     for (const model::NamedTensor& named : model->parameters()) add(kind, named);

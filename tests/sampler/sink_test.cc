@@ -198,9 +198,10 @@ TEST(Sink, RefusesAGapAndLeavesNoFile) {
 
 TEST(Sink, RefusesEndingsAndShapesThatItCannotWrite) {
   const tests::TemporaryDirectory directory;
-  for (const auto& options : {options_for(directory / "set.jpg", 3, {3, 8, 8}), options_for(directory / "set", 3, {3, 8, 8}),
-                              options_for(directory / "set.png", 3, {4, 8, 8}), options_for(directory / "set.png", 3, {3}),
-                              options_for(directory / "set.npz", 0, {3, 8, 8})}) {
+  for (const auto& options :
+       {options_for(directory / "set.jpg", 3, {3, 8, 8}), options_for(directory / "set", 3, {3, 8, 8}),
+        options_for(directory / "set.png", 3, {4, 8, 8}), options_for(directory / "set.png", 3, {3}),
+        options_for(directory / "set.npz", 0, {3, 8, 8})}) {
     try {
       make_sink(options);
       ADD_FAILURE() << options.path;

@@ -41,8 +41,8 @@ Job job_with(const std::string& solver, std::int64_t slots) {
 
 std::int64_t label_of(std::int64_t id) { return id % 4; }
 
-std::map<std::int64_t, Sample> samples_of(const Job& job, std::int64_t first, std::int64_t last, Statistics* total = nullptr,
-                                          const Field& field = labelled_field) {
+std::map<std::int64_t, Sample> samples_of(const Job& job, std::int64_t first, std::int64_t last,
+                                          Statistics* total = nullptr, const Field& field = labelled_field) {
   std::map<std::int64_t, Sample> samples;
   const Statistics statistics = generate(field, job, first, last, label_of, [&](Sample&& sample) {
     EXPECT_FALSE(samples.contains(sample.id));
@@ -90,7 +90,6 @@ TEST(SlotEngine, ASampleHasTheSameBitsWhateverItsSlot) {
 TEST(SlotEngine, EvaluatesOnlyTheFullShapeAndCountsWhatItUses) {
   const Job job = job_with("dopri5", 4);
   std::int64_t calls = 0;
-  std::map<std::int64_t, std::int64_t> rows_with_label;
   const Field counting = [&](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
     EXPECT_EQ(x.sizes(), at::IntArrayRef({4, 3, 5, 5}));
     EXPECT_EQ(x.scalar_type(), at::kFloat);
