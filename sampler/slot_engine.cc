@@ -24,7 +24,8 @@ void check(const SolverOptions& options, const Tableau& tableau) {
            "integration from t = ", options.t0, " to t = ", options.t1, " is no interval. Give two different times.");
   if (tableau.adaptive()) {
     PL_CHECK(options.rtol >= 0 && options.atol > 0 && std::isfinite(options.rtol + options.atol), kUsage,
-             "rtol = ", options.rtol, " and atol = ", options.atol, " are no tolerances (steps are chosen by them). rtol must be at least 0 and atol positive.");
+             "rtol = ", options.rtol, " and atol = ", options.atol,
+             " are no tolerances (steps are chosen by them). rtol must be at least 0 and atol positive.");
     PL_CHECK(options.max_steps > 0, kUsage, "max_steps is ", options.max_steps, "; it must be at least 1.");
   } else {
     PL_CHECK(options.steps > 0, kUsage, "steps is ", options.steps, "; solver ", tableau.name, " needs at least 1.");
