@@ -255,7 +255,9 @@ File File::create(const std::string& path) {
   // From 1.8 on all metadata carry checksums; without them the library may crash over a turned bit.
   H5Pset_libver_bounds(access.id(), H5F_LIBVER_V18, H5F_LIBVER_V110);
   H5Pset_alignment(access.id(), 1 << 16, 1 << 12);  // pixels start on a page
-  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id());
+  const Handle plan(H5Pcreate(H5P_FILE_CREATE), H5Pclose);
+  H5Pset_obj_track_times(plan.id(), false);
+  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, plan.id(), access.id());
   return File(path, Handle(checked(id, path, "create a file", ExitCode::kEnvironment), H5Fclose));
 }
 
@@ -346,6 +348,7 @@ DataSet File::create_data_set(const std::string& name, Element element, const st
   const Handle plan(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   H5Pset_alloc_time(plan.id(), H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(plan.id(), H5D_FILL_TIME_NEVER);
+  H5Pset_obj_track_times(plan.id(), false);  // equal sets are equal files
   const hid_t id = H5Dcreate2(file_.id(), name.c_str(), native(element), space.id(), H5P_DEFAULT, plan.id(), H5P_DEFAULT);
   Handle(checked(id, path_, "create " + name, ExitCode::kEnvironment), H5Dclose).close();
   return DataSet(path_, name, file_.id());

@@ -36,7 +36,6 @@ std::string unknown_command(const std::string& command) {
   std::vector<char*> argv;
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  launch::block_job_signals();
   ::execv(program.c_str(), argv.data());
   throw core::Error(core::ExitCode::kEnvironment,
                     core::concat("cannot start ", program, ": ", core::errno_text(),
@@ -44,6 +43,7 @@ std::string unknown_command(const std::string& command) {
 }
 
 int run(int argc, char** argv) {
+  launch::block_job_signals();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
     std::fputs(launch::usage().c_str(), arguments.empty() ? stderr : stdout);

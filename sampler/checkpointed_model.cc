@@ -36,7 +36,10 @@ std::string kind_of_weights(const checkpoint::Reader& reader, const std::string&
   return kind_of_average(reader, ema.empty() ? decays.front() : core::parse_number(ema, "--ema"));
 }
 
-void load(const checkpoint::Reader& reader, const std::string& kind, const std::vector<model::NamedTensor>& tensors) {
+}  // namespace
+
+void load_kind(const checkpoint::Reader& reader, const std::string& kind,
+               const std::vector<model::NamedTensor>& tensors) {
   for (const model::NamedTensor& named : tensors) {
     const checkpoint::TensorRecord* found = nullptr;
     for (const checkpoint::TensorRecord& record : reader.tensors()) {
@@ -53,13 +56,13 @@ void load(const checkpoint::Reader& reader, const std::string& kind, const std::
   }
 }
 
-}  // namespace
-
 CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::string& path, const std::string& ema) {
   CheckpointedModel loaded;
   loaded.directory = checkpoint::resolve(files, path);
   const checkpoint::Reader reader(files, loaded.directory);
   loaded.step = reader.state().step;
+  const auto names = reader.state().extra.find("class_names");
+  if (names != reader.state().extra.end()) loaded.class_names = core::split(names->second, '\n');
   loaded.recipe = core::Config::from_text(reader.state().recipe, loaded.directory);
   model::ModelOptions options;
   model::bind(loaded.recipe, options);
@@ -67,8 +70,8 @@ CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::st
   loaded.recipe.bind("ema", "decays", decays, core::OnResume::kChangeable, "averages of weights");
   loaded.kind = kind_of_weights(reader, ema, decays);
   loaded.model = model::make_model(options, 0);
-  load(reader, loaded.kind, loaded.model->parameters());
-  load(reader, "buffer", loaded.model->buffers());
+  load_kind(reader, loaded.kind, loaded.model->parameters());
+  load_kind(reader, "buffer", loaded.model->buffers());
   loaded.model->set_training(false);
   return loaded;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/checkpoint.h"
 #include "core/config.h"
 #include "core/file_system.h"
 #include "model/velocity_model.h"
@@ -20,12 +21,18 @@ struct CheckpointedModel {
   std::string directory;                        // the step-N it came from
   std::string kind;                             // of its weights: "ema-0.999" or "master"
   std::uint64_t step = 0;
+  std::vector<std::string> class_names;         // of the data it was trained on; may be empty
 };
 
 /// `path`: a run directory, its checkpoints/ or one step-N. `ema`: a decay ("0.999"), "none" for the raw weights, or ""
 /// for the first of the recipe's ema.decays (raw if it has none). Every byte read is verified.
 /// Throws ExitCode::kInput if there is no good checkpoint, kUsage for an average that it does not hold.
 CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::string& path, const std::string& ema);
+
+/// Fills tensors with a checkpoint's weights of one kind, by name. Throws ExitCode::kInput where one is missing or has
+/// another shape.
+void load_kind(const checkpoint::Reader& reader, const std::string& kind,
+               const std::vector<model::NamedTensor>& tensors);
 
 /// (C, H, W) for images, (D) for points.
 std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options);

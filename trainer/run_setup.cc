@@ -39,6 +39,13 @@ std::string find_checkpoint(const RunRequest& request, core::FileSystem& files, 
   return collectives(ranks).broadcast(found);
 }
 
+/// One name a line, for those who sample the model.
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : "\n") + name;
+  return text;
+}
+
 core::Config stored_config(const checkpoint::Reader& reader) {
   return core::Config::from_text(reader.state().recipe, reader.directory() + "/manifest.json");
 }
@@ -147,6 +154,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
   setup.progress.kernel_fingerprint = kernel_fingerprint();
   setup.progress.data_fingerprint = setup.dataset->fingerprint();
   setup.progress.versions = library_versions();
+  setup.progress.extra["class_names"] = joined(setup.dataset->info().class_names);
   cluster::together(ranks, [&] {
     if (ranks.rank() == 0) core::replace_file(files, core::join_path(setup.directory->path(), "recipe.toml"), config.dump());
   });

@@ -4,6 +4,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "model/weights.h"
+#include "sampler/checkpointed_model.h"
 
 namespace pathline::trainer {
 namespace {
@@ -13,11 +14,7 @@ void load_from_checkpoint(core::FileSystem& files, const std::string& path, cons
   const checkpoint::Reader reader(files, checkpoint::resolve(files, path));
   PL_CHECK(reader.has_kind(kind), core::ExitCode::kUsage, reader.directory(), " has no \"", kind,
            "\" (model.init asks for it). `pathline checkpoint show` lists what it has.");
-  for (const auto& parameter : model.parameters()) {
-    at::Tensor tensor = parameter.tensor.detach();
-    reader.read(kind, parameter.name, 0, static_cast<std::uint64_t>(tensor.numel()),
-                {static_cast<std::byte*>(tensor.mutable_data_ptr()), tensor.nbytes()});
-  }
+  sampler::load_kind(reader, kind, model.parameters());
 }
 
 }  // namespace

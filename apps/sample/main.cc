@@ -46,6 +46,7 @@ struct Plan {
   sampler::Job job;
   std::vector<std::int64_t> labels;  // ids cycle through them; empty: no labels
   std::string description;
+  std::vector<std::string> class_names;
 
   std::int64_t label_of(std::int64_t id) const {
     return labels.empty() ? -1 : labels[static_cast<std::size_t>(id) % labels.size()];
@@ -100,6 +101,7 @@ Plan plan_for(const Options& options, const sampler::CheckpointedModel& loaded) 
   plan.job.slots = slots_for(options);
   plan.job.seed = options.seed;
   plan.job.solver = options.solver;
+  plan.class_names = loaded.class_names;
   plan.description = description_of(options, loaded, plan.job.slots);
   return plan;
 }
@@ -114,6 +116,7 @@ std::unique_ptr<sampler::Sink> sink_for(const Options& options, const Plan& plan
   sink.columns = sampler::columns_for(options.count, static_cast<std::int64_t>(plan.labels.size()));
   sink.seed = options.seed;
   sink.description = plan.description;
+  sink.class_names = plan.class_names;
   return sampler::make_sink(sink);
 }
 
