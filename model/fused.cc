@@ -44,8 +44,8 @@ at::Tensor dense_rows(const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.co
 
 void refuse_second_derivatives() {
   PL_CHECK(!at::GradMode::is_enabled(), core::ExitCode::kUsage,
-           "second derivatives of a transformer are not available (its fused layers give first derivatives only). Use an "
-           "MLP for objectives that differentiate a divergence.");
+           "second derivatives of a transformer are not available (its fused layers give first derivatives only). Use "
+           "an MLP for objectives that differentiate a divergence.");
 }
 
 struct ModulatedNorm : Function<ModulatedNorm> {
@@ -65,7 +65,8 @@ struct ModulatedNorm : Function<ModulatedNorm> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     refuse_second_derivatives();
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor d = gradients[0].contiguous(), &x = saved[0], &scale = saved[1], &mean = saved[2], &rstd = saved[3];
+    const at::Tensor d = gradients[0].contiguous();
+    const at::Tensor &x = saved[0], &scale = saved[1], &mean = saved[2], &rstd = saved[3];
     at::Tensor dx = at::empty_like(x), dshift = at::empty({x.size(0), x.size(2)}, x.options()),
                dscale = at::empty_like(dshift);
     each_sample(x, [&](std::int64_t i, SampleSize size) {

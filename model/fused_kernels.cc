@@ -80,7 +80,8 @@ void modulated_norm_forward(SampleSize size, const float* x, const float* shift,
   }
 }
 
-// With n = (x - mean) rstd and g = d (1 + scale): dx = rstd (g - avg(g) - n avg(g n)), dshift = sum d, dscale = sum d n.
+// With n = (x - mean) rstd and g = d (1 + scale):
+// dx = rstd (g - avg(g) - n avg(g n)), dshift = sum d, dscale = sum d n.
 PATHLINE_EVERY_ISA
 void modulated_norm_backward(SampleSize size, const float* d, const float* x, const float* scale, const float* mean,
                              const float* rstd, float* dx, float* dshift, float* dscale) {

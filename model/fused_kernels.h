@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops of fused.cc over the tokens of one sample, fp32, without LibTorch. A sample's sums are taken in one fixed
-// order (16 running sums along D, tokens in turn), so that neither threads nor batch mates nor the instruction set change
-// a bit. T tokens of D numbers each; every array is contiguous.
+// order (16 running sums along D, tokens in turn), so that neither threads nor batch mates nor the instruction set
+// change a bit. T tokens of D numbers each; every array is contiguous.
 #pragma once
 
 #include <cstdint>

@@ -18,9 +18,10 @@ struct Linear {
   at::Tensor operator()(const at::Tensor& x) const;
 };
 
-/// Xavier uniform weight and zero bias, as DiT; `zero` starts the whole layer at zero.
+/// Xavier uniform weight and zero bias, as DiT; or N(0, deviation^2) and zero; or zero.
 Linear xavier_linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out);
-Linear normal_linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out, double deviation);
+Linear normal_linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out,
+                     double deviation);
 Linear zero_linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out);
 /// torch.nn.Linear's own law: weight and bias uniform in +-1/sqrt(in).
 Linear default_linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out);

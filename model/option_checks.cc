@@ -40,7 +40,7 @@ void check_transformer(const ModelOptions& o) {
   PL_CHECK(o.hidden % 4 == 0, ExitCode::kUsage, "model.hidden = ", o.hidden,
            " is not a multiple of 4 (places are encoded as sine and cosine of row and column). Round it up.");
   PL_CHECK(o.input_size % o.patch == 0, ExitCode::kUsage, "model.input_size = ", o.input_size,
-           " is not a multiple of model.patch = ", o.patch, " (patches would not cover the image). Change one of them.");
+           " is not a multiple of model.patch = ", o.patch, " (patches would not cover the image). Change one.");
   PL_CHECK(o.mlp_ratio * static_cast<double>(o.hidden) >= 1.0, ExitCode::kUsage, "model.mlp_ratio is ", o.mlp_ratio,
            " (the MLP would have no units). The usual value is 4.");
 }

@@ -20,7 +20,7 @@ enum class TimeInput {
 TimeInput parse_time_input(const std::string& text);
 
 /// t (N) fp32 -> (N) fp32 on the same device. kDdpm999 takes t as the time of the linear path, x_t = t x1 + (1-t) x0,
-/// and gives the (fractional) index k with alpha_bar_k / (1 - alpha_bar_k) = t^2 / (1-t)^2, clamped to the table's ends.
+/// and gives the (fractional) index k with alpha_bar_k / (1 - alpha_bar_k) = t^2 / (1-t)^2, clamped to the ends.
 at::Tensor network_time(TimeInput input, const at::Tensor& t);
 
 /// log(alpha_bar / (1 - alpha_bar)) of the ddpm-linear schedule: 1000 betas from 1e-4 to 2e-2 (Ho et al. 2020).

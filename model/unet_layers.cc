@@ -36,7 +36,8 @@ ResidualBlock::ResidualBlock(ParameterStore& store, const std::string& name, con
       scale_shift_(options.scale_shift_norm),
       in_norm_(group_norm_layer(store, name + ".in_layers.0", shape.in)),
       in_convolution_(default_convolution(store, name + ".in_layers.2", shape.in, shape.out, 3)),
-      embedding_(default_linear(store, name + ".emb_layers.1", shape.embedding, scale_shift_ ? 2 * shape.out : shape.out)),
+      embedding_(default_linear(store, name + ".emb_layers.1", shape.embedding,
+                                scale_shift_ ? 2 * shape.out : shape.out)),
       out_norm_(group_norm_layer(store, name + ".out_layers.0", shape.out)),
       out_convolution_(zero_convolution(store, name + ".out_layers.3", shape.out, shape.out, 3)) {
   if (shape.in != shape.out) skip_ = default_convolution(store, name + ".skip_connection", shape.in, shape.out, 1);
@@ -72,7 +73,7 @@ AttentionBlock::AttentionBlock(ParameterStore& store, const std::string& name, c
 
 at::Tensor AttentionBlock::operator()(const at::Tensor& x, const UnetContext&) const {
   const std::int64_t n = x.size(0), channels = x.size(1), places = x.size(2) * x.size(3), width = channels / heads_;
-  const at::Tensor rows = norm_(x).flatten(2).transpose(1, 2);  // (N, T, C)
+  const at::Tensor rows = norm_(x).flatten(2).transpose(1, 2).contiguous();  // (N, T, C): one product with bias
   const at::Tensor qkv = at::linear(rows, qkv_weight_.squeeze(2), qkv_bias_);
   const auto parts = (legacy_ ? qkv.view({n, places, heads_, 3, width}).permute({3, 0, 2, 1, 4})
                               : qkv.view({n, places, 3, heads_, width}).permute({2, 0, 3, 1, 4}))

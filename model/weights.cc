@@ -122,8 +122,8 @@ struct Differences {
     append(text, "of another shape: ", shapes);
     PL_CHECK(text.empty(), ExitCode::kUsage, path, " has not the weights of ", model.options().name,
              " as the recipe describes it; ", text,
-             " (it is a checkpoint of another model). Compare the recipe's [model] with the one it was trained with; new "
-             "label rows and input channels may start at zero with model.init_missing = \"zero\".");
+             " (it is a checkpoint of another model). Compare the recipe's [model] with the one it was trained with; "
+             "new label rows and channels may start at zero with model.init_missing = \"zero\".");
   }
 
  private:

@@ -13,7 +13,7 @@ namespace pathline::model {
 enum class MissingWeights { kError, kZero };
 
 /// Copies a file's tensors (F32, F16, BF16) into the model's parameters and buffers, by name and shape.
-/// New label rows and channels of the data may be missing with kZero: they start at zero, in and out (fine-tuning).
+/// New label rows and channels of the data may be missing with kZero: they start at zero (fine-tuning).
 /// Throws ExitCode::kUsage listing names that are missing, unknown or of another shape ("a checkpoint of another model").
 void load_weights(core::FileSystem& files, const std::string& path, VelocityModel& model, MissingWeights missing);
 

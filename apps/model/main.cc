@@ -66,8 +66,8 @@ model::ModelOptions model_options(const EvalOptions& eval, core::FileSystem& fil
 void check_shapes(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y, const model::ModelOptions& options) {
   const bool fits = x.dim() >= 2 && x.size(1) == options.input_channels &&
                     (x.dim() != 4 || (x.size(2) == options.input_size && x.size(3) == options.input_size));
-  PL_CHECK(fits, ExitCode::kInput, "x of the inputs does not have the recipe's shape (N, ", options.input_channels, ", ",
-           options.input_size, ", ", options.input_size, "). Give other inputs or another recipe.");
+  PL_CHECK(fits, ExitCode::kInput, "x of the inputs does not have the recipe's shape (N, ", options.input_channels,
+           ", ", options.input_size, ", ", options.input_size, "). Give other inputs or another recipe.");
   PL_CHECK(t.dim() == 1 && t.size(0) == x.size(0) && y.dim() == 1 && y.size(0) == x.size(0), ExitCode::kInput,
            "t and y of the inputs must have one number for each of the ", x.size(0), " rows of x.");
   PL_CHECK(y.min().item<std::int64_t>() >= 0 && y.max().item<std::int64_t>() <= options.classes, ExitCode::kInput,
@@ -118,7 +118,8 @@ int program(int argc, const char* const* argv) {
       ->required();
   command->add_option("-o,--output", eval.output, "npz with v (also as arr_0)")->required();
   command->add_option("--set", eval.settings, "section.key=value, over the recipe");
-  command->add_flag("--as-original", eval.as_original, "all channels that the original returns, also those of learn_sigma");
+  command->add_flag("--as-original", eval.as_original,
+                    "all channels that the original returns, also those of learn_sigma");
   command->callback([&] { run = [&] { return evaluate(eval); }; });
   return run_cli(app, argc, argv, [&] { return run(); });
 }

@@ -102,7 +102,8 @@ TEST_F(Weights, OfAnotherModelAreRefusedByName) {
   EXPECT_THAT(refusal(shallow, MissingWeights::kError), HasSubstr("not of this model: blocks.1."));
   model::ModelOptions wider = tests::tiny_transformer();
   wider.mlp_ratio = 2;
-  EXPECT_THAT(refusal(wider, MissingWeights::kZero), HasSubstr("blocks.0.mlp.fc1.weight [128, 32] instead of [64, 32]"));
+  EXPECT_THAT(refusal(wider, MissingWeights::kZero),
+              HasSubstr("blocks.0.mlp.fc1.weight [128, 32] instead of [64, 32]"));
   model::ModelOptions more = tests::tiny_transformer();
   more.classes = 6;
   EXPECT_THAT(refusal(more, MissingWeights::kError), HasSubstr("y_embedder.embedding_table.weight"));
