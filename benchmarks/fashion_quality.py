@@ -2,7 +2,7 @@
 """Quality of generated Fashion-MNIST images beside a PyTorch reference of the same network, recipe and solver.
 
   classifier  trains a small CNN on the real images: the judge, and its features the space of the distances
-  reference   trains the recipe's SiT in PyTorch (network: willisma/SiT, --peers) and samples it
+  reference   trains the recipe's network in PyTorch (willisma/SiT or the U-Net of torchcfm, --peers) and samples it
   score       class agreement, Frechet distance and per-class variance of sample files (.npz: arr_0 uint8 NHWC,
               arr_1 int64), whoever made them
 
@@ -371,7 +371,7 @@ def main():
     sub.add_argument("--name", default="reference", help="stem of the files written to --work")
     sub.add_argument("--steps", type=int, help="training steps in place of the recipe's")
     sub.add_argument("--solver", choices=("euler", "heun"), default="heun")
-    sub.add_argument("--solver-steps", type=int, default=20)
+    sub.add_argument("--solver-steps", type=int, default=10)
     sub.add_argument("--count", type=int, default=5000, help="samples without guidance")
     sub.add_argument("--guided-count", type=int, default=1000, help="samples at guidance 2")
     sub.add_argument("--seed", type=int, default=1)

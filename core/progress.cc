@@ -37,12 +37,12 @@ double monotonic_seconds() {
 }
 
 std::string progress_line(const std::string& what, std::int64_t done, std::int64_t total, const std::string& unit,
-                          double seconds, const std::string& detail) {
+                          double seconds, const std::string& detail, std::int64_t begun) {
   std::string line = concat(what, ": ", done);
   if (total > 0) line += concat(" / ", total);
   line += " " + unit;
   if (total > 0) line += concat(" (", static_cast<int>(100.0 * done / total), " %)");
-  const double rate = seconds > 0 ? done / seconds : 0;
+  const double rate = seconds > 0 ? static_cast<double>(done - begun) / seconds : 0;
   if (rate > 0) line += concat(", ", rate_text(rate), " ", unit, "/s");
   if (rate > 0 && done < total) line += concat(", ", human_seconds((total - done) / rate), " left");
   if (total > 0 && done >= total) line += concat(", took ", human_seconds(seconds));
@@ -50,12 +50,14 @@ std::string progress_line(const std::string& what, std::int64_t done, std::int64
   return line;
 }
 
-Progress::Progress(std::string what, std::int64_t total, std::string unit, bool shown)
+Progress::Progress(std::string what, std::int64_t total, std::string unit, bool shown, std::int64_t begun)
     : what_(std::move(what)),
       total_(total),
       unit_(std::move(unit)),
       shown_(shown),
       terminal_(::isatty(STDERR_FILENO) != 0),
+      begun_(begun),
+      done_(begun),
       start_(monotonic_seconds()),
       last_drawn_(terminal_ ? start_ - kTerminalInterval : start_) {}
 
@@ -78,7 +80,7 @@ void Progress::finish(const std::string& detail) {
 }
 
 void Progress::draw(std::int64_t done, const std::string& detail) {
-  const std::string line = progress_line(what_, done, total_, unit_, monotonic_seconds() - start_, detail);
+  const std::string line = progress_line(what_, done, total_, unit_, monotonic_seconds() - start_, detail, begun_);
   std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
   std::fflush(stderr);
 }

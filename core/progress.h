@@ -11,15 +11,16 @@ namespace pathline::core {
 /// Seconds of a monotonic clock.
 double monotonic_seconds();
 
-/// "import: 500 / 1000 images (50 %), 100 images/s, 5.00 s left, DETAIL"; `total` 0 means unknown.
+/// "import: 500 / 1000 images (50 %), 100 images/s, 5.00 s left, DETAIL"; `total` 0 means unknown. `begun` of the units
+/// were done before the `seconds` that the rate is taken over.
 std::string progress_line(const std::string& what, std::int64_t done, std::int64_t total, const std::string& unit,
-                          double seconds, const std::string& detail);
+                          double seconds, const std::string& detail, std::int64_t begun = 0);
 
 class Progress {
  public:
   /// `what` is shown first ("import"); `total` units of `unit` ("images") make 100 %. `shown` false (other ranks):
-  /// silent.
-  Progress(std::string what, std::int64_t total, std::string unit, bool shown = true);
+  /// silent. `begun`: units that were done before, when work goes on.
+  Progress(std::string what, std::int64_t total, std::string unit, bool shown = true, std::int64_t begun = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -38,7 +39,8 @@ class Progress {
   bool shown_;
   bool terminal_;
   bool finished_ = false;
-  std::int64_t done_ = 0;
+  std::int64_t begun_;
+  std::int64_t done_;
   double start_;
   double last_drawn_;
 };

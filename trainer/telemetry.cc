@@ -23,10 +23,10 @@ nlohmann::ordered_json header(const std::string& kind, std::uint64_t step) {
 
 }  // namespace
 
-Telemetry::Telemetry(const std::string& directory, std::int64_t total_steps, bool written)
+Telemetry::Telemetry(const std::string& directory, std::int64_t first_step, std::int64_t total_steps, bool written)
     : written_(written),
       path_(core::join_path(directory, "metrics.jsonl")),
-      progress_("train", total_steps, "steps", written) {
+      progress_("train", total_steps, "steps", written, first_step) {
   if (written_) tensorboard_ = std::make_unique<TensorBoardWriter>(directory);
 }
 

@@ -16,8 +16,8 @@ class TensorBoardWriter;
 
 class Telemetry {
  public:
-  /// `directory` is the run's. `written` false: nothing is written or shown.
-  Telemetry(const std::string& directory, std::int64_t total_steps, bool written);
+  /// `directory` is the run's; this start begins after `first_step` steps. `written` false: nothing is written or shown.
+  Telemetry(const std::string& directory, std::int64_t first_step, std::int64_t total_steps, bool written);
   ~Telemetry();
 
   /// One report. `kind` is "train", "validation", "start" or "checkpoint".

@@ -42,7 +42,8 @@ class TrainingRun {
         step_(recipe(), *objective_, model_, state_, dataset_.info(), ranks),
         control_(ranks),
         loader_(dataset_.source(), dataset_.order(), loader_options()),
-        telemetry_(setup_.directory->path(), recipe().train.steps, ranks.rank() == 0),
+        telemetry_(setup_.directory->path(), static_cast<std::int64_t>(setup_.progress.step), recipe().train.steps,
+                   ranks.rank() == 0),
         saved_step_(setup_.resumed_from.empty() ? -1 : static_cast<std::int64_t>(setup_.progress.step)) {}
 
   core::ExitCode operator()() {

@@ -18,6 +18,8 @@ TEST(ProgressLine, SaysDoneTotalShareRateAndTimeLeft) {
 }
 
 TEST(ProgressLine, DoesWithoutAKnownTotal) {
+  EXPECT_EQ(progress_line("train", 600, 1000, "steps", 50, "", 500),
+            "train: 600 / 1000 steps (60 %), 2.00 steps/s, 3 min 20 s left");
   EXPECT_EQ(progress_line("scan", 50, 0, "files", 2, ""), "scan: 50 files, 25.0 files/s");
 }
 
