@@ -329,25 +329,33 @@ def sample(network, count, shape, solver, steps, guidance, batch=100):
     return torch.cat(parts).permute(0, 2, 3, 1).numpy(), labels.numpy()
 
 
-def reference(options):
+def trained_network(options):
+    """The network of --recipe in evaluation mode, averaged weights: trained, or with --trained as left in --work."""
     recipe = read_recipe(options.recipe)
-    torch.manual_seed(options.seed)
     images, labels = read_split(options.images, "train")
-    trained_on = torch.randperm(len(images))[:round(len(images) * (1 - recipe["data"].get("validation", 0)))]
-    images, labels = images[trained_on], labels[trained_on]
-    steps = options.steps or recipe["train"]["steps"]
     network = build_network(recipe, options.peers, images.shape[-1])
-    started = time.time()
-    train_reference(network, recipe, images, labels, steps)
+    path = os.path.join(options.work, f"{options.name}.pt")
+    if options.trained:
+        network.load_state_dict(torch.load(path))
+        return network.eval()
+    rows = torch.randperm(len(images))[:round(len(images) * (1 - recipe["data"].get("validation", 0)))]
+    steps, started = options.steps or recipe["train"]["steps"], time.time()
+    train_reference(network, recipe, images[rows], labels[rows], steps)
     print(f"reference: {steps} steps of {recipe['train']['batch']} in {time.time() - started:.0f} s")
     os.makedirs(options.work, exist_ok=True)
-    torch.save(network.state_dict(), os.path.join(options.work, f"{options.name}.pt"))
+    torch.save(network.state_dict(), path)
+    return network
+
+
+def reference(options):
+    torch.manual_seed(options.seed)
+    network = trained_network(options)
     for guidance, count in ((1.0, options.count), (2.0, options.guided_count)):
         path = os.path.join(options.work, f"{options.name}-guidance{guidance:.0f}.npz")
         started = time.time()
-        made = sample(network, count, images.shape[1:], options.solver, options.solver_steps, guidance)
+        made = sample(network, count, (1, 28, 28), options.solver, options.solver_steps, guidance)
         np.savez(path, *made)
-        print(f"{path}: {count} samples in {time.time() - started:.0f} s")
+        print(f"{path}: {count} samples in {time.time() - started:.0f} s", flush=True)
 
 
 def main():
@@ -369,6 +377,7 @@ def main():
     sub.add_argument("--recipe", required=True)
     sub.add_argument("--peers", required=True, help="directory that holds the checkout SiT/")
     sub.add_argument("--name", default="reference", help="stem of the files written to --work")
+    sub.add_argument("--trained", action="store_true", help="only sample the network that an earlier start trained")
     sub.add_argument("--steps", type=int, help="training steps in place of the recipe's")
     sub.add_argument("--solver", choices=("euler", "heun"), default="heun")
     sub.add_argument("--solver-steps", type=int, default=10)

@@ -18,7 +18,7 @@ import types
 
 # ---- the original networks ------------------------------------------------------------------------------------------
 class _StubFinder:
-    """Lets timm import without packages of which its transformer layers use nothing (torchvision, huggingface_hub, PIL)."""
+    """Lets timm import without packages that its transformer layers do not use (torchvision, huggingface_hub, PIL)."""
 
     def __init__(self, roots):
         self.roots = roots
