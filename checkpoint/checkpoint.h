@@ -125,6 +125,9 @@ struct Retention {
 std::vector<std::uint64_t> to_delete(const std::vector<std::uint64_t>& steps, const Retention& policy);
 /// Rank 0 only. Manifest first, sync, then data.
 void delete_checkpoint(core::FileSystem& files, const std::string& directory);
+/// Rank 0 only, lock held: a run that goes on from `step` leaves later checkpoints behind, damaged ones or those of another
+/// branch. step-M becomes aside-step-M.K and no longer counts; nothing is deleted. Returns the new paths.
+std::vector<std::string> set_aside_after(core::FileSystem& files, const std::string& directory, std::uint64_t step);
 /// Rank 0 only, lock held, at start: removes *.tmp, half-deleted and superseded checkpoints; a superseded one whose
 /// step-N is missing gets its name back.
 void remove_litter(core::FileSystem& files, const std::string& directory);

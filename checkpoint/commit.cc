@@ -171,7 +171,7 @@ class Save {
     const std::string path = join_path(temporary_, file.name);
     const std::uint64_t size = files_.size(path);
     PL_CHECK(size == file.length, ExitCode::kEnvironment, path, " has ", size, " bytes although ", file.length,
-             " were written (the storage loses data, or is not shared by all ranks). Try pathline doctor.");
+             " were written (the storage loses data, or is not shared by all ranks). Check that run.directory lies on storage that all ranks share.");
   }
 
   void supersede() {

@@ -45,12 +45,6 @@ std::string link_target(const char* path) {
   return length > 0 ? std::string(target, static_cast<std::size_t>(length)) : "";
 }
 
-std::string host_name() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
-
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
@@ -60,7 +54,7 @@ std::string environment(const char* name) {
 
 LockSurroundings real_surroundings() {
   LockSurroundings us;
-  us.host = host_name();
+  us.host = core::host_name();
   us.boot = first_line("/proc/sys/kernel/random/boot_id");
   us.pid_namespace = link_target("/proc/self/ns/pid");
   us.pid = ::getpid();

@@ -63,6 +63,21 @@ void delete_checkpoint(core::FileSystem& files, const std::string& directory) {
   files.sync_directory(parent);
 }
 
+std::vector<std::string> set_aside_after(core::FileSystem& files, const std::string& directory, std::uint64_t step) {
+  std::vector<std::string> aside;
+  for (const auto& entry : files.list(directory)) {
+    const StepName name = parse_step_name(entry);
+    if (!name.is_step || name.step <= step) continue;
+    int number = 1;
+    const auto path = [&] { return join_path(directory, core::concat("aside-", entry, ".", number)); };
+    while (files.exists(path())) ++number;
+    files.rename(join_path(directory, entry), path());
+    aside.push_back(path());
+  }
+  if (!aside.empty()) files.sync_directory(directory);
+  return aside;
+}
+
 void remove_litter(core::FileSystem& files, const std::string& directory) {
   if (!files.is_directory(directory)) return;
   for (const auto& entry : files.list(directory)) {

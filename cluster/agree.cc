@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "cluster/topology.h"
+#include "core/machine.h"
 
 namespace pathline::cluster {
 namespace {
@@ -27,7 +27,7 @@ void throw_together(Communicator& ranks, const std::optional<core::Error>& error
   std::array<std::int64_t, 2> code_and_length{};
   if (ranks.rank() == root) {
     text = error->what();
-    if (ranks.size() > 1) text += core::concat(" (rank ", root, " on host ", host_name(), ")");
+    if (ranks.size() > 1) text += core::concat(" (rank ", root, " on host ", core::host_name(), ")");
     code_and_length = {static_cast<int>(error->code()), static_cast<std::int64_t>(text.size())};
   }
   ranks.broadcast(std::as_writable_bytes(std::span(code_and_length)), root);

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/topology.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <set>
 
-#include "core/error.h"
+#include "core/machine.h"
 
 namespace pathline::cluster {
 namespace {
@@ -16,14 +14,6 @@ namespace {
 constexpr std::size_t kNameBytes = 256;  // POSIX: at most 255 and a zero
 
 }  // namespace
-
-std::string host_name() {
-  std::array<char, kNameBytes> name{};
-  PL_CHECK(::gethostname(name.data(), name.size() - 1) == 0, core::ExitCode::kEnvironment,
-           "The host's name cannot be read: ", core::errno_text(),
-           " (ranks of one host share its devices). Look at `hostname`.");
-  return name.data();
-}
 
 Topology topology_of(int rank, std::span<const std::string> hosts) {
   Topology topology;
@@ -39,7 +29,7 @@ Topology topology_of(int rank, std::span<const std::string> hosts) {
 }
 
 Topology find_topology(Communicator& ranks) {
-  const std::string name = host_name();
+  const std::string name = core::host_name();
   std::array<char, kNameBytes> mine{};
   std::copy(name.begin(), name.end(), mine.begin());
   std::vector<char> all(ranks.size() * kNameBytes);

@@ -18,9 +18,6 @@ struct Topology {
   int local_size = 1;
 };
 
-/// This machine's name, as the system has it.
-std::string host_name();
-
 /// The topology as `rank` sees it.
 Topology topology_of(int rank, std::span<const std::string> hosts);
 

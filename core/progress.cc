@@ -32,10 +32,6 @@ std::string rate_text(double rate) {
 
 }  // namespace
 
-double monotonic_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 std::string progress_line(const std::string& what, std::int64_t done, std::int64_t total, const std::string& unit,
                           double seconds, const std::string& detail, std::int64_t begun) {
   std::string line = concat(what, ": ", done);

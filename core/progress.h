@@ -2,14 +2,12 @@
 // Progress of long work: a redrawn line on a terminal, one line every few seconds otherwise. Always to stderr.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 
-namespace pathline::core {
+#include "core/machine.h"
 
-/// Seconds of a monotonic clock.
-double monotonic_seconds();
+namespace pathline::core {
 
 /// "import: 500 / 1000 images (50 %), 100 images/s, 5.00 s left, DETAIL"; `total` 0 means unknown. `begun` of the units
 /// were done before the `seconds` that the rate is taken over.

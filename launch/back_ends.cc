@@ -8,12 +8,12 @@ namespace pathline::launch {
 namespace {
 
 constexpr std::array<BackEnd, 6> kBackEnds = {{
-    {"data", "pathline-data", "import, make, inspect and verify image stores"},
-    {"train", "pathline-train", "train a model from a recipe, alone or under mpirun or srun"},
-    {"sample", "pathline-sample", "generate samples from a checkpoint"},
-    {"model", "pathline-model", "run a network on given inputs"},
-    {"checkpoint", "pathline-checkpoint", "list, verify, show, export and import checkpoints"},
-    {"bench", "pathline-bench", "measure a training step"},
+    {"data", "pathline-data", false, "import, make, inspect and verify image stores"},
+    {"train", "pathline-train", true, "train a model from a recipe, alone or under mpirun or srun"},
+    {"sample", "pathline-sample", true, "generate samples from a checkpoint"},
+    {"model", "pathline-model", false, "run a network on given inputs"},
+    {"checkpoint", "pathline-checkpoint", false, "list, verify, show, export and import checkpoints"},
+    {"bench", "pathline-bench", false, "measure a training step"},
 }};
 
 }  // namespace
@@ -45,8 +45,8 @@ std::string usage() {
   return text +
          "\nexample:\n"
          "  pathline data make shapes -o shapes.h5\n"
-         "  mpirun -n 2 pathline train recipes/shapes.toml\n"
-         "  pathline sample --checkpoint runs/shapes --count 64 -o samples.png\n";
+         "  mpirun -n 2 pathline train recipes/quickstart.toml\n"
+         "  pathline sample --checkpoint runs/quickstart --count 64 -o samples.png\n";
 }
 
 }  // namespace pathline::launch

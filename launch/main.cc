@@ -43,7 +43,6 @@ std::string unknown_command(const std::string& command) {
 }
 
 int run(int argc, char** argv) {
-  launch::block_job_signals();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
     std::fputs(launch::usage().c_str(), arguments.empty() ? stderr : stdout);
@@ -55,6 +54,7 @@ int run(int argc, char** argv) {
   }
   const launch::BackEnd* back_end = launch::find_back_end(arguments[0]);
   PL_CHECK(back_end != nullptr, core::ExitCode::kUsage, unknown_command(arguments[0]));
+  if (back_end->waits_for_signals) launch::block_job_signals();
   become(core::join_path(own_directory(), std::string(back_end->program)), launch::back_end_arguments(*back_end, arguments));
 }
 

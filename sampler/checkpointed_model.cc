@@ -82,7 +82,7 @@ std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options) {
 }
 
 std::int64_t null_label_of(const model::ModelOptions& options) {
-  return options.classes > 0 && options.null_row ? options.classes : -1;
+  return options.classes > 0 ? options.classes : -1;
 }
 
 Field field_of(model::VelocityModel& model) {

@@ -31,9 +31,12 @@ std::int64_t held_out(const DataOptions& options, std::int64_t count) {
 std::unique_ptr<data::ShardSource> open_validation_file(const DataOptions& options, const data::SetInfo& training) {
   if (share_of(options.validation) >= 0) return nullptr;
   auto source = data::open_source({options.validation});
-  PL_CHECK(source->info().item_bytes() == training.item_bytes() && source->info().channels == training.channels,
-           core::ExitCode::kUsage, "data.validation = ", options.validation, " holds samples of another shape than data.path (",
-           source->info().description, "; ", training.description, "). Give a file of the same kind.");
+  const data::SetInfo& held = source->info();
+  PL_CHECK(held.kind == training.kind && held.height == training.height && held.width == training.width &&
+               held.channels == training.channels && held.classes <= training.classes,
+           core::ExitCode::kUsage, "data.validation = ", options.validation,
+           " holds samples of another shape, or more classes, than data.path (", held.description, "; ",
+           training.description, "). Give a file of the same kind.");
   return source;
 }
 

@@ -90,6 +90,8 @@ void check_values(const Recipe& r) {
   check_at_least("optimizer.lr", r.optimizer.lr, 0);
   check_at_least("optimizer.warmup_steps", static_cast<double>(r.optimizer.warmup_steps), 0);
   check_at_least("checkpoint.keep_last", static_cast<double>(r.checkpoint.keep_last), 1);
+  check_at_least("sample.count", static_cast<double>(r.sample.count), 1);
+  check_at_least("sample.steps", static_cast<double>(r.sample.steps), 1);
   check_at_least("log.every_steps", static_cast<double>(r.log.every_steps), 1);
   check_one_of("train.precision", r.train.precision, {"fp32"});
   check_one_of("train.reduction", r.train.reduction, {"tree"});

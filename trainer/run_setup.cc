@@ -3,14 +3,15 @@
 
 #include <ATen/Parallel.h>
 
-#include <algorithm>
-#include <numeric>
+#include <filesystem>
 #include <sstream>
+#include <system_error>
 
 #include "cluster/agree.h"
 #include "cluster/block_layout.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "sampler/tableau.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/kernel_fingerprint.h"
 #include "trainer/starting_weights.h"
@@ -37,6 +38,20 @@ std::string find_checkpoint(const RunRequest& request, core::FileSystem& files, 
     }
   });
   return collectives(ranks).broadcast(found);
+}
+
+/// Checkpoints later than the one we go on from are damaged or belong to a branch that is left: counted, they would push
+/// out our own at the next deletion and be resumed from after it.
+void set_aside_later_ones(core::FileSystem& files, const RunDirectory& directory, const std::string& resumed_from,
+                          std::uint64_t step, cluster::Communicator& ranks) {
+  cluster::together(ranks, [&] {
+    if (ranks.rank() != 0 || resumed_from.empty()) return;
+    std::error_code none;
+    const bool ours = std::filesystem::equivalent(core::parent_of(resumed_from), directory.checkpoints(), none);
+    for (const auto& path : checkpoint::set_aside_after(files, directory.checkpoints(), ours ? step : 0)) {
+      core::log_warning("set aside as ", path, ": later than the checkpoint that the run goes on from");
+    }
+  });
 }
 
 /// One name a line, for those who sample the model.
@@ -77,11 +92,15 @@ void take_from_data(core::Config& config, model::ModelOptions& model, const data
            ", but the data set has ", info.classes, " (", info.description, "). Leave the key away, or use 0 to ignore labels.");
 }
 
+}  // namespace
+
 void check_ranks(const Recipe& recipe, const cluster::Communicator& ranks) {
   PL_CHECK(ranks.size() <= recipe.train.slices, core::ExitCode::kUsage, ranks.size(), " ranks cannot share train.slices = ",
            recipe.train.slices, " (a slice is computed whole by one rank). Start at most ", recipe.train.slices,
            " ranks, or train a new run with more slices.");
 }
+
+namespace {
 
 void warn_of_changes(const checkpoint::State& progress, const std::string& fingerprint, const Dataset& dataset) {
   if (progress.kernel_fingerprint != fingerprint) {
@@ -104,8 +123,11 @@ core::Config load_recipe(const RunRequest& request) {
 
 RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster::Communicator& ranks) {
   RunSetup setup;
-  core::Config config = load_recipe(request);
-  setup.recipe = read_recipe(config);
+  core::Config config;
+  cluster::together(ranks, [&] {
+    config = load_recipe(request);
+    setup.recipe = read_recipe(config);
+  });
   core::LogOptions log{ranks.rank(), ranks.size(), "", core::LogLevel::kInfo};
   core::configure_log(log);
   setup.directory = std::make_unique<RunDirectory>(files, setup.recipe.run.directory, ranks);
@@ -124,6 +146,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       setup.recipe = read_recipe(config);
     }
     check_ranks(setup.recipe, ranks);
+    sampler::find_tableau(setup.recipe.sample.solver);  // a preview must not end a run hours later
     at::set_num_threads(static_cast<int>(setup.recipe.run.threads));
     const auto seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
     setup.dataset = std::make_unique<Dataset>(setup.recipe.data, seed);
@@ -148,6 +171,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
     cluster::together(ranks, [&] { restore_own_shard(*setup.state, reader); });
     setup.state->gather_parameters(ranks);
   }
+  set_aside_later_ones(files, *setup.directory, setup.resumed_from, setup.progress.step, ranks);
   setup.model->set_training(true);
   setup.progress.seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
   setup.progress.recipe = config.dump();

@@ -29,6 +29,9 @@ core::Config load_recipe(const RunRequest& request);
 /// All ranks; throws on all ranks together.
 RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster::Communicator& ranks);
 
+/// Throws ExitCode::kUsage for more ranks than slices.
+void check_ranks(const Recipe& recipe, const cluster::Communicator& ranks);
+
 /// One paragraph for people: model, data, batch, slices by rank, where it starts.
 std::string describe_run(const RunSetup& setup, const cluster::Communicator& ranks);
 

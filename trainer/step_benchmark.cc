@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cluster/agree.h"
 #include "cluster/block_layout.h"
 #include "core/progress.h"
 #include "core/random.h"
@@ -45,13 +46,19 @@ data::SetInfo made_info(const model::ModelOptions& model) {
 }  // namespace
 
 StepTimes benchmark_step(const RunRequest& request, std::int64_t warmup, std::int64_t steps, cluster::Communicator& ranks) {
-  core::Config config = load_recipe(request);
-  if (!config.has("data", "path")) config.set("data.path=[\"none\"]");
-  const Recipe recipe = read_recipe(config);
-  at::set_num_threads(static_cast<int>(recipe.run.threads));
-  const data::SetInfo info = made_info(recipe.model);
-  const auto model = model::make_model(recipe.model, static_cast<std::uint64_t>(recipe.run.seed));
-  model->set_training(true);
+  Recipe recipe;
+  data::SetInfo info;
+  std::unique_ptr<model::VelocityModel> model;
+  cluster::together(ranks, [&] {
+    core::Config config = load_recipe(request);
+    if (!config.has("data", "path")) config.set("data.path=[\"none\"]");
+    recipe = read_recipe(config);
+    check_ranks(recipe, ranks);
+    at::set_num_threads(static_cast<int>(recipe.run.threads));
+    info = made_info(recipe.model);
+    model = model::make_model(recipe.model, static_cast<std::uint64_t>(recipe.run.seed));
+    model->set_training(true);
+  });
   const FlatLayout layout = flat_layout(model->parameters());
   ShardedState state(layout, model->parameters(), recipe.ema,
                      cluster::shard_offsets(layout.elements / cluster::kBlock, ranks.size()), ranks.rank());

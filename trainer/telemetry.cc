@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trainer/telemetry.h"
 
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -13,12 +12,8 @@
 namespace pathline::trainer {
 namespace {
 
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 nlohmann::ordered_json header(const std::string& kind, std::uint64_t step) {
-  return {{"kind", kind}, {"step", step}, {"time", wall_seconds()}};
+  return {{"kind", kind}, {"step", step}, {"time", core::wall_seconds()}};
 }
 
 }  // namespace
@@ -42,7 +37,7 @@ void Telemetry::report(const std::string& kind, std::uint64_t step, const std::m
     scalars[kind + "/" + name] = value;
   }
   append_line(line.dump());
-  tensorboard_->write(step, wall_seconds(), scalars);
+  tensorboard_->write(step, core::wall_seconds(), scalars);
 }
 
 void Telemetry::note(const std::string& kind, std::uint64_t step, const std::map<std::string, std::string>& facts) {

@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <bit>
-#include <chrono>
 #include <cstring>
 #include <span>
 
 #include "core/crc32c.h"
 #include "core/error.h"
+#include "core/machine.h"
 
 namespace pathline::trainer {
 namespace {
@@ -40,10 +40,6 @@ std::string bytes_field(int field, const std::string& value) {
   return varint(field << 3 | 2) + varint(value.size()) + value;
 }
 
-double wall_seconds_now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 }  // namespace
 
 static_assert(std::endian::native == std::endian::little);
@@ -62,14 +58,12 @@ std::string scalar_event(std::uint64_t step, double wall_seconds, const std::map
 }
 
 TensorBoardWriter::TensorBoardWriter(const std::string& directory) {
-  char host[256] = "localhost";
-  ::gethostname(host, sizeof(host) - 1);
-  path_ = core::concat(directory, "/events.out.tfevents.", static_cast<std::int64_t>(wall_seconds_now()), ".", host, ".",
+  path_ = core::concat(directory, "/events.out.tfevents.", static_cast<std::int64_t>(core::wall_seconds()), ".", core::host_name(), ".",
                        ::getpid());
   file_.reset(std::fopen(path_.c_str(), "ab"));
   PL_CHECK(file_ != nullptr, core::ExitCode::kEnvironment, "cannot create ", path_, ": ", core::errno_text(),
            " (metrics for TensorBoard go there). Check that run.directory can be written.");
-  append(double_field(1, wall_seconds_now()) + bytes_field(3, "brain.Event:2"));
+  append(double_field(1, core::wall_seconds()) + bytes_field(3, "brain.Event:2"));
 }
 
 void TensorBoardWriter::write(std::uint64_t step, double wall_seconds, const std::map<std::string, double>& scalars) {

@@ -122,8 +122,8 @@ class TrainingRun {
     const auto due = [step](std::int64_t every) { return every > 0 && step % every == 0; };
     if (due(recipe().log.every_steps)) report_step();
     if (due(recipe().log.validate_every_steps)) validate();
-    if (due(recipe().sample.every_steps)) preview();
     if (due(recipe().checkpoint.every_steps)) save();
+    if (due(recipe().sample.every_steps)) preview();
   }
 
   void report_start() {
@@ -189,12 +189,21 @@ class TrainingRun {
   void save() {
     if (saved_step_ == static_cast<std::int64_t>(progress().step)) return;
     if (recipe().log.validate_every_steps == 0) validate();
+    write_checkpoint();
+  }
+
+  void write_checkpoint() {
+    if (saved_step_ == static_cast<std::int64_t>(progress().step)) return;
     progress().metrics["loss"] = last_.loss;
     const double started = core::monotonic_seconds();
-    checkpoint::save(files_, setup_.directory->checkpoints(), progress(),
-                     tensor_records(state_, model_.parameters(), model_.buffers()),
-                     own_segments(state_, model_.buffers(), ranks_.rank()), setup_.directory->attempt(),
-                     collectives(ranks_), [this] { return setup_.directory->still_ours(); });
+    try {
+      checkpoint::save(files_, setup_.directory->checkpoints(), progress(),
+                       tensor_records(state_, model_.parameters(), model_.buffers()),
+                       own_segments(state_, model_.buffers(), ranks_.rank()), setup_.directory->attempt(),
+                       collectives(ranks_), [this] { return setup_.directory->still_ours(); });
+    } catch (const core::Error& error) {  // save() throws the same on all ranks
+      throw cluster::AgreedError(error.code(), error.what());
+    }
     if (ranks_.rank() == 0) delete_old();
     saved_step_ = static_cast<std::int64_t>(progress().step);
     saved_at_ = core::monotonic_seconds();
@@ -212,15 +221,16 @@ class TrainingRun {
     }
   }
 
+  /// Who stops us may not wait for long: no validation before the checkpoint.
   core::ExitCode stop() {
-    save();
+    write_checkpoint();
     telemetry_.finish("stopped on request, checkpoint written");
     return core::ExitCode::kStopped;
   }
 
   void finish() {
-    if (recipe().sample.every_steps > 0 && progress().step % static_cast<std::uint64_t>(recipe().sample.every_steps) != 0) preview();
     save();
+    if (recipe().sample.every_steps > 0 && progress().step % static_cast<std::uint64_t>(recipe().sample.every_steps) != 0) preview();
     char text[64];
     std::snprintf(text, sizeof(text), "loss %.4f", last_.loss);
     telemetry_.finish(text);

@@ -40,7 +40,7 @@ void print(const trainer::StepTimes& times, bool json) {
 
 int main(int argc, char** argv) {
   apps::keep_large_blocks_mapped();
-  CLI::App app{"Measures Pathline on this machine.\nexample: pathline bench step recipes/cifar10.toml --steps 10"};
+  CLI::App app{"Measures Pathline on this machine.\nexample: pathline bench step recipes/cifar10.toml --set model.input_size=32 --set model.input_channels=3"};
   app.require_subcommand(1);
   trainer::RunRequest request;
   std::int64_t steps = 10, warmup = 2;

@@ -67,10 +67,7 @@ std::int64_t slots_for(const Options& options) {
 }
 
 std::vector<std::int64_t> labels_for(const Options& options, const model::ModelOptions& model) {
-  const bool null_known = sampler::null_label_of(model) >= 0;
   if (options.labels == "none" || (options.labels.empty() && model.classes <= 0)) {
-    PL_CHECK(model.classes <= 0 || null_known, ExitCode::kUsage,
-             "--labels none was given, but this model has no null label. Name labels, or \"all\".");
     return {};
   }
   return sampler::parse_labels(options.labels.empty() ? "all" : options.labels, model.classes);
@@ -97,7 +94,7 @@ Plan plan_for(const Options& options, const sampler::CheckpointedModel& loaded) 
   Plan plan;
   plan.labels = labels_for(options, model);
   plan.job.sample_shape = sampler::sample_shape_of(model);
-  plan.job.null_label = model.classes > 0 ? model.classes : -1;
+  plan.job.null_label = sampler::null_label_of(model);
   plan.job.slots = slots_for(options);
   plan.job.seed = options.seed;
   plan.job.solver = options.solver;

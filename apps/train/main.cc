@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
   launch::install_job_signal_handlers();
   apps::keep_large_blocks_mapped();
   CLI::App app{"Trains a model from a recipe, alone or under mpirun or srun; started again, it resumes.\n"
-               "example: mpirun -n 2 pathline train recipes/shapes.toml --set train.steps=500"};
+               "example: mpirun -n 2 pathline train recipes/quickstart.toml --set train.steps=500"};
   trainer::RunRequest request;
   bool dump = false;
   app.add_option("recipe", request.recipe, "TOML file (docs/recipes.md)")->required();

@@ -109,5 +109,18 @@ TEST(Retention, DeletingACheckpointTakesWhatItSuperseded) {
   EXPECT_EQ(files.list(kDirectory), (std::vector<std::string>{"latest", "step-2"}));
 }
 
+TEST(Retention, CheckpointsOfABranchThatIsLeftNoLongerCountAndAreNotDeleted) {
+  MemoryFileSystem files;
+  for (const int step : {1, 2, 3}) save_alone(files, kDirectory, small_sample(step));
+  EXPECT_EQ(set_aside_after(files, kDirectory, 1),
+            (std::vector<std::string>{kDirectory + "/aside-step-2.1", kDirectory + "/aside-step-3.1"}));
+  EXPECT_EQ(list(files, kDirectory).size(), 1u);
+  save_alone(files, kDirectory, small_sample(2));
+  EXPECT_EQ(set_aside_after(files, kDirectory, 1), (std::vector<std::string>{kDirectory + "/aside-step-2.2"}));
+  remove_litter(files, kDirectory);
+  EXPECT_EQ(read_manifest(files, kDirectory + "/aside-step-2.1").state.step, 2u);
+  EXPECT_EQ(newest_good(files, kDirectory, [](const std::string&) {}), kDirectory + "/step-1");
+}
+
 }  // namespace
 }  // namespace pathline::checkpoint

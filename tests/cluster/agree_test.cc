@@ -12,6 +12,7 @@
 #include "cluster/control_word.h"
 #include "cluster/shared_directory.h"
 #include "cluster/topology.h"
+#include "core/machine.h"
 #include "core/file_system.h"
 #include "tests/support/ranks.h"
 
@@ -42,7 +43,7 @@ TEST(Together, AllRanksThrowTheLowestFailingRanksError) {
       EXPECT_EQ(error.code(), core::ExitCode::kInput);
       EXPECT_THAT(error.what(), HasSubstr(core::concat("rank ", last / 2, "'s file")));
       if (last > 0) {
-        EXPECT_THAT(error.what(), HasSubstr(core::concat("(rank ", last / 2, " on host ", host_name())));
+        EXPECT_THAT(error.what(), HasSubstr(core::concat("(rank ", last / 2, " on host ", core::host_name())));
       }
     }
     ranks.barrier();  // all ranks can go on with each other
@@ -107,7 +108,7 @@ TEST(SharedDirectory, ADirectoryOfOneHostOnlyIsRefusedByAllRanks) {
       ADD_FAILURE() << "nothing was thrown";
     } catch (const AgreedError& error) {
       EXPECT_EQ(error.code(), core::ExitCode::kEnvironment);
-      EXPECT_THAT(error.what(), HasSubstr("not seen on host " + host_name()));
+      EXPECT_THAT(error.what(), HasSubstr("not seen on host " + core::host_name()));
     }
   });
 }
@@ -122,7 +123,7 @@ TEST(SharedDirectory, ADirectoryThatCannotBeMadeIsAnErrorOnAllRanks) {
 TEST(FindTopology, RanksOfThisMachineShareIt) {
   each_rank([](Communicator& ranks) {
     const Topology topology = find_topology(ranks);
-    EXPECT_EQ(topology.hosts, std::vector<std::string>(ranks.size(), host_name()));
+    EXPECT_EQ(topology.hosts, std::vector<std::string>(ranks.size(), core::host_name()));
     EXPECT_EQ(topology.host_count, 1);
     EXPECT_EQ(topology.local_rank, ranks.rank());
     EXPECT_EQ(topology.local_size, ranks.size());
