@@ -351,6 +351,8 @@ def reference(options):
     torch.manual_seed(options.seed)
     network = trained_network(options)
     for guidance, count in ((1.0, options.count), (2.0, options.guided_count)):
+        if count == 0:
+            continue
         path = os.path.join(options.work, f"{options.name}-guidance{guidance:.0f}.npz")
         started = time.time()
         made = sample(network, count, (1, 28, 28), options.solver, options.solver_steps, guidance)
