@@ -80,7 +80,8 @@ bool parse(CLI::App& app, int argc, const char* const* argv) {
 
 int run_cli(CLI::App& app, int argc, const char* const* argv, const Run& body) {
   return core::run_program([&] {
-    app.set_version_flag("--version", app.get_name() + " " PATHLINE_VERSION);
+    const std::string name = app.get_name().empty() ? argv[0] : app.get_name();
+    app.set_version_flag("--version", name + " " PATHLINE_VERSION);
     return parse(app, argc, argv) ? body() : static_cast<int>(ExitCode::kFinished);
   });
 }
