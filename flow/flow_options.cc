@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flow/flow_options.h"
 
+#include "core/choice.h"
 #include "core/error.h"
-#include "core/text.h"
 #include "flow/time_law.h"
 
 namespace pathline::flow {
-namespace {
-
-void check_choice(const std::string& key, const std::string& value, const std::vector<std::string>& choices) {
-  for (const auto& choice : choices) {
-    if (value == choice) return;
-  }
-  throw core::Error(core::ExitCode::kUsage,
-                    core::concat("flow.", key, " = \"", value, "\" is not offered (training cannot start without it). ",
-                                 "Use ", core::listed(choices), "."));
-}
-
-}  // namespace
 
 void bind(core::Config& recipe, FlowOptions& options) {
   using core::OnResume;
@@ -28,10 +16,10 @@ void bind(core::Config& recipe, FlowOptions& options) {
   recipe.bind("flow", "coupling", options.coupling, OnResume::kFixed, "which noise meets which sample");
   recipe.bind("flow", "label_drop", options.label_drop, OnResume::kFixed,
               "share of labels replaced by the null label, for guidance");
-  check_choice("objective", options.objective, {"flow"});
-  check_choice("path", options.path, {"linear"});
-  check_choice("predict", options.predict, {"velocity"});
-  check_choice("coupling", options.coupling, {"independent"});
+  core::check_choice("flow.objective", options.objective, {"flow"});
+  core::check_choice("flow.path", options.path, {"linear"});
+  core::check_choice("flow.predict", options.predict, {"velocity"});
+  core::check_choice("flow.coupling", options.coupling, {"independent"});
   TimeLaw::parse(options.time);
   PL_CHECK(options.label_drop >= 0.0 && options.label_drop <= 1.0, core::ExitCode::kUsage, "flow.label_drop = ",
            options.label_drop, " is not a share (each label is dropped with that probability). Use a number from 0 to 1.");

@@ -8,11 +8,11 @@
 namespace pathline::launch {
 namespace {
 
-std::atomic<int> stops{0};
+std::atomic<bool> stop{false};
 std::atomic<bool> checkpoint{false};
-static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+static_assert(std::atomic<bool>::is_always_lock_free);
 
-void on_stop(int) { stops.fetch_add(1); }
+void on_stop(int) { stop.store(true); }
 void on_checkpoint(int) { checkpoint.store(true); }
 
 sigset_t job_signals() {
@@ -49,8 +49,7 @@ void install_job_signal_handlers() {
 
 SignalRequests take_signal_requests() {
   SignalRequests requests;
-  requests.stops = stops.exchange(0);
-  requests.stop = requests.stops > 0;
+  requests.stop = stop.exchange(false);
   requests.checkpoint = checkpoint.exchange(false);
   return requests;
 }

@@ -13,7 +13,6 @@ void unblock_job_signals();
 struct SignalRequests {
   bool stop = false;        // USR2, TERM, INT: checkpoint and stop
   bool checkpoint = false;  // USR1: checkpoint and go on
-  int stops = 0;            // how many stop signals came
 };
 
 /// Before MPI_Init and LibTorch; then unblocks.

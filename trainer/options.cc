@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "core/choice.h"
 #include "core/error.h"
-#include "core/text.h"
 
 namespace pathline::trainer {
 namespace {
@@ -72,11 +72,6 @@ void check_at_least(const char* key, double value, double least) {
            "). Change it in the recipe or with --set ", key, "=...");
 }
 
-void check_one_of(const char* key, const std::string& value, const std::vector<std::string>& offered) {
-  PL_CHECK(std::find(offered.begin(), offered.end(), value) != offered.end(), core::ExitCode::kUsage, key, " = \"", value,
-           "\" is not offered. Use ", core::listed(offered), ".");
-}
-
 void check_values(const Recipe& r) {
   PL_CHECK(!r.data.path.empty(), core::ExitCode::kUsage,
            "data.path is missing (training needs images). Give a file made by `pathline data import` or `pathline data make`.");
@@ -93,11 +88,11 @@ void check_values(const Recipe& r) {
   check_at_least("sample.count", static_cast<double>(r.sample.count), 1);
   check_at_least("sample.steps", static_cast<double>(r.sample.steps), 1);
   check_at_least("log.every_steps", static_cast<double>(r.log.every_steps), 1);
-  check_one_of("train.precision", r.train.precision, {"fp32"});
-  check_one_of("train.reduction", r.train.reduction, {"tree"});
-  check_one_of("optimizer.name", r.optimizer.name, {"adamw"});
-  check_one_of("optimizer.schedule", r.optimizer.schedule, {"constant", "cosine"});
-  check_one_of("ema.warmup", r.ema.warmup, {"ratio", "none"});
+  core::check_choice("train.precision", r.train.precision, {"fp32"});
+  core::check_choice("train.reduction", r.train.reduction, {"tree"});
+  core::check_choice("optimizer.name", r.optimizer.name, {"adamw"});
+  core::check_choice("optimizer.schedule", r.optimizer.schedule, {"constant", "cosine"});
+  core::check_choice("ema.warmup", r.ema.warmup, {"ratio", "none"});
   for (const double decay : r.ema.decays) {
     PL_CHECK(decay > 0 && decay < 1, core::ExitCode::kUsage, "ema.decays holds ", decay,
              ", which is no decay of an average. Use numbers between 0 and 1, for example [0.999, 0.9999].");

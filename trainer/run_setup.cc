@@ -135,8 +135,8 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
   core::configure_log(log);
 
   setup.resumed_from = find_checkpoint(request, files, *setup.directory, ranks);
+  std::unique_ptr<checkpoint::Reader> reader;
   cluster::together(ranks, [&] {
-    std::unique_ptr<checkpoint::Reader> reader;
     core::Config stored;
     if (!setup.resumed_from.empty()) {
       reader = std::make_unique<checkpoint::Reader>(files, setup.resumed_from);
@@ -166,9 +166,8 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
   setup.state = std::make_unique<ShardedState>(
       layout, setup.model->parameters(), setup.recipe.ema,
       cluster::shard_offsets(layout.elements / cluster::kBlock, ranks.size()), ranks.rank());
-  if (!setup.resumed_from.empty()) {
-    const checkpoint::Reader reader(files, setup.resumed_from);
-    cluster::together(ranks, [&] { restore_own_shard(*setup.state, reader); });
+  if (reader) {
+    cluster::together(ranks, [&] { restore_own_shard(*setup.state, *reader); });
     setup.state->gather_parameters(ranks);
   }
   set_aside_later_ones(files, *setup.directory, setup.resumed_from, setup.progress.step, ranks);

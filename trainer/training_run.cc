@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trainer/training_run.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
-#include <cmath>
-#include <deque>
-#include <numeric>
+#include <cstdio>
 #include <optional>
 
 #include "cluster/agree.h"
-#include "cluster/block_layout.h"
 #include "cluster/control_word.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "core/text.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/dataset.h"
 #include "trainer/preview.h"
