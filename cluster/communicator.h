@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who the other ranks are, and host-memory collectives with them. A value that is passed, never a global.
 // Unless said otherwise every call is collective: all ranks of the communicator call it, in the same order.
-// One thread at a time uses a communicator; give another thread its own by split().
+// One thread at a time uses a communicator; give another thread its own by duplicate().
 #pragma once
 
 #include <cstddef>
@@ -53,11 +53,15 @@ class Communicator {
   /// Non-blocking all_reduce; `values` must live and stay untouched until the request is done.
   virtual std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values, Reduction reduction) = 0;
 
-  /// A new communicator of all ranks that give the same colour, ordered by key, then rank.
-  virtual std::unique_ptr<Communicator> split(int colour, int key) = 0;
+  /// A new communicator of some ranks, in this order. Every rank calls it and names the ones it will be with, itself
+  /// among them: the sets are equal or disjoint.
+  virtual std::unique_ptr<Communicator> subset(std::span<const int> members) = 0;
 
   /// Not collective: ends all ranks of the job now, with this exit code (67 where a rank hung or was lost).
   [[noreturn]] virtual void abort(int exit_code) = 0;
 };
+
+/// The same ranks once more, for another thread or another purpose. Collective.
+std::unique_ptr<Communicator> duplicate(Communicator& ranks);
 
 }  // namespace pathline::cluster

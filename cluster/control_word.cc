@@ -7,7 +7,7 @@
 
 namespace pathline::cluster {
 
-ControlWord::ControlWord(Communicator& ranks) : ranks_(ranks.split(0, ranks.rank())) {}
+ControlWord::ControlWord(Communicator& ranks) : ranks_(duplicate(ranks)) {}
 
 void ControlWord::publish(std::uint64_t flags) {
   PL_ASSERT(!under_way_);

@@ -159,10 +159,12 @@ class MpiCommunicator final : public Communicator {
     return std::make_unique<MpiRequest>(comm_, values, reduction);
   }
 
-  std::unique_ptr<Communicator> split(int colour, int key) override {
-    PL_ASSERT(colour >= 0);
+  std::unique_ptr<Communicator> subset(std::span<const int> members) override {
+    const auto place = std::find(members.begin(), members.end(), rank_);
+    PL_ASSERT(place != members.end());
+    const int key = static_cast<int>(place - members.begin());
     MPI_Comm part = MPI_COMM_NULL;
-    checked("MPI_Comm_split", MPI_Comm_split(comm_, colour, key, &part));
+    checked("MPI_Comm_split", MPI_Comm_split(comm_, members.front(), key, &part));
     return std::make_unique<MpiCommunicator>(part, limit_);
   }
 

@@ -49,7 +49,9 @@ class SelfCommunicator final : public Communicator {
     return std::make_unique<DoneRequest>();
   }
 
-  std::unique_ptr<Communicator> split(int, int) override { return make_self_communicator(); }
+  std::unique_ptr<Communicator> subset(std::span<const int>) override {
+    return make_self_communicator();
+  }
 
   [[noreturn]] void abort(int exit_code) override {
     std::fflush(nullptr);

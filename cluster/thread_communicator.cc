@@ -137,7 +137,7 @@ class ThreadCommunicator final : public Communicator {
     return std::make_unique<ThreadRequest>(group_, rank_, started_++, values, reduction);
   }
 
-  std::unique_ptr<Communicator> split(int colour, int key) override;
+  std::unique_ptr<Communicator> subset(std::span<const int> members) override;
 
   [[noreturn]] void abort(int exit_code) override {
     const core::Error error(static_cast<core::ExitCode>(exit_code),
@@ -165,29 +165,18 @@ class ThreadCommunicator final : public Communicator {
   std::uint64_t started_ = 0;  // non-blocking all-reduces; the same number names the same one on all ranks
 };
 
-std::unique_ptr<Communicator> ThreadCommunicator::split(int colour, int key) {
-  using Place = std::tuple<int, int, int>;  // colour, key, rank: in the new order
-  const Place mine(colour, key, rank_);
-  std::vector<Place> same_colour;
-  {
-    const Meeting meeting(*group_, rank_, &mine);
-    for (int r = 0; r < size(); ++r) {
-      if (std::get<0>(meeting.of<Place>(r)) == colour) same_colour.push_back(meeting.of<Place>(r));
-    }
+std::unique_ptr<Communicator> ThreadCommunicator::subset(std::span<const int> members) {
+  const auto place = std::find(members.begin(), members.end(), rank_);
+  PL_ASSERT(place != members.end());
+  std::shared_ptr<Group> made;
+  if (place == members.begin()) {
+    std::vector<int> in_run;
+    for (const int member : members) in_run.push_back(group_->members[member]);
+    made = std::make_shared<Group>(group_->hub, std::move(in_run));
   }
-  std::sort(same_colour.begin(), same_colour.end());
-  const int leader = std::get<2>(same_colour.front());
-  std::shared_ptr<Group> group;
-  if (rank_ == leader) {
-    std::vector<int> members;
-    for (const Place& place : same_colour) members.push_back(group_->members[std::get<2>(place)]);
-    group = std::make_shared<Group>(group_->hub, std::move(members));
-  }
-  const std::shared_ptr<Group> made = group;
   const Meeting meeting(*group_, rank_, &made);
-  const auto place = std::find(same_colour.begin(), same_colour.end(), mine);
-  return std::make_unique<ThreadCommunicator>(meeting.of<std::shared_ptr<Group>>(leader),
-                                              static_cast<int>(place - same_colour.begin()));
+  return std::make_unique<ThreadCommunicator>(meeting.of<std::shared_ptr<Group>>(members.front()),
+                                              static_cast<int>(place - members.begin()));
 }
 
 }  // namespace

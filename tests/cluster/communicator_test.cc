@@ -144,27 +144,27 @@ TEST(Communicator, DestroyingARequestCompletesIt) {
   });
 }
 
-TEST(Communicator, SplitGroupsByColourAndOrdersByKey) {
+TEST(Communicator, ASubsetHasTheNamedRanksInTheirOrder) {
   each_rank([](Communicator& ranks) {
-    const int colour = ranks.rank() % 2;
-    const auto half = ranks.split(colour, -ranks.rank());
-    std::vector<std::int32_t> members;
+    std::vector<int> members;
     for (int r = ranks.size() - 1; r >= 0; --r) {
-      if (r % 2 == colour) members.push_back(r);
+      if (r % 2 == ranks.rank() % 2) members.push_back(r);
     }
+    const auto half = ranks.subset(members);
     ASSERT_EQ(half->size(), static_cast<int>(members.size()));
     EXPECT_EQ(members[half->rank()], ranks.rank());
-    const std::int32_t mine = ranks.rank();
-    std::vector<std::int32_t> all(half->size());
+    const int mine = ranks.rank();
+    std::vector<int> all(half->size());
     half->all_gather(std::as_bytes(std::span(&mine, 1)), bytes_of(all));
     EXPECT_EQ(all, members);
   });
 }
 
-TEST(Communicator, ASplitOfASplitWorksWhileTheParentIsUsed) {
+TEST(Communicator, ASubsetOfADuplicateWorksWhileTheParentIsUsed) {
   each_rank([](Communicator& ranks) {
-    const auto same = ranks.split(0, 0);
-    const auto alone = same->split(ranks.rank(), 0);
+    const auto same = duplicate(ranks);
+    const int me = ranks.rank();
+    const auto alone = same->subset(std::span(&me, 1));
     std::int64_t a = 1, b = 1;
     alone->all_reduce(std::span(&a, 1), Reduction::kSum);
     ranks.all_reduce(std::span(&b, 1), Reduction::kSum);

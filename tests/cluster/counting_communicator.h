@@ -47,8 +47,8 @@ class CountingCommunicator final : public cluster::Communicator {
                                                      cluster::Reduction reduction) override {
     return ranks_.start_all_reduce(values, reduction);
   }
-  std::unique_ptr<cluster::Communicator> split(int colour, int key) override {
-    return ranks_.split(colour, key);
+  std::unique_ptr<cluster::Communicator> subset(std::span<const int> members) override {
+    return ranks_.subset(members);
   }
   [[noreturn]] void abort(int exit_code) override {
     ranks_.abort(exit_code);

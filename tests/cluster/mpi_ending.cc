@@ -32,7 +32,7 @@ int agreed_error(Communicator& world) {
 int unwinding_session() {
   MpiSession session;
   Communicator& world = session.world();
-  const auto half = world.split(0, 0);
+  const auto half = duplicate(world);
   std::int64_t value = 0;
   std::unique_ptr<Request> request;
   if (world.rank() == world.size() - 1) request = half->start_all_reduce(std::span(&value, 1), Reduction::kSum);

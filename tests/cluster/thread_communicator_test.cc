@@ -34,10 +34,13 @@ TEST(RunOnThreads, AnErrorOnOneRankReleasesTheOthersAndIsRethrown) {
   EXPECT_EQ(released, 3);
 }
 
-TEST(RunOnThreads, AnErrorReleasesRanksThatWaitInASplitOrForARequest) {
+TEST(RunOnThreads, AnErrorReleasesRanksThatWaitInASubsetOrForARequest) {
   EXPECT_THROW(run_on_threads(5,
                               [](Communicator& ranks) {
-                                const auto pair = ranks.split(ranks.rank() / 2, 0);
+                                const int even = ranks.rank() / 2 * 2;
+                                std::vector<int> both = {even};
+                                if (even + 1 < ranks.size()) both.push_back(even + 1);
+                                const auto pair = ranks.subset(both);
                                 if (ranks.rank() == 4) throw std::out_of_range("4");
                                 std::int64_t value = 0;
                                 if (ranks.rank() == 0) pair->barrier();
