@@ -19,6 +19,7 @@ class Mlp final : public Network {
     for (std::int64_t i = 0; i <= options.depth; ++i) {
       const std::int64_t out = i == options.depth ? output_channels() : options.hidden;
       layers_.push_back(default_linear(store_, "net." + std::to_string(2 * i), in, out));
+      store_.end_group();
       in = out;
     }
   }
@@ -27,8 +28,12 @@ class Mlp final : public Network {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) override {
     std::vector<at::Tensor> columns = {x, t.to(x.scalar_type()).unsqueeze(1)};
     if (options().classes > 0) columns.push_back(one_hot(condition.labels).to(x.scalar_type()));
+    await_group(0);
     at::Tensor h = layers_.front()(at::cat(columns, 1));
-    for (std::size_t i = 1; i < layers_.size(); ++i) h = layers_[i](at::selu(h));
+    for (std::size_t i = 1; i < layers_.size(); ++i) {
+      await_group(i);
+      h = layers_[i](at::selu(h));
+    }
     return h;
   }
 

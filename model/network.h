@@ -2,7 +2,9 @@
 // What all networks share: options, parameters, the way from flow time to the network's own, the cut of extra channels.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include "model/parameter_store.h"
 #include "model/time_input.h"
@@ -19,6 +21,7 @@ class Network : public VelocityModel {
   const std::vector<NamedTensor>& buffers() const final { return store_.buffers(); }
   const ModelOptions& options() const final { return options_; }
   void set_training(bool training) final { training_ = training; }
+  void set_parameter_gate(std::function<void(std::size_t)> gate) final { gate_ = std::move(gate); }
 
  protected:
   Network(const ModelOptions& options, std::optional<std::uint64_t> seed)
@@ -28,6 +31,10 @@ class Network : public VelocityModel {
   virtual at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
 
   bool training() const { return training_; }
+  /// Returns when the parameters of store_'s groups [0, group] may be read: to be called in forward() before they are.
+  void await_group(std::size_t group) const {
+    if (gate_) gate_(store_.group_ends()[group]);
+  }
   /// Channels that come out: twice those of the data with learn_sigma.
   std::int64_t output_channels() const { return options_.input_channels * (options_.learn_sigma ? 2 : 1); }
 
@@ -39,6 +46,7 @@ class Network : public VelocityModel {
   ModelOptions options_;
   TimeInput time_input_;
   bool training_ = false;
+  std::function<void(std::size_t)> gate_;
 };
 
 /// The implementations; without a seed the parameters have shapes but no memory.

@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,13 +35,19 @@ class ParameterStore {
   /// A frozen tensor that is stored with the weights.
   at::Tensor add_buffer(const std::string& name, const at::Tensor& values);
 
+  /// The parameters added since the last call are used together: one group of layers.
+  void end_group() { group_ends_.push_back(parameters_.size()); }
+
   const std::vector<NamedTensor>& parameters() const { return parameters_; }
   const std::vector<NamedTensor>& buffers() const { return buffers_; }
+  /// Number of parameters up to the end of each group.
+  const std::vector<std::size_t>& group_ends() const { return group_ends_; }
 
  private:
   std::optional<std::uint64_t> seed_;
   std::vector<NamedTensor> parameters_;
   std::vector<NamedTensor> buffers_;
+  std::vector<std::size_t> group_ends_;
 };
 
 }  // namespace pathline::model

@@ -92,20 +92,28 @@ class Transformer final : public Network {
       labels_.weight = store_.add("y_embedder.embedding_table.weight",
                                   {options.classes + (options.null_row ? 1 : 0), hidden}, Initial::normal(0.02));
     }
+    store_.end_group();
     for (std::int64_t i = 0; i < options.depth; ++i) {
       blocks_.emplace_back(store_, "blocks." + std::to_string(i), options);
+      store_.end_group();
     }
     final_modulation_ = zero_linear(store_, "final_layer.adaLN_modulation.1", hidden, 2 * hidden);
     final_ = zero_linear(store_, "final_layer.linear", hidden, patch * patch * output_channels());
+    store_.end_group();
   }
 
  private:
   at::Tensor forward(const at::Tensor& image, const at::Tensor& t, const Condition& condition) override {
+    await_group(0);
     at::Tensor c = time_(t);  // (N, D)
     if (labels_.weight.defined()) c = c + labels_(condition.labels);
     c = at::silu(c);  // every modulation begins with it
     at::Tensor x = tokens_of(image) + positions_.to(image.scalar_type());
-    for (const Block& block : blocks_) x = block(x, c);
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      await_group(i + 1);
+      x = blocks_[i](x, c);
+    }
+    await_group(blocks_.size() + 1);
     const auto m = final_modulation_(c).chunk(2, 1);
     return image_of(final_(modulated_norm(x, m[0], m[1])));
   }

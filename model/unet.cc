@@ -21,13 +21,16 @@ class Unet final : public Network {
     time_.first = default_linear(store_, "time_embed.0", options.channels, embedding_);
     time_.second = default_linear(store_, "time_embed.2", embedding_, embedding_);
     if (options.classes > 0) add_labels();
+    store_.end_group();
     const std::vector<std::int64_t> skipped = add_way_down();
     middle_.emplace_back(block("middle_block.0", channels_, channels_, Resample::kNone));
     middle_.emplace_back(AttentionBlock(store_, "middle_block.1", options, channels_));
     middle_.emplace_back(block("middle_block.2", channels_, channels_, Resample::kNone));
+    store_.end_group();
     add_way_up(skipped);
     out_norm_ = group_norm_layer(store_, "out.0", channels_);
     out_convolution_ = zero_convolution(store_, "out.2", channels_, output_channels(), 3);
+    store_.end_group();
   }
 
  private:
@@ -55,6 +58,7 @@ class Unet final : public Network {
     size_ = o.input_size;
     way_down_.push_back(
         {PlainConvolution{default_convolution(store_, "input_blocks.0.0", o.input_channels, channels_, 3)}});
+    store_.end_group();
     std::vector<std::int64_t> skipped = {channels_};
     for (std::size_t level = 0; level < o.multipliers.size(); ++level) {
       for (std::int64_t i = 0; i < o.blocks; ++i) {
@@ -74,6 +78,7 @@ class Unet final : public Network {
     stage.emplace_back(block(name + ".0", channels_, out, Resample::kNone));
     if (attends(size_)) stage.emplace_back(AttentionBlock(store_, name + ".1", options(), out));
     way_down_.push_back(std::move(stage));
+    store_.end_group();
     channels_ = out;
   }
 
@@ -84,6 +89,7 @@ class Unet final : public Network {
     } else {
       way_down_.push_back({PlainConvolution{default_convolution(store_, name + ".op", channels_, channels_, 3, 2)}});
     }
+    store_.end_group();
     size_ /= 2;
   }
 
@@ -113,21 +119,30 @@ class Unet final : public Network {
       size_ *= 2;
     }
     way_up_.push_back(std::move(stage));
+    store_.end_group();
     channels_ = out;
   }
 
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) override {
+    std::size_t group = 0;
+    await_group(group++);
     at::Tensor embedding = time_(t);  // (N, E)
     if (labels_.weight.defined()) embedding = embedding + labels_(condition.labels);
     const UnetContext context{at::silu(embedding), &condition, training()};
     at::Tensor h = x;
     std::vector<at::Tensor> kept;
-    for (const UnetStage& stage : way_down_) kept.push_back(h = run(stage, h, context));
+    for (const UnetStage& stage : way_down_) {
+      await_group(group++);
+      kept.push_back(h = run(stage, h, context));
+    }
+    await_group(group++);
     h = run(middle_, h, context);
     for (const UnetStage& stage : way_up_) {
+      await_group(group++);
       h = run(stage, at::cat({h, kept.back()}, 1), context);
       kept.pop_back();
     }
+    await_group(group);
     return out_convolution_(at::silu(out_norm_(h)));
   }
 

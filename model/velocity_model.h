@@ -4,7 +4,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,6 +48,12 @@ class VelocityModel {
 
   virtual const ModelOptions& options() const = 0;
   virtual void set_training(bool training) = 0;
+
+  /// `gate(n)` returns when parameters()[0, n) may be read. Every forward calls it on its own thread before each group
+  /// of layers (stem, every block, head), n growing to the number of parameters; a forward cut short by an exception
+  /// stops anywhere. A block that is computed once more for its gradients does not call it. The training engine waits
+  /// here for parameters that are still being gathered. An empty function takes the gate away.
+  virtual void set_parameter_gate(std::function<void(std::size_t)> gate) = 0;
 };
 
 /// A new model. Initial weights follow the original code's laws but are keyed by (seed, parameter name).

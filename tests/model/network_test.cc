@@ -5,7 +5,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
 #include <algorithm>
@@ -16,28 +15,9 @@
 namespace pathline {
 namespace {
 
-using model::Condition;
-
-at::Tensor noise(std::vector<std::int64_t> shape, std::uint64_t index) {
-  at::Tensor tensor = at::empty(shape, at::kFloat);
-  core::Draws(5, index, core::Purpose::kMadeData)
-      .fill_normal({tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
-  return tensor;
-}
-
-struct Inputs {
-  at::Tensor x, t;
-  Condition condition;
-};
-
-Inputs four_rows() {
-  Inputs inputs{noise({4, 3, 8, 8}, 1), tests::times_of({0.1f, 0.5f, 0.9f, 0.3f}), {}};
-  inputs.condition.labels = at::empty({4}, at::kLong);
-  for (std::int64_t i = 0; i < 4; ++i) inputs.condition.labels.mutable_data_ptr<std::int64_t>()[i] = i;
-  inputs.condition.seed = 11;
-  inputs.condition.positions = {100, 101, 102, 103};
-  return inputs;
-}
+using tests::four_rows;
+using tests::Inputs;
+using tests::noise;
 
 /// The rows in another order.
 Inputs reversed(const Inputs& inputs) {

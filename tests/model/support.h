@@ -50,6 +50,29 @@ inline at::Tensor times_of(const std::vector<float>& times) {
   return t;
 }
 
+/// Standard normal numbers, another set for each index.
+inline at::Tensor noise(std::vector<std::int64_t> shape, std::uint64_t index) {
+  at::Tensor tensor = at::empty(shape, at::kFloat);
+  core::Draws(5, index, core::Purpose::kMadeData)
+      .fill_normal({tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
+  return tensor;
+}
+
+struct Inputs {
+  at::Tensor x, t;
+  model::Condition condition;
+};
+
+/// A batch for tiny_transformer() and tiny_unet().
+inline Inputs four_rows() {
+  Inputs inputs{noise({4, 3, 8, 8}, 1), times_of({0.1f, 0.5f, 0.9f, 0.3f}), {}};
+  inputs.condition.labels = at::empty({4}, at::kLong);
+  for (std::int64_t i = 0; i < 4; ++i) inputs.condition.labels.mutable_data_ptr<std::int64_t>()[i] = i;
+  inputs.condition.seed = 11;
+  inputs.condition.positions = {100, 101, 102, 103};
+  return inputs;
+}
+
 /// Element i of tensor `name`: splitmix64 of (hash of the name + i steps), as a uniform number in [-1/4, 1/4).
 inline float formula_weight(const std::string& name, std::uint64_t i) {
   std::uint64_t z = core::hash_name(name) + i * 0x9E3779B97F4A7C15u;
