@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our own kernels beside the bound of this machine: the optimizer's pass beside a plain copy of as many bytes, checksums
-// and keyed normals by their own rate. Compare bytes_per_second within one run.
+// Small kernels beside the bound of this machine: sums beside a plain copy, checksums and keyed normals by their own
+// rate. Compare bytes_per_second within one run. The optimizer's pass has update_benchmark.
 #include <benchmark/benchmark.h>
 
 #include <cstring>
@@ -9,7 +9,6 @@
 #include "cluster/reduction_tree.h"
 #include "core/crc32c.h"
 #include "core/random.h"
-#include "trainer/update_kernel.h"
 
 namespace pathline {
 namespace {
@@ -30,18 +29,6 @@ void copy_bound(benchmark::State& state) {
   count_bytes(state, 2 * kElements * sizeof(float));
 }
 BENCHMARK(copy_bound);
-
-/// Reads gradient, parameter, two moments and an average; writes all but the gradient.
-void update_shard(benchmark::State& state) {
-  std::vector<float> gradient(kElements, 0.1f), parameter(kElements, 1.0f), m(kElements), v(kElements), average(kElements);
-  const trainer::AdamWStep step{.lr = 1e-4f};
-  for (auto _ : state) {
-    trainer::update_shard(kElements, step, gradient.data(), parameter.data(), m.data(), v.data(), {{average.data(), 1e-4f}});
-    benchmark::ClobberMemory();
-  }
-  count_bytes(state, 9 * kElements * sizeof(float));
-}
-BENCHMARK(update_shard);
 
 void add_into(benchmark::State& state) {
   std::vector<float> left(kElements, 0.0f);

@@ -36,15 +36,22 @@ void bind(Config& c, TrainOptions& o) {
   c.bind("train", "precision", o.precision, OnResume::kFixed, "fp32");
   c.bind("train", "reduction", o.reduction, OnResume::kFixed, "tree: the same bits on any number of ranks");
   c.bind("train", "clip", o.clip, OnResume::kChangeable, "largest global gradient norm; 0: no clipping");
+  c.bind("train", "skips_before_rollback", o.skips_before_rollback, OnResume::kChangeable,
+         "steps in a row that are not finite before the run goes back to a checkpoint");
+  c.bind("train", "rollbacks", o.rollbacks, OnResume::kChangeable,
+         "as often without reaching a newer checkpoint; then exit code 66");
 }
 
 void bind(Config& c, OptimizerOptions& o) {
-  c.bind("optimizer", "name", o.name, OnResume::kFixed, "adamw");
+  c.bind("optimizer", "name", o.name, OnResume::kFixed, "adamw | lion");
+  if (o.name == "lion") o.beta2 = 0.99;  // the default of its paper
   c.bind("optimizer", "lr", o.lr, OnResume::kChangeable, "learning rate after warm-up");
   c.bind("optimizer", "beta1", o.beta1, OnResume::kChangeable, "decay of the first moment");
-  c.bind("optimizer", "beta2", o.beta2, OnResume::kChangeable, "decay of the second moment");
+  c.bind("optimizer", "beta2", o.beta2, OnResume::kChangeable, "decay of the second moment; lion: of its moment, 0.99");
   c.bind("optimizer", "epsilon", o.epsilon, OnResume::kChangeable, "added to the root of the second moment");
   c.bind("optimizer", "weight_decay", o.weight_decay, OnResume::kChangeable, "decoupled, a step times lr");
+  c.bind("optimizer", "groups", o.groups, OnResume::kChangeable,
+         "per parameter: [\"*.bias: weight_decay=0\", \"final_layer.*: lr=0.1\"], lr a factor; later ones win");
   c.bind("optimizer", "warmup_steps", o.warmup_steps, OnResume::kChangeable, "linear warm-up from 0");
   c.bind("optimizer", "schedule", o.schedule, OnResume::kChangeable, "constant | cosine (to 0)");
   c.bind("optimizer", "schedule_steps", o.schedule_steps, OnResume::kChangeable,
@@ -82,6 +89,8 @@ void check_values(const Recipe& r) {
   check_at_least("train.steps", static_cast<double>(r.train.steps), 1);
   check_at_least("train.batch", static_cast<double>(r.train.batch), 1);
   check_at_least("train.clip", r.train.clip, 0);
+  check_at_least("train.skips_before_rollback", static_cast<double>(r.train.skips_before_rollback), 1);
+  check_at_least("train.rollbacks", static_cast<double>(r.train.rollbacks), 0);
   check_at_least("optimizer.lr", r.optimizer.lr, 0);
   check_at_least("optimizer.warmup_steps", static_cast<double>(r.optimizer.warmup_steps), 0);
   check_at_least("checkpoint.keep_last", static_cast<double>(r.checkpoint.keep_last), 1);

@@ -34,6 +34,8 @@ struct TrainOptions {
   std::string precision = "fp32";
   std::string reduction = "tree";
   double clip = 1.0;
+  std::int64_t skips_before_rollback = 5;
+  std::int64_t rollbacks = 2;
 };
 
 struct OptimizerOptions {
@@ -41,6 +43,7 @@ struct OptimizerOptions {
   double lr = 1e-4;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double weight_decay = 0.0;
+  std::vector<std::string> groups;  // "PATTERN: KEY=VALUE, ..." (trainer/optimizer.h)
   std::int64_t warmup_steps = 0;
   std::string schedule = "constant";  // constant | cosine
   std::int64_t schedule_steps = 0;

@@ -10,8 +10,8 @@
 #include "cluster/block_layout.h"
 #include "cluster/reduction_tree.h"
 #include "core/error.h"
+#include "trainer/optimizer.h"
 #include "trainer/schedule.h"
-#include "trainer/update_kernel.h"
 
 namespace pathline::trainer {
 namespace {
@@ -34,20 +34,6 @@ void all_gather_shards(cluster::Communicator& ranks, std::span<float> flat, cons
   std::vector<std::size_t> bytes(offsets);
   for (auto& offset : bytes) offset *= sizeof(float);
   ranks.all_gather_in_place(std::as_writable_bytes(flat), bytes);
-}
-
-AdamWStep adamw_step(const OptimizerOptions& options, std::int64_t step, double gradient_scale) {
-  const double n = static_cast<double>(step + 1);
-  AdamWStep result;
-  result.gradient_scale = static_cast<float>(gradient_scale);
-  result.lr = static_cast<float>(lr_at(options, step));
-  result.beta1 = static_cast<float>(options.beta1);
-  result.beta2 = static_cast<float>(options.beta2);
-  result.epsilon = static_cast<float>(options.epsilon);
-  result.weight_decay = static_cast<float>(options.weight_decay);
-  result.correction1 = static_cast<float>(1.0 - std::pow(options.beta1, n));
-  result.root_correction2 = static_cast<float>(std::sqrt(1.0 - std::pow(options.beta2, n)));
-  return result;
 }
 
 }  // namespace
@@ -99,9 +85,14 @@ void ShardedState::update(const OptimizerOptions& options, std::int64_t step, st
     const double decay = ema_decay_at(average_options_.decays[i], average_options_.warmup, step);
     averages.push_back({averages_[i].mutable_data_ptr<float>(), static_cast<float>(1.0 - decay)});
   }
-  update_shard(own_gradient.size(), adamw_step(options, step, gradient_scale), own_gradient.data(),
-               parameters().data() + begin(), moment1_.mutable_data_ptr<float>(), moment2_.mutable_data_ptr<float>(),
-               averages);
+  ShardArrays own;
+  own.elements = own_gradient.size();
+  own.gradient = own_gradient.data();
+  own.master = parameters().data() + begin();
+  own.moments = {moment1_.mutable_data_ptr<float>(), moment2_.mutable_data_ptr<float>()};
+  own.averages = std::move(averages);
+  const auto runs = runs_of(layout_, group_settings(options, layout_), begin(), end());
+  update_runs(*make_optimizer(options), step, gradient_scale, runs, begin(), own);
 }
 
 void ShardedState::gather_parameters(cluster::Communicator& ranks) { all_gather_shards(ranks, parameters(), offsets_); }

@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trainer/update_kernel.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+
+#include "core/error.h"
 
 namespace pathline::trainer {
 namespace {
 
 // One source for every instruction set, chosen at load time. No contraction anywhere (-ffp-contract=off), so all of them
 // give the same bits.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
+    !defined(__SANITIZE_ADDRESS__)
 #define PATHLINE_VECTOR_CLONES \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3", "no-math-errno")))
+#else
+#define PATHLINE_VECTOR_CLONES
+#endif
 
-constexpr std::size_t kChunk = 4096;  // 16 KiB an array: a chunk's averages find its parameters in the first-level cache
+constexpr std::size_t kChunk = 1024;  // 4 KiB an array: all arrays of a chunk stay in the first-level cache
 constexpr std::size_t kLanes = 16;
 
 PATHLINE_VECTOR_CLONES
@@ -34,9 +44,34 @@ void adamw(std::size_t elements, const AdamWStep& step, const float* __restrict 
 }
 
 PATHLINE_VECTOR_CLONES
+void lion(std::size_t elements, const LionStep& step, const float* __restrict gradient, float* __restrict parameter,
+          float* __restrict moment) {
+  const LionStep s = step;
+  const float kept = 1.0f - s.lr * s.weight_decay;
+  const float new1 = 1.0f - s.beta1, new2 = 1.0f - s.beta2;
+  for (std::size_t i = 0; i < elements; ++i) {
+    const float g = gradient[i] * s.gradient_scale;
+    const float direction = s.beta1 * moment[i] + new1 * g;
+    const float sign = direction > 0.0f ? 1.0f : (direction < 0.0f ? -1.0f : direction);  // 0 and NaN stay
+    moment[i] = s.beta2 * moment[i] + new2 * g;
+    parameter[i] = parameter[i] * kept - s.lr * sign;
+  }
+}
+
+PATHLINE_VECTOR_CLONES
 void average_towards(std::size_t elements, float one_minus_decay, const float* __restrict parameter,
                      float* __restrict average) {
   for (std::size_t i = 0; i < elements; ++i) average[i] += one_minus_decay * (parameter[i] - average[i]);
+}
+
+/// To nearest, ties to even; NaN becomes 0x7fc0, as c10::BFloat16 has it.
+PATHLINE_VECTOR_CLONES
+void round_to_bf16(std::size_t elements, const float* __restrict values, std::uint16_t* __restrict rounded) {
+  for (std::size_t i = 0; i < elements; ++i) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(values[i]);
+    const std::uint32_t up = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    rounded[i] = static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : up);
+  }
 }
 
 PATHLINE_VECTOR_CLONES
@@ -49,17 +84,42 @@ void add_squares(std::size_t rows, const float* __restrict values, double* __res
   }
 }
 
+void finish(const ShardArrays& shard, std::size_t begin, std::size_t count) {
+  for (const auto& average : shard.averages) {
+    average_towards(count, average.one_minus_decay, shard.master + begin, average.average + begin);
+  }
+  if (shard.bf16_parameter != nullptr) round_to_bf16(count, shard.master + begin, shard.bf16_parameter + begin);
+}
+
+/// Calls rule(begin, count) and finishes, chunk by chunk, on the rank's threads.
+template <typename Rule>
+void in_chunks(const ShardArrays& shard, const Rule& rule) {
+  constexpr std::int64_t kChunksOfAThread = 16;
+  const auto chunks = static_cast<std::int64_t>((shard.elements + kChunk - 1) / kChunk);
+  at::parallel_for(0, chunks, kChunksOfAThread, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t chunk = first; chunk < last; ++chunk) {
+      const std::size_t begin = static_cast<std::size_t>(chunk) * kChunk;
+      const std::size_t count = std::min(kChunk, shard.elements - begin);
+      rule(begin, count);
+      finish(shard, begin, count);
+    }
+  });
+}
+
 }  // namespace
 
-void update_shard(std::size_t elements, const AdamWStep& step, const float* gradient, float* parameter, float* moment1,
-                  float* moment2, const std::vector<AverageStep>& averages) {
-  for (std::size_t begin = 0; begin < elements; begin += kChunk) {
-    const std::size_t count = std::min(kChunk, elements - begin);
-    adamw(count, step, gradient + begin, parameter + begin, moment1 + begin, moment2 + begin);
-    for (const auto& average : averages) {
-      average_towards(count, average.one_minus_decay, parameter + begin, average.average + begin);
-    }
-  }
+void update_adamw(const AdamWStep& step, const ShardArrays& shard) {
+  PL_ASSERT(shard.moments.size() == 2);
+  in_chunks(shard, [&](std::size_t begin, std::size_t count) {
+    adamw(count, step, shard.gradient + begin, shard.master + begin, shard.moments[0] + begin, shard.moments[1] + begin);
+  });
+}
+
+void update_lion(const LionStep& step, const ShardArrays& shard) {
+  PL_ASSERT(shard.moments.size() == 1);
+  in_chunks(shard, [&](std::size_t begin, std::size_t count) {
+    lion(count, step, shard.gradient + begin, shard.master + begin, shard.moments[0] + begin);
+  });
 }
 
 double sum_of_squares(std::span<const float> block) {
@@ -73,6 +133,13 @@ double sum_of_squares(std::span<const float> block) {
     for (std::size_t lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
   }
   return sums[0];
+}
+
+double add_and_square(std::span<const float> left, std::span<const float> right, std::span<float> sum) {
+  PL_ASSERT(left.size() == right.size() && left.size() == sum.size());
+#pragma GCC ivdep  // `sum` is one of the others or apart from both: no element depends on another
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = left[i] + right[i];
+  return sum_of_squares(sum);
 }
 
 }  // namespace pathline::trainer

@@ -23,8 +23,8 @@ struct Arrays {
     for (auto& value : moment2) value *= value;
   }
   void update(std::size_t begin, std::size_t end, const AdamWStep& step) {
-    update_shard(end - begin, step, gradient.data() + begin, parameter.data() + begin, moment1.data() + begin,
-                 moment2.data() + begin, {{average.data() + begin, 0.001f}});
+    const ShardArrays shard{end, gradient.data(), parameter.data(), {moment1.data(), moment2.data()}, nullptr, {{average.data(), 0.001f}}};
+    update_adamw(step, shard.part(begin, end - begin));
   }
   std::vector<float> gradient, parameter, moment1, moment2, average;
 };
@@ -74,7 +74,7 @@ TEST(UpdateShard, BitsDoNotDependOnWhereAShardBegins) {
 
 TEST(UpdateShard, PaddingStaysZero) {
   std::vector<float> zero(64, 0.0f), p(64, 0.0f), m(64, 0.0f), v(64, 0.0f);
-  update_shard(64, third_step(), zero.data(), p.data(), m.data(), v.data(), {});
+  update_adamw(third_step(), {64, zero.data(), p.data(), {m.data(), v.data()}, nullptr, {}});
   EXPECT_EQ(p, zero);
   EXPECT_EQ(m, zero);
   EXPECT_EQ(v, zero);
