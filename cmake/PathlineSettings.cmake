@@ -15,9 +15,10 @@ add_library(pathline_settings INTERFACE)
 target_include_directories(pathline_settings INTERFACE "${PROJECT_SOURCE_DIR}")
 # No contraction: a*b+c is rounded twice unless std::fma is written. Otherwise the vector body and the scalar tail of
 # one loop, or two CPU generations, would give different bits (docs/architecture.md, "Same bits").
-target_compile_options(pathline_settings INTERFACE -Wall -Wextra -ffp-contract=off)
+target_compile_options(pathline_settings INTERFACE "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-ffp-contract=off>")
 if(PATHLINE_SANITIZE)
-  target_compile_options(pathline_settings INTERFACE "-fsanitize=${PATHLINE_SANITIZE}" -fno-omit-frame-pointer)
+  target_compile_options(pathline_settings INTERFACE
+    "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${PATHLINE_SANITIZE};-fno-omit-frame-pointer>")
   target_link_options(pathline_settings INTERFACE "-fsanitize=${PATHLINE_SANITIZE}")
 endif()
 
