@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/network.h"
 
+#include "core/error.h"
+#include "model/option_checks.h"
+
 namespace pathline::model {
 
 at::Tensor Network::forward_fp32(const at::Tensor& x, const at::Tensor& t, const Condition& condition) {
   const at::ScalarType type = parameters().front().tensor.scalar_type();
   return forward(x.to(type), t, condition).to(at::kFloat);
+}
+
+void Network::set_activation_checkpointing(std::int64_t every) {
+  PL_ASSERT(every >= 0);
+  PL_CHECK(every == 0 || family_of(options_.name) != Family::kMlp, core::ExitCode::kUsage,
+           "train.activation_checkpointing is asked for, but ", options_.name,
+           " has no blocks (its activations are small). Use \"none\".");
+  recompute_every_ = static_cast<std::size_t>(every);
+}
+
+at::Tensor Network::run_block(std::size_t number, const BlockFunction& block, at::TensorList inputs,
+                              const std::vector<at::Tensor>& parameters) const {
+  const bool again = recompute_every_ > 0 && (number + 1) % recompute_every_ == 0;
+  return again ? recomputed(block, inputs, parameters) : block(inputs);
 }
 
 at::Tensor Network::velocity(const at::Tensor& x, const at::Tensor& t, const Condition& condition) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "model/parameter_store.h"
+#include "model/recompute.h"
 #include "model/time_input.h"
 #include "model/velocity_model.h"
 
@@ -21,6 +22,7 @@ class Network : public VelocityModel {
   const std::vector<NamedTensor>& buffers() const final { return store_.buffers(); }
   const ModelOptions& options() const final { return options_; }
   void set_training(bool training) final { training_ = training; }
+  void set_activation_checkpointing(std::int64_t every) final;
   void set_parameter_gate(std::function<void(std::size_t)> gate) final { gate_ = std::move(gate); }
 
  protected:
@@ -35,6 +37,9 @@ class Network : public VelocityModel {
   void await_group(std::size_t group) const {
     if (gate_) gate_(store_.group_ends()[group]);
   }
+  /// block(inputs), computed again in the backward pass if block `number` (from 0) is to be.
+  at::Tensor run_block(std::size_t number, const BlockFunction& block, at::TensorList inputs,
+                       const std::vector<at::Tensor>& parameters) const;
   /// Channels that come out: twice those of the data with learn_sigma.
   std::int64_t output_channels() const { return options_.input_channels * (options_.learn_sigma ? 2 : 1); }
 
@@ -47,6 +52,7 @@ class Network : public VelocityModel {
   TimeInput time_input_;
   bool training_ = false;
   std::function<void(std::size_t)> gate_;
+  std::size_t recompute_every_ = 0;
 };
 
 /// The implementations; without a seed the parameters have shapes but no memory.

@@ -42,6 +42,14 @@ at::Tensor ParameterStore::add(const std::string& name, const std::vector<std::i
   return tensor;
 }
 
+std::vector<at::Tensor> ParameterStore::parameters_of(const std::string& name) const {
+  std::vector<at::Tensor> tensors;
+  for (const NamedTensor& each : parameters_) {
+    if (each.name.starts_with(name + ".")) tensors.push_back(each.tensor);
+  }
+  return tensors;
+}
+
 at::Tensor ParameterStore::add_buffer(const std::string& name, const at::Tensor& values) {
   buffers_.push_back({name, values});
   return values;

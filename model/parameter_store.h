@@ -39,6 +39,8 @@ class ParameterStore {
   void end_group() { group_ends_.push_back(parameters_.size()); }
 
   const std::vector<NamedTensor>& parameters() const { return parameters_; }
+  /// Those whose names begin with `name` and a dot.
+  std::vector<at::Tensor> parameters_of(const std::string& name) const;
   const std::vector<NamedTensor>& buffers() const { return buffers_; }
   /// Number of parameters up to the end of each group.
   const std::vector<std::size_t>& group_ends() const { return group_ends_; }

@@ -47,7 +47,8 @@ class Block {
         qkv_(xavier_linear(store, name + ".attn.qkv", options.hidden, 3 * options.hidden)),
         projection_(xavier_linear(store, name + ".attn.proj", options.hidden, options.hidden)),
         widen_(xavier_linear(store, name + ".mlp.fc1", options.hidden, mlp_width(options))),
-        narrow_(xavier_linear(store, name + ".mlp.fc2", mlp_width(options), options.hidden)) {}
+        narrow_(xavier_linear(store, name + ".mlp.fc2", mlp_width(options), options.hidden)),
+        parameters_(store.parameters_of(name)) {}
 
   /// x (N, T, D), condition = silu(c) (N, D) -> (N, T, D).
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& condition) const {
@@ -55,6 +56,8 @@ class Block {
     const at::Tensor attended = gated_residual(x, m[2], attention(modulated_norm(x, m[0], m[1])));
     return gated_residual(attended, m[5], mlp(modulated_norm(attended, m[3], m[4])));
   }
+
+  const std::vector<at::Tensor>& parameters() const { return parameters_; }
 
  private:
   static std::int64_t mlp_width(const ModelOptions& options) {
@@ -72,6 +75,7 @@ class Block {
 
   std::int64_t heads_;
   Linear modulation_, qkv_, projection_, widen_, narrow_;
+  std::vector<at::Tensor> parameters_;
 };
 
 class Transformer final : public Network {
@@ -111,7 +115,8 @@ class Transformer final : public Network {
     at::Tensor x = tokens_of(image) + positions_.to(image.scalar_type());
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       await_group(i + 1);
-      x = blocks_[i](x, c);
+      const Block& block = blocks_[i];
+      x = run_block(i, [&block](at::TensorList in) { return block(in[0], in[1]); }, {x, c}, block.parameters());
     }
     await_group(blocks_.size() + 1);
     const auto m = final_modulation_(c).chunk(2, 1);

@@ -2,10 +2,10 @@
 // The ADM U-Net of guided-diffusion, torchcfm and flow_matching, in their parameter names: levels of residual blocks on
 // the way down (input_blocks), a middle, and the way up (output_blocks) where each block also sees its mirror image.
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/silu.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "model/network.h"
 #include "model/unet_layers.h"
@@ -123,27 +123,64 @@ class Unet final : public Network {
     channels_ = out;
   }
 
+  /// What one forward pass carries beside the feature maps.
+  struct Pass {
+    at::Tensor embedding;                      // silu(time [+ label]) (N, E)
+    std::shared_ptr<const Condition> dropout;  // keys of the masks; null outside training
+    std::size_t block = 0;                     // number of the next residual or attention block
+  };
+
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) override {
     std::size_t group = 0;
     await_group(group++);
     at::Tensor embedding = time_(t);  // (N, E)
     if (labels_.weight.defined()) embedding = embedding + labels_(condition.labels);
-    const UnetContext context{at::silu(embedding), &condition, training()};
+    Pass pass{at::silu(embedding), training() ? std::make_shared<const Condition>(condition) : nullptr};
     at::Tensor h = x;
     std::vector<at::Tensor> kept;
     for (const UnetStage& stage : way_down_) {
       await_group(group++);
-      kept.push_back(h = run(stage, h, context));
+      kept.push_back(h = run(stage, {h}, pass));
     }
     await_group(group++);
-    h = run(middle_, h, context);
+    h = run(middle_, {h}, pass);
     for (const UnetStage& stage : way_up_) {
       await_group(group++);
-      h = run(stage, at::cat({h, kept.back()}, 1), context);
+      h = run(stage, {h, kept.back()}, pass);
       kept.pop_back();
     }
     await_group(group);
     return out_convolution_(at::silu(out_norm_(h)));
+  }
+
+  /// maps: what the stage's first layer sees.
+  at::Tensor run(const UnetStage& stage, std::vector<at::Tensor> maps, Pass& pass) const {
+    for (const UnetLayer& layer : stage) {
+      maps = {std::visit([&](const auto& each) { return run(each, maps, pass); }, layer)};
+    }
+    return maps.front();
+  }
+
+  at::Tensor run(const PlainConvolution& layer, const std::vector<at::Tensor>& maps, Pass&) const {
+    return layer(maps.front());
+  }
+
+  at::Tensor run(const Upsampling& layer, const std::vector<at::Tensor>& maps, Pass&) const {
+    return layer(maps.front());
+  }
+
+  at::Tensor run(const ResidualBlock& block, std::vector<at::Tensor> inputs, Pass& pass) const {
+    inputs.push_back(pass.embedding);
+    return run_block(
+        pass.block++,
+        [&block, dropout = pass.dropout](at::TensorList in) {
+          return block(in.slice(0, in.size() - 1), in.back(), dropout.get());
+        },
+        inputs, block.parameters());
+  }
+
+  at::Tensor run(const AttentionBlock& block, const std::vector<at::Tensor>& maps, Pass& pass) const {
+    return run_block(pass.block++, [&block](at::TensorList in) { return block(in.front()); }, maps, block.parameters());
   }
 
   std::int64_t embedding_;        // width E of time and label embeddings

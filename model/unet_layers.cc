@@ -2,7 +2,9 @@
 #include "model/unet_layers.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/alias.h>
 #include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
@@ -41,6 +43,7 @@ ResidualBlock::ResidualBlock(ParameterStore& store, const std::string& name, con
       out_norm_(group_norm_layer(store, name + ".out_layers.0", shape.out)),
       out_convolution_(zero_convolution(store, name + ".out_layers.3", shape.out, shape.out, 3)) {
   if (shape.in != shape.out) skip_ = default_convolution(store, name + ".skip_connection", shape.in, shape.out, 1);
+  parameters_ = store.parameters_of(name);
 }
 
 at::Tensor ResidualBlock::modulated(const at::Tensor& h, const at::Tensor& embedding) const {
@@ -49,11 +52,14 @@ at::Tensor ResidualBlock::modulated(const at::Tensor& h, const at::Tensor& embed
   return out_norm_(h) * (halves[0] + 1.0) + halves[1];
 }
 
-at::Tensor ResidualBlock::operator()(const at::Tensor& x, const UnetContext& context) const {
+at::Tensor ResidualBlock::operator()(at::TensorList maps, const at::Tensor& input_embedding,
+                                     const Condition* dropout) const {
+  // The alias is where the two uses of x meet; the block's input has others, on the way up (see recompute.cc).
+  const at::Tensor x = maps.size() == 1 ? at::alias(maps[0]) : at::cat(maps, 1);
   at::Tensor h = in_convolution_(resampled(at::silu(in_norm_(x)), resample_));
-  const at::Tensor embedding = embedding_(context.embedding).unsqueeze(2).unsqueeze(3);  // (N, C or 2C, 1, 1)
+  const at::Tensor embedding = embedding_(input_embedding).unsqueeze(2).unsqueeze(3);  // (N, C or 2C, 1, 1)
   h = at::silu(modulated(h, embedding));
-  if (context.training && dropout_ > 0.0) h = keyed_dropout(h, dropout_, *context.condition, layer_);
+  if (dropout != nullptr && dropout_ > 0.0) h = keyed_dropout(h, dropout_, *dropout, layer_);
   h = out_convolution_(h);
   const at::Tensor kept = resampled(x, resample_);
   return (skip_ ? (*skip_)(kept) : kept) + h;
@@ -69,9 +75,10 @@ AttentionBlock::AttentionBlock(ParameterStore& store, const std::string& name, c
   qkv_bias_ = store.add(name + ".qkv.bias", {3 * channels}, law);
   projection_weight_ = store.add(name + ".proj_out.weight", {channels, channels, 1}, Initial::zero());
   projection_bias_ = store.add(name + ".proj_out.bias", {channels}, Initial::zero());
+  parameters_ = store.parameters_of(name);
 }
 
-at::Tensor AttentionBlock::operator()(const at::Tensor& x, const UnetContext&) const {
+at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
   const std::int64_t n = x.size(0), channels = x.size(1), places = x.size(2) * x.size(3), width = channels / heads_;
   const at::Tensor rows = norm_(x).flatten(2).transpose(1, 2).contiguous();  // (N, T, C): one product with bias
   const at::Tensor qkv = at::linear(rows, qkv_weight_.squeeze(2), qkv_bias_);
@@ -84,13 +91,6 @@ at::Tensor AttentionBlock::operator()(const at::Tensor& x, const UnetContext&) c
   return x + out.transpose(1, 2).reshape(x.sizes());
 }
 
-at::Tensor Upsampling::operator()(const at::Tensor& x, const UnetContext&) const { return convolution(doubled(x)); }
-
-at::Tensor run(const UnetStage& stage, at::Tensor x, const UnetContext& context) {
-  for (const UnetLayer& layer : stage) {
-    x = std::visit([&](const auto& each) { return each(x, context); }, layer);
-  }
-  return x;
-}
+at::Tensor Upsampling::operator()(const at::Tensor& x) const { return convolution(doubled(x)); }
 
 }  // namespace pathline::model

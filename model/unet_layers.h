@@ -14,16 +14,11 @@
 
 namespace pathline::model {
 
-/// What flows beside the feature maps.
-struct UnetContext {
-  at::Tensor embedding;  // silu(time [+ label]) (N, E)
-  const Condition* condition = nullptr;
-  bool training = false;
-};
-
 enum class Resample { kNone, kDown, kUp };
 
 /// GroupNorm, SiLU, convolution, twice; the embedding enters between; plus the (projected) input.
+/// maps: one or more feature maps (N, Ci, H, W), taken as one along their channels; embedding: silu(time [+ label])
+/// (N, E); dropout: keys of the masks, null outside training.
 class ResidualBlock {
  public:
   struct Shape {
@@ -32,7 +27,8 @@ class ResidualBlock {
     std::uint32_t layer;  // number among the residual blocks: the key of its dropout
   };
   ResidualBlock(ParameterStore& store, const std::string& name, const ModelOptions& options, const Shape& shape);
-  at::Tensor operator()(const at::Tensor& x, const UnetContext& context) const;
+  at::Tensor operator()(at::TensorList maps, const at::Tensor& embedding, const Condition* dropout) const;
+  const std::vector<at::Tensor>& parameters() const { return parameters_; }
 
  private:
   at::Tensor modulated(const at::Tensor& h, const at::Tensor& embedding) const;
@@ -47,6 +43,7 @@ class ResidualBlock {
   GroupNorm out_norm_;
   Convolution out_convolution_;
   std::optional<Convolution> skip_;  // where the number of channels changes
+  std::vector<at::Tensor> parameters_;
 };
 
 /// x + projection(attention over all places). Note the two orders of the 3C rows of qkv: "legacy" has (head, q k v,
@@ -54,7 +51,8 @@ class ResidualBlock {
 class AttentionBlock {
  public:
   AttentionBlock(ParameterStore& store, const std::string& name, const ModelOptions& options, std::int64_t channels);
-  at::Tensor operator()(const at::Tensor& x, const UnetContext& context) const;
+  at::Tensor operator()(const at::Tensor& x) const;
+  const std::vector<at::Tensor>& parameters() const { return parameters_; }
 
  private:
   std::int64_t heads_;
@@ -62,23 +60,22 @@ class AttentionBlock {
   GroupNorm norm_;
   at::Tensor qkv_weight_, qkv_bias_;                // (3C, C, 1), (3C)
   at::Tensor projection_weight_, projection_bias_;  // (C, C, 1), (C)
+  std::vector<at::Tensor> parameters_;
 };
 
 /// A convolution alone: the stem, or with stride 2 the way down.
 struct PlainConvolution {
   Convolution convolution;
-  at::Tensor operator()(const at::Tensor& x, const UnetContext&) const { return convolution(x); }
+  at::Tensor operator()(const at::Tensor& x) const { return convolution(x); }
 };
 
 /// Each place doubled, then a convolution.
 struct Upsampling {
   Convolution convolution;
-  at::Tensor operator()(const at::Tensor& x, const UnetContext& context) const;
+  at::Tensor operator()(const at::Tensor& x) const;
 };
 
 using UnetLayer = std::variant<PlainConvolution, ResidualBlock, AttentionBlock, Upsampling>;
 using UnetStage = std::vector<UnetLayer>;
-
-at::Tensor run(const UnetStage& stage, at::Tensor x, const UnetContext& context);
 
 }  // namespace pathline::model

@@ -54,6 +54,12 @@ class VelocityModel {
   /// stops anywhere. A block that is computed once more for its gradients does not call it. The training engine waits
   /// here for parameters that are still being gathered. An empty function takes the gate away.
   virtual void set_parameter_gate(std::function<void(std::size_t)> gate) = 0;
+
+  /// Blocks every, 2 every, ... (counted from 1 in order of execution) keep only their inputs for the backward pass and
+  /// are computed again there; 1: all, 0: none (at first). No bit of any gradient changes; second derivatives are not
+  /// available. Blocks are those of a transformer; of a U-Net the residual and the attention blocks. The model must
+  /// outlive the backward pass. Throws ExitCode::kUsage where the network has no blocks (MLP) and every > 0.
+  virtual void set_activation_checkpointing(std::int64_t every) = 0;
 };
 
 /// A new model. Initial weights follow the original code's laws but are keyed by (seed, parameter name).
