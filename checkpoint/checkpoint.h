@@ -45,6 +45,7 @@ struct State {
   std::string data_fingerprint;
   std::vector<std::uint64_t> skipped_windows;      // first positions of skipped windows
   std::uint64_t skips_in_a_row = 0;
+  std::uint64_t rollbacks_in_a_row = 0;            // 0 in checkpoints that do not say
   std::map<std::string, double> metrics;           // for retention and for people
   std::map<std::string, std::string> versions;     // library -> version
   std::map<std::string, std::string> extra;

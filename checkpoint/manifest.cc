@@ -54,6 +54,7 @@ void write_state(std::string& text, const State& state) {
   member(text, "optimizer_step", state.optimizer_step);
   member(text, "seed", state.seed);
   member(text, "skips_in_a_row", state.skips_in_a_row);
+  member(text, "rollbacks_in_a_row", state.rollbacks_in_a_row);
   member(text, "skipped_windows", state.skipped_windows);
   member(text, "recipe", state.recipe);
   member(text, "kernel_fingerprint", state.kernel_fingerprint);
@@ -113,6 +114,7 @@ State read_state(const json& root) {
   state.optimizer_step = whole(root.at("optimizer_step"));
   state.seed = whole(root.at("seed"));
   state.skips_in_a_row = whole(root.at("skips_in_a_row"));
+  if (root.contains("rollbacks_in_a_row")) state.rollbacks_in_a_row = whole(root.at("rollbacks_in_a_row"));
   state.skipped_windows = wholes(root.at("skipped_windows"), root.at("skipped_windows").size());
   state.recipe = root.at("recipe").get<std::string>();
   state.kernel_fingerprint = root.at("kernel_fingerprint").get<std::string>();

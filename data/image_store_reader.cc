@@ -103,10 +103,10 @@ void check_labels(const std::string& path, Recognised& found) {
 class FileSource final : public ShardSource {
  public:
   FileSource(const hdf5::File& file, Recognised found)
-      : info_(std::move(found.info)), labels_(std::move(found.labels)), crcs_(std::move(found.crcs)),
-        items_(file, std::move(found.items), info_, found.layout) {
+      : file_(core::name_of(file.path())), info_(std::move(found.info)), labels_(std::move(found.labels)),
+        crcs_(std::move(found.crcs)), items_(file, std::move(found.items), info_, found.layout) {
     const std::string classes = labels_.empty() ? "no labels" : core::concat(info_.classes, " classes");
-    info_.description = core::concat(core::name_of(file.path()), ": ", info_.description, ", ",
+    info_.description = core::concat(file_, ": ", info_.description, ", ",
                                      found.labels_text.empty() ? classes : found.labels_text, "; ", items_.how());
   }
 
@@ -116,6 +116,7 @@ class FileSource final : public ShardSource {
     PL_ASSERT(index >= 0 && index < info_.count);
     return labels_.empty() ? -1 : labels_[static_cast<std::size_t>(index)];
   }
+  std::string name_of(std::int64_t index) const override { return core::concat("item ", index, " of ", file_); }
   std::optional<std::uint32_t> stored_crc(std::int64_t index) const override {
     PL_ASSERT(index >= 0 && index < info_.count);
     if (crcs_.empty()) return std::nullopt;
@@ -123,6 +124,7 @@ class FileSource final : public ShardSource {
   }
 
  private:
+  std::string file_;
   SetInfo info_;
   std::vector<std::int64_t> labels_;
   std::vector<std::uint32_t> crcs_;

@@ -102,6 +102,10 @@ class PartsSource final : public ShardSource {
     const auto [part, own] = find(index);
     return part->label(own);
   }
+  std::string name_of(std::int64_t index) const override {
+    const auto [part, own] = find(index);
+    return part->name_of(own);
+  }
   std::optional<std::uint32_t> stored_crc(std::int64_t index) const override {
     const auto [part, own] = find(index);
     return part->stored_crc(own);

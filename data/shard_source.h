@@ -40,6 +40,8 @@ class ShardSource {
   virtual void read(std::int64_t index, std::span<std::byte> out) const = 0;
   /// -1 where the set has no labels.
   virtual std::int64_t label(std::int64_t index) const = 0;
+  /// What to call a sample in messages: "item 17 of cats.h5", counted from 0.
+  virtual std::string name_of(std::int64_t index) const { return "item " + std::to_string(index); }
   /// The CRC32C that the file holds of the sample's bytes; not checked by read(). Empty for foreign files.
   virtual std::optional<std::uint32_t> stored_crc(std::int64_t) const { return std::nullopt; }
 };

@@ -106,6 +106,7 @@ std::string state_json(const Reader& reader) {
   const ordered_json all = {{"directory", reader.directory()}, {"step", state.step}, {"position", state.position},
                             {"optimizer_step", state.optimizer_step}, {"seed", state.seed},
                             {"skipped_windows", state.skipped_windows}, {"skips_in_a_row", state.skips_in_a_row},
+                            {"rollbacks_in_a_row", state.rollbacks_in_a_row},
                             {"kernel_fingerprint", state.kernel_fingerprint}, {"data_fingerprint", state.data_fingerprint},
                             {"metrics", metrics}, {"versions", state.versions}, {"extra", state.extra}, {"kinds", kinds},
                             {"recipe", state.recipe}};

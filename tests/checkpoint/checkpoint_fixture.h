@@ -61,6 +61,8 @@ struct Sample {
     state.kernel_fingerprint = "avx512";
     state.data_fingerprint = "abc";
     state.skipped_windows = {512, 1024};
+    state.skips_in_a_row = 2;
+    state.rollbacks_in_a_row = 1;
     state.metrics = {{"loss", 0.1}, {"norm", 1.0 / 3.0}};
     state.versions = {{"torch", "2.13.0"}};
     state.extra = {{"note", "\"quoted\"\n"}};

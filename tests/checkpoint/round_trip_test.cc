@@ -82,6 +82,7 @@ TEST(RoundTrip, StateComesBackAsItWas) {
   EXPECT_EQ(read.data_fingerprint, wrote.data_fingerprint);
   EXPECT_EQ(read.skipped_windows, wrote.skipped_windows);
   EXPECT_EQ(read.skips_in_a_row, wrote.skips_in_a_row);
+  EXPECT_EQ(read.rollbacks_in_a_row, wrote.rollbacks_in_a_row);
   EXPECT_EQ(read.metrics, wrote.metrics);
   EXPECT_EQ(read.versions, wrote.versions);
   EXPECT_EQ(read.extra, wrote.extra);
