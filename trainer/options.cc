@@ -72,6 +72,8 @@ void bind(Config& c, Recipe& r) {
   c.bind("sample", "guidance", r.sample.guidance, OnResume::kFree, "1: none");
   c.bind("log", "every_steps", r.log.every_steps, OnResume::kFree, "steps between lines of metrics.jsonl");
   c.bind("log", "validate_every_steps", r.log.validate_every_steps, OnResume::kFree, "held-out loss; 0: at checkpoints");
+  c.bind("log", "prometheus", r.log.prometheus, OnResume::kFree,
+         "HOST:PORT where rank 0 serves metrics to Prometheus; a port alone: to this machine only; empty: nowhere");
 }
 
 void check_at_least(const char* key, double value, double least) {

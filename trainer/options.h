@@ -73,6 +73,7 @@ struct SampleOptions {
 struct LogOptions {
   std::int64_t every_steps = 10;
   std::int64_t validate_every_steps = 0;
+  std::string prometheus;  // "HOST:PORT", "PORT" or empty
 };
 
 struct Recipe {

@@ -2,11 +2,15 @@
 #include "trainer/telemetry.h"
 
 #include <cmath>
+#include <cstdio>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "cluster/agree.h"
 #include "core/error.h"
 #include "core/file_system.h"
+#include "trainer/prometheus.h"
 #include "trainer/tensorboard.h"
 
 namespace pathline::trainer {
@@ -18,11 +22,16 @@ nlohmann::ordered_json header(const std::string& kind, std::uint64_t step) {
 
 }  // namespace
 
-Telemetry::Telemetry(const std::string& directory, std::int64_t first_step, std::int64_t total_steps, bool written)
-    : written_(written),
+Telemetry::Telemetry(const std::string& directory, const std::string& prometheus, std::int64_t first_step,
+                     std::int64_t total_steps, cluster::Communicator& ranks)
+    : written_(ranks.rank() == 0),
       path_(core::join_path(directory, "metrics.jsonl")),
-      progress_("train", total_steps, "steps", written, first_step) {
-  if (written_) tensorboard_ = std::make_unique<TensorBoardWriter>(directory);
+      progress_("train", total_steps, "steps", written_, first_step) {
+  cluster::together(ranks, [&] {
+    if (!written_) return;
+    tensorboard_ = std::make_unique<TensorBoardWriter>(directory);
+    if (!prometheus.empty()) prometheus_ = std::make_unique<PrometheusServer>(prometheus);
+  });
 }
 
 Telemetry::~Telemetry() = default;
@@ -38,6 +47,14 @@ void Telemetry::report(const std::string& kind, std::uint64_t step, const std::m
   }
   append_line(line.dump());
   tensorboard_->write(step, core::wall_seconds(), scalars);
+  if (prometheus_) serve(kind, step, values);
+}
+
+/// Figures of training have plain names, others are named after their kind.
+void Telemetry::serve(const std::string& kind, std::uint64_t step, const std::map<std::string, double>& values) {
+  served_["step"] = static_cast<double>(step);
+  for (const auto& [name, value] : values) served_[kind == "train" ? name : kind + "_" + name] = value;
+  prometheus_->publish(prometheus_text(served_));
 }
 
 void Telemetry::note(const std::string& kind, std::uint64_t step, const std::map<std::string, std::string>& facts) {
@@ -56,6 +73,15 @@ void Telemetry::append_line(const std::string& line) {
   file << line << '\n' << std::flush;
   PL_CHECK(file.good(), core::ExitCode::kEnvironment, "cannot append to ", path_,
            " (the run's metrics go there; is the disk full?). Free space and start again; the run resumes.");
+}
+
+std::string human_flops_rate(double flops_per_second) {
+  constexpr std::pair<double, const char*> kUnits[] = {{1e15, "PFLOP/s"}, {1e12, "TFLOP/s"}, {1e9, "GFLOP/s"}};
+  const auto* unit = kUnits;
+  while (unit + 1 != std::end(kUnits) && flops_per_second < unit->first) ++unit;
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.3g %s", flops_per_second / unit->first, unit->second);
+  return text;
 }
 
 double peak_memory_bytes() {

@@ -9,8 +9,10 @@
 #include "cluster/control_word.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "model/flops.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/dataset.h"
+#include "trainer/peak_rate.h"
 #include "trainer/preview.h"
 #include "trainer/run_directory.h"
 #include "trainer/run_setup.h"
@@ -22,6 +24,7 @@ namespace pathline::trainer {
 namespace {
 
 constexpr int kSkipsBeforeGivingUp = 5;  // steps in a row that were not finite
+constexpr double kPeakSeconds = 0.05;    // for measuring what processors can do, once a start
 
 class TrainingRun {
  public:
@@ -36,8 +39,11 @@ class TrainingRun {
         step_(recipe(), *objective_, model_, state_, dataset_.info(), ranks),
         control_(ranks),
         loader_(dataset_.source(), dataset_.order(), loader_options()),
-        telemetry_(setup_.directory->path(), static_cast<std::int64_t>(setup_.progress.step), recipe().train.steps,
-                   ranks.rank() == 0),
+        telemetry_(setup_.directory->path(), recipe().log.prometheus, static_cast<std::int64_t>(setup_.progress.step),
+                   recipe().train.steps, ranks),
+        flops_a_sample_(model::training_flops(model_.options()).total()),
+        peak_(peak_of_ranks(recipe().train.precision, model_.parameters().front().tensor.device(), "", ranks,
+                            kPeakSeconds)),
         saved_step_(setup_.resumed_from.empty() ? -1 : static_cast<std::int64_t>(setup_.progress.step)) {}
 
   core::ExitCode operator()() {
@@ -138,6 +144,8 @@ class TrainingRun {
     telemetry_.report("train", progress().step,
                       {{"loss", last_.loss}, {"gradient_norm", last_.gradient_norm}, {"lr", last_.learning_rate},
                        {"position", static_cast<double>(progress().position)}, {"samples_per_second", rate},
+                       {"model_flops_per_second", rate * flops_a_sample_}, {"peak_flops_per_second", peak_},
+                       {"peak_share", rate * flops_a_sample_ / peak_},
                        {"data_wait_share", waited}, {"compute_seconds", last_.compute_seconds},
                        {"reduce_seconds", last_.reduce_seconds}, {"update_seconds", last_.update_seconds},
                        {"peak_memory_bytes", over_ranks[1]}});
@@ -147,7 +155,9 @@ class TrainingRun {
 
   std::string progress_line(double rate, double waited) const {
     char text[128];
-    std::snprintf(text, sizeof(text), "loss %.4f, %.0f samples/s, data wait %.1f %%", last_.loss, rate, 100 * waited);
+    const double flops = rate * flops_a_sample_;
+    std::snprintf(text, sizeof(text), "loss %.4f, %.0f samples/s, %s (%.0f %% of peak), data wait %.1f %%", last_.loss, rate,
+                  human_flops_rate(flops).c_str(), 100 * flops / peak_, 100 * waited);
     return text;
   }
 
@@ -242,6 +252,8 @@ class TrainingRun {
   cluster::ControlWord control_;
   data::Loader loader_;
   Telemetry telemetry_;
+  double flops_a_sample_;  // of the model, forward and backward
+  double peak_;            // FLOP/s of all ranks' devices
 
   StepResult last_;
   double waited_ = 0;

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trainer/peak_rate.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/mm.h>
+#include <c10/core/ScalarType.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/progress.h"
+
+namespace pathline::trainer {
+namespace {
+
+constexpr std::int64_t kEdge = 1024;  // of the matrices: 2.1 GFLOP a product
+
+struct Published {
+  std::string_view name;       // part of the driver's name; the first that fits counts
+  double bf16, tf32, fp32;     // TFLOP/s, dense, as in the vendor's data sheets
+};
+
+constexpr Published kPublished[] = {
+    {"H100 PCIe", 756, 378, 51}, {"H100 NVL", 835, 418, 60}, {"H200 NVL", 836, 418, 60}, {"H100", 989, 495, 67},
+    {"H200", 989, 495, 67},      {"A100", 312, 156, 19.5},   {"B200", 2250, 1125, 75},
+};
+
+/// Reads one element back: the product is done then, on any device.
+double seconds_of_product(const at::Tensor& a, const at::Tensor& b) {
+  const double start = core::monotonic_seconds();
+  static_cast<void>(at::mm(a, b).select(0, 0).select(0, 0).item<float>());
+  return core::monotonic_seconds() - start;
+}
+
+}  // namespace
+
+std::optional<double> published_peak(std::string_view device_name, std::string_view precision) {
+  for (const Published& device : kPublished) {
+    if (device_name.find(device.name) == std::string_view::npos) continue;
+    if (precision == "bf16") return device.bf16 * 1e12;
+    if (precision == "tf32") return device.tf32 * 1e12;
+    PL_ASSERT(precision == "fp32");
+    return device.fp32 * 1e12;
+  }
+  return std::nullopt;
+}
+
+double measured_peak(const std::string& precision, at::Device device, double seconds) {
+  const at::NoGradGuard no_grad;
+  const auto options = at::TensorOptions().dtype(precision == "bf16" ? at::kBFloat16 : at::kFloat).device(device);
+  const at::Tensor a = at::full({kEdge, kEdge}, 0.5, options), b = at::full({kEdge, kEdge}, 0.25, options);
+  const double start = core::monotonic_seconds();
+  double fastest = seconds_of_product(a, b);  // the first one also warms up
+  do {
+    fastest = std::min(fastest, seconds_of_product(a, b));
+  } while (core::monotonic_seconds() - start < seconds);
+  return 2.0 * kEdge * kEdge * kEdge / fastest;
+}
+
+double peak_of_ranks(const std::string& precision, at::Device device, std::string_view device_name,
+                     cluster::Communicator& ranks, double seconds) {
+  const auto published = published_peak(device_name, precision);
+  if (!published) ranks.barrier();
+  double total = published ? *published : measured_peak(precision, device, seconds);
+  ranks.all_reduce(std::span(&total, 1), cluster::Reduction::kSum);
+  return total;
+}
+
+}  // namespace pathline::trainer
