@@ -36,6 +36,19 @@ class ArrayMath {
   virtual void finish() = 0;
 };
 
+/// Memory that grows as it is asked for more and is used again and again. What it held is lost when it grows.
+class Scratch {
+ public:
+  explicit Scratch(ArrayMath& math) : math_(math) {}
+  std::span<float> at_least(std::size_t elements);
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  ArrayMath& math_;
+  ArrayMath::Memory memory_;
+  std::size_t bytes_ = 0;
+};
+
 /// Host memory; every call is done when it returns. No state.
 ArrayMath& host_array_math();
 

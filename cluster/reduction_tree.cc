@@ -71,20 +71,19 @@ int buffers_of(std::span<const FoldStep> plan) {
   return buffers;
 }
 
-std::vector<Addition> completion_plan(std::span<const TreeNode> nodes, std::int64_t slices) {
+Completion completion_plan(std::span<const TreeNode> nodes, std::int64_t slices) {
   NodeStack stack(slices);
-  std::vector<int> places;  // of the stack's nodes, in partials
-  std::vector<Addition> plan;
+  Completion plan;  // results: the stack's nodes
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const int merges = stack.push(nodes[i]);
-    places.push_back(static_cast<int>(i));
+    plan.results.push_back({static_cast<int>(i), plan.additions.size()});
     for (int m = 0; m < merges; ++m) {
-      const int from = places.back();
-      places.pop_back();
-      plan.push_back({places.back(), from});
+      const int from = plan.results.back().partial;
+      plan.results.pop_back();
+      plan.additions.push_back({plan.results.back().partial, from});
+      plan.results.back().additions = plan.additions.size();
     }
   }
-  PL_ASSERT(stack.nodes() == std::vector<TreeNode>({{0, slices}}));
   return plan;
 }
 

@@ -6,6 +6,7 @@
 // left + right, left having the lower slices.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -47,8 +48,19 @@ struct Addition {
   int from = 0;
 };
 
-/// The additions that turn partial sums of `nodes` (covering all slices, in order) into the whole sum in partial 0.
-std::vector<Addition> completion_plan(std::span<const TreeNode> nodes, std::int64_t slices);
+/// A node of the result: which partial holds it, once so many of the additions are done.
+struct CompletedNode {
+  int partial = 0;
+  std::size_t additions = 0;  // of the plan, counted from its start
+};
+struct Completion {
+  std::vector<Addition> additions;      // those of the first result first
+  std::vector<CompletedNode> results;   // one for each covering node of the whole range, in order
+};
+
+/// How partial sums of adjacent `nodes` become those of the largest nodes that they make up: a single one, the whole sum,
+/// if they cover all slices.
+Completion completion_plan(std::span<const TreeNode> nodes, std::int64_t slices);
 
 /// The sum of all values along the tree over them; 0 for none.
 double tree_sum(std::span<const double> values);

@@ -2,11 +2,9 @@
 #include "cluster/tree_reduce.h"
 
 #include <algorithm>
-#include <memory>
 #include <vector>
 
 #include "cluster/block_layout.h"
-#include "cluster/reduction_tree.h"
 #include "core/error.h"
 
 namespace pathline::cluster {
@@ -16,32 +14,27 @@ namespace {
 /// shard from all others, for all their nodes.
 class TreeReduction {
  public:
-  TreeReduction(Communicator& ranks, std::int64_t slices,
-                std::span<const std::span<const float>> partials,
-                std::span<const std::size_t> shards, std::size_t staging_bytes)
-      : ranks_(ranks), me_(ranks.rank()), world_(ranks.size()), partials_(partials),
-        shards_(shards) {
+  TreeReduction(Communicator& ranks, ArrayMath& math, const TreeStage& stage, Partials partials,
+                std::span<const std::size_t> shards, ReduceScratch& scratch, std::size_t staging_bytes)
+      : ranks_(ranks), math_(math), me_(ranks.rank()), world_(ranks.size()), partials_(partials), shards_(shards) {
     for (int r = 0; r < world_; ++r) {
       node_begin_.push_back(nodes_.size());
-      for (TreeNode node : covering_nodes(slices_of(r, world_, slices), slices)) {
-        nodes_.push_back(node);
-      }
+      for (const TreeNode node : covering_nodes(stage.ranges[r], stage.slices)) nodes_.push_back(node);
     }
     node_begin_.push_back(nodes_.size());
     PL_ASSERT(partials.size() == nodes_of(me_));
     for (int r = 0; r < world_; ++r) longest_ = std::max(longest_, shards[r + 1] - shards[r]);
-    plan_ = completion_plan(nodes_, slices);
+    plan_ = completion_plan(nodes_, stage.slices);
     chunk_ = chunk_for(staging_bytes);
-    staged_ = std::make_unique_for_overwrite<float[]>(nodes_.size() * chunk_);
-    if (partials.size() > 1) {
-      outgoing_ = std::make_unique_for_overwrite<float[]>(world_ * partials.size() * chunk_);
-    }
+    if (world_ > 1 || nodes_.size() > 1) staged_ = scratch.incoming.at_least(nodes_.size() * chunk_);
+    if (world_ > 1 && partials.size() > 1) outgoing_ = scratch.outgoing.at_least(world_ * partials.size() * chunk_);
   }
 
-  void run(std::span<float> out) {
+  void run(std::span<const std::span<float>> out, std::span<double> squares) {
+    PL_ASSERT(out.size() == plan_.results.size() && (squares.empty() || out.size() == 1));
     for (std::size_t begin = 0; begin < longest_; begin += chunk_) {
-      exchange(begin);
-      complete(begin, out);
+      if (world_ > 1) exchange(begin);
+      complete(begin, out, squares);
     }
   }
 
@@ -66,7 +59,7 @@ class TreeReduction {
   /// A message is gapless, so the pieces of one rank lie `length` apart from where its first one is staged.
   std::span<float> place_of(std::size_t node, std::size_t length) {
     const auto first = *(std::upper_bound(node_begin_.begin(), node_begin_.end(), node) - 1);
-    return {&staged_[first * chunk_ + (node - first) * length], length};
+    return staged_.subspan(first * chunk_ + (node - first) * length, length);
   }
 
   /// The pieces for rank r one after the other; a single one is sent from where it is.
@@ -75,10 +68,9 @@ class TreeReduction {
     if (partials_.empty() || length == 0) return {};
     const std::size_t from = shards_[rank] + begin;
     if (partials_.size() == 1) return partials_[0].subspan(from, length);
-    const std::span message(&outgoing_[rank * partials_.size() * chunk_],
-                            partials_.size() * length);
+    const auto message = outgoing_.subspan(rank * partials_.size() * chunk_, partials_.size() * length);
     for (std::size_t p = 0; p < partials_.size(); ++p) {
-      std::copy_n(&partials_[p][from], length, &message[p * length]);
+      math_.copy(partials_[p].subspan(from, length), message.subspan(p * length, length));
     }
     return message;
   }
@@ -90,8 +82,7 @@ class TreeReduction {
     for (int r = 0; r < world_; ++r) {
       if (r == me_) continue;
       send[r] = std::as_bytes(message_to(r, begin));
-      receive[r] = std::as_writable_bytes(
-          std::span(staged_.get() + node_begin_[r] * chunk_, nodes_of(r) * length));
+      receive[r] = std::as_writable_bytes(staged_.subspan(node_begin_[r] * chunk_, nodes_of(r) * length));
     }
     ranks_.all_to_all(send, receive);
   }
@@ -103,65 +94,65 @@ class TreeReduction {
     return place_of(node, length);
   }
 
-  /// The last addition writes `out`, the only one that does: `out` may be part of our partials.
-  void complete(std::size_t begin, std::span<float> out) {
+  /// The last addition to a result writes `out`, the only one that does: `out` may be part of our partials.
+  void complete(std::size_t begin, std::span<const std::span<float>> out, std::span<double> squares) {
     const std::size_t length = length_of(me_, begin);
     if (length == 0) return;
     std::vector<std::span<const float>> values;
     for (std::size_t n = 0; n < nodes_.size(); ++n) values.push_back(value_of(n, begin, length));
-    const auto result = out.subspan(begin, length);
-    if (plan_.empty()) {
-      if (values[0].data() != result.data()) {
-        std::copy(values[0].begin(), values[0].end(), result.begin());
+    if (!squares.empty()) squares = squares.subspan(begin / kBlock, length / kBlock);
+    std::size_t done = 0;
+    for (std::size_t k = 0; k < out.size(); ++k) {
+      const auto [node, additions] = plan_.results[k];
+      const auto result = out[k].subspan(begin, length);
+      if (done == additions) only_copy(values[node], result, squares);
+      for (; done < additions; ++done) {
+        const auto [into, from] = plan_.additions[done];
+        const bool last = done + 1 == additions;
+        const auto sum = last ? result : place_of(into, length);
+        if (last && !squares.empty()) math_.add_and_sum_squares(values[into], values[from], sum, squares);
+        else math_.add(values[into], values[from], sum);
+        values[into] = sum;
       }
-      return;
-    }
-    for (std::size_t step = 0; step < plan_.size(); ++step) {
-      const auto [into, from] = plan_[step];
-      const bool last = step + 1 == plan_.size();
-      const auto sum = last ? result : place_of(into, length);
-      add(values[into], values[from], sum);
-      values[into] = sum;
     }
   }
 
+  void only_copy(std::span<const float> value, std::span<float> result, std::span<double> squares) {
+    if (value.data() != result.data()) math_.copy(value, result);
+    if (!squares.empty()) math_.sum_squares(result, squares);
+  }
+
   Communicator& ranks_;
+  ArrayMath& math_;
   int me_;
   int world_;
-  std::span<const std::span<const float>> partials_;
+  Partials partials_;
   std::span<const std::size_t> shards_;
   std::vector<TreeNode> nodes_;          // of all ranks, in order
   std::vector<std::size_t> node_begin_;  // rank r has nodes [node_begin_[r], node_begin_[r + 1])
-  std::vector<Addition> plan_;
+  Completion plan_;
   std::size_t longest_ = 0;              // shard, elements
   std::size_t chunk_ = 0;                // elements
-  std::unique_ptr<float[]> staged_;      // (nodes, chunk)
-  std::unique_ptr<float[]> outgoing_;    // (ranks, own nodes, chunk)
+  std::span<float> staged_;              // (nodes, chunk)
+  std::span<float> outgoing_;            // (ranks, own nodes, chunk)
 };
 
 }  // namespace
 
-void tree_reduce(Communicator& ranks, std::int64_t slices,
-                 std::span<const std::span<const float>> partials,
-                 std::span<const std::size_t> shards, std::span<float> out,
-                 std::size_t staging_bytes) {
+void tree_reduce(Communicator& ranks, ArrayMath& math, const TreeStage& stage, Partials partials,
+                 std::span<const std::size_t> shards, std::span<const std::span<float>> out, std::span<double> squares,
+                 ReduceScratch& scratch, std::size_t staging_bytes) {
   PL_ASSERT(static_cast<int>(shards.size()) == ranks.size() + 1);
-  PL_ASSERT(out.size() == shards[ranks.rank() + 1] - shards[ranks.rank()]);
+  PL_ASSERT(static_cast<int>(stage.ranges.size()) == ranks.size());
+  for (const auto& one : out) PL_ASSERT(one.size() == shards[ranks.rank() + 1] - shards[ranks.rank()]);
   for (const auto& partial : partials) PL_ASSERT(partial.size() >= shards.back());
-  TreeReduction(ranks, slices, partials, shards, staging_bytes).run(out);
+  TreeReduction(ranks, math, stage, partials, shards, scratch, staging_bytes).run(out, squares);
 }
 
-double tree_reduce_scalar(Communicator& ranks, std::int64_t slices, std::span<const double> mine) {
-  std::vector<double> all(slices);
-  std::vector<std::size_t> offsets = {0};  // bytes
-  for (int r = 0; r < ranks.size(); ++r) {
-    offsets.push_back(slices_of(r, ranks.size(), slices).last * sizeof(double));
-  }
-  const SliceRange own = slices_of(ranks.rank(), ranks.size(), slices);
-  PL_ASSERT(static_cast<std::int64_t>(mine.size()) == own.size());
-  std::copy(mine.begin(), mine.end(), all.begin() + own.first);
-  ranks.all_gather_in_place(std::as_writable_bytes(std::span(all)), offsets);
-  return tree_sum(all);
+TreeStage whole_stage(int world, std::int64_t slices) {
+  TreeStage stage{slices, {}};
+  for (int r = 0; r < world; ++r) stage.ranges.push_back(slices_of(r, world, slices));
+  return stage;
 }
 
 }  // namespace pathline::cluster

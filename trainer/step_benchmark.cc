@@ -9,12 +9,16 @@
 #include "cluster/block_layout.h"
 #include "core/progress.h"
 #include "core/random.h"
+#include "model/flops.h"
+#include "trainer/peak_rate.h"
 #include "trainer/run_setup.h"
 #include "trainer/telemetry.h"
 #include "trainer/training_step.h"
 
 namespace pathline::trainer {
 namespace {
+
+constexpr double kPeakSeconds = 0.5;  // for measuring what processors can do
 
 /// As if read from a data set: values in [-1, 1), labels in turn.
 data::Batch made_batch(const cluster::SliceRange& own, const data::SetInfo& info, std::uint64_t position) {
@@ -66,6 +70,8 @@ StepTimes benchmark_step(const RunRequest& request, std::int64_t warmup, std::in
   TrainingStep step(recipe, *objective, *model, state, info, ranks);
 
   StepTimes times;
+  times.peak_flops_per_second =
+      peak_of_ranks(recipe.train.precision, model->parameters().front().tensor.device(), "", ranks, kPeakSeconds);
   const auto own = own_samples(recipe.train, ranks);
   for (std::int64_t n = 0; n < warmup + steps; ++n) {
     data::Batch batch = made_batch(own, info, static_cast<std::uint64_t>(n * recipe.train.batch));
@@ -83,6 +89,7 @@ StepTimes benchmark_step(const RunRequest& request, std::int64_t warmup, std::in
   std::vector<double> sorted = times.seconds;
   std::sort(sorted.begin(), sorted.end());
   times.samples_per_second = static_cast<double>(recipe.train.batch) / sorted[sorted.size() / 2];
+  times.model_flops_per_second = times.samples_per_second * model::training_flops(recipe.model).total();
   times.peak_memory_bytes = peak_memory_bytes();
   for (const auto& parameter : model->parameters()) times.parameters += parameter.tensor.numel();
   times.slices = recipe.train.slices;

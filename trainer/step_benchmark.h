@@ -15,6 +15,7 @@ struct StepTimes {
   std::vector<double> seconds;          // of every measured step, the slowest rank's
   double compute_seconds = 0, reduce_seconds = 0, update_seconds = 0;  // means
   double samples_per_second = 0;        // by the median step
+  double model_flops_per_second = 0, peak_flops_per_second = 0;  // over all ranks; the peak before the first step
   double peak_memory_bytes = 0;
   std::int64_t parameters = 0, slices = 0, ranks = 0, threads = 0;
 };

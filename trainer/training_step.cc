@@ -7,9 +7,10 @@
 
 #include <ATen/ops/scalar_tensor.h>
 
+#include <algorithm>
 #include <cmath>
 
-#include "cluster/tree_reduce.h"
+#include "cluster/shard_reducer.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "trainer/schedule.h"
@@ -48,7 +49,9 @@ StepResult TrainingStep::operator()(data::Batch& batch, std::int64_t optimizer_s
 
   const double computed = core::monotonic_seconds();
   const std::span<float> gradient = gradients_.in_first(state_.begin(), state_.end());
-  cluster::tree_reduce(ranks_, recipe_.train.slices, gradients_.partials(), state_.shard_offsets(), gradient);
+  const cluster::ShardMap map({{0, state_.layout().elements}}, cluster::Levels{1, ranks_.size()}, ranks_.rank(), ranks_.size());
+  cluster::make_tree_reducer(ranks_, cluster::host_array_math(), map, recipe_.train.slices)
+      ->reduce(0, gradients_.partials(), gradient, {});
   result.gradient_norm = state_.gradient_norm(ranks_, gradient);
 
   const double reduced = core::monotonic_seconds();
@@ -75,7 +78,14 @@ double TrainingStep::accumulate(data::Batch& batch) {
     losses.push_back(per_sample.detach().to(at::kDouble).sum().item<double>());
     gradients_.take(model_.parameters());
   }
-  return cluster::tree_reduce_scalar(ranks_, recipe_.train.slices, losses) / static_cast<double>(recipe_.train.batch);
+  std::vector<double> all(static_cast<std::size_t>(recipe_.train.slices));
+  std::vector<std::size_t> offsets = {0};  // bytes
+  for (int r = 0; r < ranks_.size(); ++r) {
+    offsets.push_back(static_cast<std::size_t>(cluster::slices_of(r, ranks_.size(), recipe_.train.slices).last) * sizeof(double));
+  }
+  std::ranges::copy(losses, all.begin() + slices.first);
+  ranks_.all_gather_in_place(std::as_writable_bytes(std::span(all)), offsets);
+  return cluster::tree_sum(all) / static_cast<double>(recipe_.train.batch);
 }
 
 Slice TrainingStep::slice_of(data::Batch& batch, std::int64_t number) const {

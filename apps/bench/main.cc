@@ -9,6 +9,7 @@
 #include "apps/cli.h"
 #include "cluster/session.h"
 #include "trainer/step_benchmark.h"
+#include "trainer/telemetry.h"
 
 namespace {
 
@@ -21,6 +22,9 @@ void print(const trainer::StepTimes& times, bool json) {
                                            {"reduce_seconds", times.reduce_seconds},
                                            {"update_seconds", times.update_seconds},
                                            {"samples_per_second", times.samples_per_second},
+                                           {"model_flops_per_second", times.model_flops_per_second},
+                                           {"peak_flops_per_second", times.peak_flops_per_second},
+                                           {"peak_share", times.model_flops_per_second / times.peak_flops_per_second},
                                            {"peak_rss_bytes", times.peak_memory_bytes},
                                            {"parameters", times.parameters},
                                            {"slices", times.slices},
@@ -30,9 +34,11 @@ void print(const trainer::StepTimes& times, bool json) {
     return;
   }
   const auto [fastest, slowest] = std::minmax_element(times.seconds.begin(), times.seconds.end());
-  std::printf("%.1f samples/s; a step takes %.4f to %.4f s (forward and backward %.4f, reduction %.4f, update %.4f); "
-              "peak memory %.0f MB\n",
-              times.samples_per_second, *fastest, *slowest, times.compute_seconds, times.reduce_seconds,
+  std::printf("%.1f samples/s, %s (%.0f %% of the %s that matrix products reach here); a step takes %.4f to %.4f s "
+              "(forward and backward %.4f, reduction %.4f, update %.4f); peak memory %.0f MB\n",
+              times.samples_per_second, trainer::human_flops_rate(times.model_flops_per_second).c_str(),
+              100 * times.model_flops_per_second / times.peak_flops_per_second,
+              trainer::human_flops_rate(times.peak_flops_per_second).c_str(), *fastest, *slowest, times.compute_seconds, times.reduce_seconds,
               times.update_seconds, times.peak_memory_bytes / 1e6);
 }
 

@@ -7,7 +7,7 @@
 
 #include "cluster/block_layout.h"
 #include "cluster/reduction_tree.h"
-#include "cluster/tree_reduce.h"
+#include "cluster/shard_reducer.h"
 
 namespace pathline::cluster {
 namespace {
@@ -89,18 +89,41 @@ TEST(DryRunCommunicator, SubsetsCountIntoTheSameLedgerWithTheirOwnNodes) {
   EXPECT_EQ(ledger.bytes_within_nodes, 0);
 }
 
-/// The oracle of planning: aligned ranks send each other shard once, in fp32.
+/// Bytes that the ranks of `hosts` hosts with `per_host` ranks each send for one bucket of `elements`.
+WireLedger& count_reduction(WireLedger& ledger, const Levels& levels, std::size_t elements, std::int64_t slices, int world) {
+  for (int rank = 0; rank < world; ++rank) {
+    std::vector<std::string> hosts;
+    for (int r = 0; r < world; ++r) hosts.push_back("node" + std::to_string(r / 4));
+    const auto ranks = make_dry_run_communicator(rank, hosts, ledger);
+    const ShardMap map({{0, elements}}, levels, rank, world);
+    const auto reducer = make_tree_reducer(*ranks, host_array_math(), map, slices);
+    std::vector<float> partial(elements, 1.0f);
+    const std::vector<std::span<const float>> partials = {partial};
+    std::vector<float> own(map.own_elements());
+    reducer->reduce(0, partials, own, {});
+  }
+  return ledger;
+}
+
+/// The oracle of planning: on one level every rank sends each other shard once, in fp32.
 TEST(DryRunCommunicator, TheTreeSendsEveryOtherShardOnce) {
-  constexpr std::size_t kElements = 8 * kBlock;
-  const auto shards = shard_offsets(kElements / kBlock, 4);
+  constexpr std::size_t kElements = 16 * kBlock;
   WireLedger ledger;
-  const auto ranks = make_dry_run_communicator(0, kTwoNodes, ledger);
-  const std::vector<float> partial(kElements, 1.0f);
-  const std::vector<std::span<const float>> partials = {partial};
-  std::vector<float> out(shards[1]);
-  tree_reduce(*ranks, 8, partials, shards, out);
-  EXPECT_EQ(ledger.bytes_within_nodes + ledger.bytes_between_nodes, 4 * (kElements - shards[1]));
-  EXPECT_EQ(ledger.bytes_between_nodes, 4 * (kElements - shards[2]));
+  count_reduction(ledger, Levels{1, 8}, kElements, 8, 8);
+  EXPECT_EQ(ledger.bytes_within_nodes, 8 * 3 * 4 * (kElements / 8));
+  EXPECT_EQ(ledger.bytes_between_nodes, 8 * 4 * 4 * (kElements / 8));
+}
+
+/// A hierarchical reduce-scatter sends P (H - 1) / H numbers out of every host.
+TEST(DryRunCommunicator, TwoLevelsSendAHierarchicalReduceScattersBytesBetweenNodes) {
+  for (const int hosts : {2, 4}) {
+    const int world = 4 * hosts;
+    const std::size_t elements = 3 * static_cast<std::size_t>(world) * kBlock;
+    WireLedger ledger;
+    count_reduction(ledger, Levels{hosts, 4}, elements, 2 * world, world);
+    EXPECT_EQ(ledger.bytes_between_nodes, hosts * (elements * 4 / hosts * (hosts - 1)));
+    EXPECT_EQ(ledger.bytes_within_nodes, world * (elements * 4 / 4 * 3));
+  }
 }
 
 }  // namespace

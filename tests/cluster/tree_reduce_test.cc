@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cluster/block_layout.h"
+#include "cluster/block_norm.h"
 #include "cluster/reduction_tree.h"
 #include "core/random.h"
 #include "tests/cluster/counting_communicator.h"
@@ -52,13 +53,25 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
+void reduce(Communicator& ranks, std::int64_t slices, const std::vector<std::span<const float>>& partials,
+            const std::vector<std::size_t>& shards, std::span<float> out, std::span<double> squares,
+            std::size_t staging_bytes) {
+  ReduceScratch scratch(host_array_math());
+  tree_reduce(ranks, host_array_math(), whole_stage(ranks.size(), slices), partials, shards, std::span(&out, 1), squares,
+              scratch, staging_bytes);
+}
+
 void expect_one_ranks_bits(Communicator& ranks, std::int64_t slices, std::size_t blocks,
                            std::size_t staging_bytes) {
   const auto shards = shard_offsets(blocks, ranks.size());
   const auto own = partials_of(slices_of(ranks.rank(), ranks.size(), slices), slices, shards.back());
   const auto expected = on_one_rank(slices, shards.back());
   Buffer out(shards[ranks.rank() + 1] - shards[ranks.rank()]);
-  tree_reduce(ranks, slices, spans_of(own), shards, out, staging_bytes);
+  std::vector<double> squares(out.size() / kBlock);
+  reduce(ranks, slices, spans_of(own), shards, out, squares, staging_bytes);
+  for (std::size_t b = 0; b < squares.size(); ++b) {
+    EXPECT_EQ(squares[b], sum_of_squares(std::span(out).subspan(b * kBlock, kBlock)));
+  }
   EXPECT_TRUE(same_bits(out, std::span(expected).subspan(shards[ranks.rank()], out.size())))
       << slices << " slices, " << blocks << " blocks, rank " << ranks.rank() << " of "
       << ranks.size();
@@ -96,7 +109,7 @@ TEST(TreeReduce, MayWriteIntoAPartialsOwnShard) {
       const auto out = std::span(own[n % nodes])
                            .subspan(shards[ranks.rank()],
                                     shards[ranks.rank() + 1] - shards[ranks.rank()]);
-      tree_reduce(ranks, kSlices, spans_of(own), shards, out, 1);
+      reduce(ranks, kSlices, spans_of(own), shards, out, {}, 1);
       EXPECT_TRUE(same_bits(out, std::span(expected).subspan(shards[ranks.rank()], out.size())));
     }
   });
@@ -111,21 +124,9 @@ TEST(TreeReduce, SendsEachNodesForeignShardsOnce) {
           partials_of(slices_of(ranks.rank(), ranks.size(), slices), slices, shards.back());
       Buffer out(own_shard);
       tests::CountingCommunicator counting(ranks);
-      tree_reduce(counting, slices, spans_of(own), shards, out);
+      reduce(counting, slices, spans_of(own), shards, out, {}, kReduceStagingBytes);
       EXPECT_EQ(counting.bytes_sent(), own.size() * (shards.back() - own_shard) * sizeof(float));
-      EXPECT_EQ(counting.calls(), 1);  // all of it fits into one round
-    }
-  });
-}
-
-TEST(TreeReduceScalar, IsTheTreeSumOfAllSlicesOnEveryRank) {
-  tests::each_rank([](Communicator& ranks) {
-    for (std::int64_t slices : {1, 3, 8, 13}) {
-      std::vector<double> all(slices);
-      for (std::int64_t s = 0; s < slices; ++s) all[s] = 1.0 / (3.0 + s) * (s % 4 == 0 ? 1e9 : 1.0);
-      const SliceRange own = slices_of(ranks.rank(), ranks.size(), slices);
-      const auto mine = std::span<const double>(all).subspan(own.first, own.size());
-      EXPECT_EQ(tree_reduce_scalar(ranks, slices, mine), tree_sum(all));
+      EXPECT_EQ(counting.calls(), ranks.size() > 1 ? 1 : 0);  // all of it fits into one round
     }
   });
 }

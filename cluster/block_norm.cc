@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/block_norm.h"
+
+#include <array>
+#include <cstddef>
+
+#include "core/error.h"
+
+namespace pathline::cluster {
+namespace {
+
+constexpr std::size_t kLanes = 16;
+using Lanes = std::array<double, kLanes>;
+
+// One source for every instruction set, chosen at load time. No contraction (-ffp-contract=off): all give the same bits.
+#define PATHLINE_VECTOR_CLONES \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
+
+PATHLINE_VECTOR_CLONES
+void add_squares(std::size_t rows, const float* values, double* __restrict sums) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const double value = values[r * kLanes + lane];
+      sums[lane] += value * value;
+    }
+  }
+}
+
+PATHLINE_VECTOR_CLONES
+void add_rows(std::size_t rows, const float* left, const float* right, float* sum, double* __restrict sums) {
+  for (std::size_t r = 0; r < rows; ++r) {
+#pragma GCC ivdep  // `sum` is one of the others or apart from both: no element depends on another
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const std::size_t i = r * kLanes + lane;
+      const float total = left[i] + right[i];
+      sum[i] = total;
+      sums[lane] += static_cast<double>(total) * static_cast<double>(total);
+    }
+  }
+}
+
+double added_pairwise(Lanes& sums) {
+  for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
+    for (std::size_t lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
+  }
+  return sums[0];
+}
+
+}  // namespace
+
+double sum_of_squares(std::span<const float> block) {
+  PL_ASSERT(block.size() % kLanes == 0);
+  Lanes sums{};
+  add_squares(block.size() / kLanes, block.data(), sums.data());
+  return added_pairwise(sums);
+}
+
+double add_and_sum_squares(std::span<const float> left, std::span<const float> right, std::span<float> sum) {
+  PL_ASSERT(left.size() == sum.size() && right.size() == sum.size() && sum.size() % kLanes == 0);
+  Lanes sums{};
+  add_rows(sum.size() / kLanes, left.data(), right.data(), sum.data(), sums.data());
+  return added_pairwise(sums);
+}
+
+}  // namespace pathline::cluster
