@@ -1,7 +1,6 @@
-# The GPU side, built where nvcc and a CUDA build of LibTorch are found (docs/gpu.md). Included once Torch_DIR is known.
+# The GPU side, built where nvcc, NCCL (a CUDA wheel brings it) and a CUDA build of LibTorch are found (docs/gpu.md). Included once Torch_DIR is known.
 #   PATHLINE_CUDA        AUTO | ON (missing pieces are an error) | OFF
 #   PATHLINE_HAS_CUDA    result: sources behind pathline_gpu_sources() are the CUDA ones
-#   PATHLINE_HAS_NCCL    result
 #   pathline_torch       LibTorch, where it is a CUDA build. Its own CMake files are not used then: they refuse to
 #                        configure even programs for the CPU unless a complete CUDA toolkit is installed, and they do not
 #                        know CMake's own choice of architectures. Headers and four libraries are all that is needed.
@@ -9,7 +8,6 @@
 set(PATHLINE_CUDA AUTO CACHE STRING "Build the GPU side: AUTO (where nvcc and a CUDA build of LibTorch are found), ON or OFF")
 set_property(CACHE PATHLINE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(PATHLINE_HAS_CUDA OFF)
-set(PATHLINE_HAS_NCCL OFF)
 
 get_filename_component(_torch_root "${Torch_DIR}/../../.." ABSOLUTE)
 set(PATHLINE_TORCH_IS_CUDA OFF)
@@ -55,6 +53,11 @@ if(NOT PATHLINE_CUDA STREQUAL "OFF")
       set(_cuda_missing "nvcc is of CUDA ${_cuda_version}, but LibTorch brings ${_wheel_cudart}")
     endif()
   endif()
+  find_path(PATHLINE_NCCL_INCLUDE nccl.h HINTS "${_torch_root}/../nvidia/nccl/include" "${_cuda_home}/include")
+  find_library(PATHLINE_NCCL_LIBRARY NAMES libnccl.so.2 nccl HINTS "${_torch_root}/../nvidia/nccl/lib" "${_cuda_home}/lib64")
+  if(NOT _cuda_missing AND NOT (PATHLINE_NCCL_INCLUDE AND PATHLINE_NCCL_LIBRARY))
+    set(_cuda_missing "NCCL was not found (PATHLINE_NCCL_INCLUDE, PATHLINE_NCCL_LIBRARY)")
+  endif()
   if(NOT _cuda_missing)
     set(PATHLINE_HAS_CUDA ON)
   elseif(PATHLINE_CUDA STREQUAL "ON")
@@ -89,7 +92,7 @@ if(PATHLINE_HAS_CUDA)
   # No contraction, IEEE division and root: a kernel gives the bits that the host's loop gives.
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
   target_compile_options(pathline_settings INTERFACE
-    "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Xcompiler=-Wall,-ffp-contract=off>")
+    "$<$<COMPILE_LANGUAGE:CUDA>:--fmad=false;-Xcompiler=-ffp-contract=off>")
 
   set(_cudart "${_wheel_cudart}")
   if(NOT _cudart)
@@ -105,16 +108,9 @@ if(PATHLINE_HAS_CUDA)
   target_link_libraries(pathline_torch INTERFACE pathline_cuda "${_torch_root}/lib/libc10_cuda.so"
     "-Wl,--push-state,--no-as-needed,${_torch_root}/lib/libtorch_cuda.so,--pop-state")
 
-  find_path(PATHLINE_NCCL_INCLUDE nccl.h HINTS "${_torch_root}/../nvidia/nccl/include" "${_cuda_home}/include")
-  find_library(PATHLINE_NCCL_LIBRARY NAMES libnccl.so.2 nccl HINTS "${_torch_root}/../nvidia/nccl/lib" "${_cuda_home}/lib64")
-  if(PATHLINE_NCCL_INCLUDE AND PATHLINE_NCCL_LIBRARY)
-    set(PATHLINE_HAS_NCCL ON)
-    add_library(pathline_nccl INTERFACE)
-    target_include_directories(pathline_nccl SYSTEM INTERFACE "${PATHLINE_NCCL_INCLUDE}")
-    target_link_libraries(pathline_nccl INTERFACE pathline_cuda "${PATHLINE_NCCL_LIBRARY}")
-  else()
-    message(STATUS "Pathline: no NCCL: one GPU a job")
-  endif()
+  add_library(pathline_nccl INTERFACE)
+  target_include_directories(pathline_nccl SYSTEM INTERFACE "${PATHLINE_NCCL_INCLUDE}")
+  target_link_libraries(pathline_nccl INTERFACE pathline_cuda "${PATHLINE_NCCL_LIBRARY}")
 elseif(PATHLINE_TORCH_IS_CUDA)
   message(STATUS "Pathline: for the CPU alone: PATHLINE_CUDA=${PATHLINE_CUDA} ${_cuda_missing}")
 endif()
