@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 namespace pathline::cluster {
@@ -56,6 +57,13 @@ class Communicator {
   /// A new communicator of some ranks, in this order. Every rank calls it and names the ones it will be with, itself
   /// among them: the sets are equal or disjoint.
   virtual std::unique_ptr<Communicator> subset(std::span<const int> members) = 0;
+
+  /// Not collective: a message to one other rank. Returns at once; the request is done when receive_arrived() there has
+  /// taken the message (so a rank that has stopped holds up one message from each sender, and nobody).
+  virtual std::unique_ptr<Request> start_send(std::span<const std::byte> message, int to) = 0;
+  /// Not collective, never blocks: takes the next message that has arrived, if any, and returns its sender. All messages
+  /// of one communicator have the size of `message`; those of one sender arrive in order.
+  virtual std::optional<int> receive_arrived(std::span<std::byte> message) = 0;
 
   /// Not collective: ends all ranks of the job now, with this exit code (67 where a rank hung or was lost).
   [[noreturn]] virtual void abort(int exit_code) = 0;

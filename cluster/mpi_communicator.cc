@@ -10,11 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "cluster/exit_deadline.h"
 #include "cluster/reduction.h"
 #include "core/error.h"
 
 namespace pathline::cluster {
 namespace {
+
+constexpr int kMessageTag = 1;  // all_to_all() uses 0
 
 /// The one check of every MPI call.
 void checked(const char* call, int result) {
@@ -42,16 +45,17 @@ MPI_Op op_of(Reduction reduction) {
   return MPI_OP_NULL;
 }
 
-/// A non-blocking all-reduce in memory of its own: while an exception unwinds it is left to MPI, which may still write
-/// to it, instead of waiting for ranks that may never come.
+/// A non-blocking call in memory of its own: while an exception unwinds it is left to MPI, which may still write to it,
+/// instead of waiting for ranks that may never come.
 class MpiRequest final : public Request {
  public:
-  MpiRequest(MPI_Comm comm, std::span<std::int64_t> values, Reduction reduction)
-      : values_(values), exceptions_(std::uncaught_exceptions()) {
-    buffer_ = std::make_unique<std::vector<std::int64_t>>(values.begin(), values.end());
-    checked("MPI_Iallreduce",
-            MPI_Iallreduce(MPI_IN_PLACE, buffer_->data(), static_cast<int>(buffer_->size()),
-                           MPI_INT64_T, op_of(reduction), comm, &request_));
+  /// start(bytes, request) makes the call in a copy of `content`; what stands there at the end goes to `result`, which
+  /// is as long, or empty.
+  template <class Start>
+  MpiRequest(std::span<const std::byte> content, std::span<std::byte> result, const Start& start)
+      : result_(result), exceptions_(std::uncaught_exceptions()) {
+    buffer_ = std::make_unique<std::vector<std::byte>>(content.begin(), content.end());
+    start(std::span(*buffer_), &request_);
   }
 
   ~MpiRequest() override {
@@ -80,13 +84,13 @@ class MpiRequest final : public Request {
 
  private:
   void collect() {
-    std::copy(buffer_->begin(), buffer_->end(), values_.begin());
+    if (!result_.empty()) std::copy(buffer_->begin(), buffer_->end(), result_.begin());
     buffer_.reset();
   }
 
-  std::span<std::int64_t> values_;
+  std::span<std::byte> result_;
   int exceptions_;
-  std::unique_ptr<std::vector<std::int64_t>> buffer_;  // empty once complete
+  std::unique_ptr<std::vector<std::byte>> buffer_;  // empty once complete
   MPI_Request request_ = MPI_REQUEST_NULL;
 };
 
@@ -156,7 +160,11 @@ class MpiCommunicator final : public Communicator {
   std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values,
                                             Reduction reduction) override {
     PL_ASSERT(values.size_bytes() <= limit_);
-    return std::make_unique<MpiRequest>(comm_, values, reduction);
+    const auto start = [&](std::span<std::byte> bytes, MPI_Request* request) {
+      checked("MPI_Iallreduce", MPI_Iallreduce(MPI_IN_PLACE, bytes.data(), static_cast<int>(values.size()),
+                                               MPI_INT64_T, op_of(reduction), comm_, request));
+    };
+    return std::make_unique<MpiRequest>(std::as_bytes(values), std::as_writable_bytes(values), start);
   }
 
   std::unique_ptr<Communicator> subset(std::span<const int> members) override {
@@ -168,7 +176,27 @@ class MpiCommunicator final : public Communicator {
     return std::make_unique<MpiCommunicator>(part, limit_);
   }
 
+  /// Synchronous: done means that the receiver has taken it, however short it is.
+  std::unique_ptr<Request> start_send(std::span<const std::byte> message, int to) override {
+    const auto start = [&](std::span<std::byte> bytes, MPI_Request* request) {
+      checked("MPI_Issend",
+              MPI_Issend(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, to, kMessageTag, comm_, request));
+    };
+    return std::make_unique<MpiRequest>(message, std::span<std::byte>{}, start);
+  }
+
+  std::optional<int> receive_arrived(std::span<std::byte> message) override {
+    int arrived = 0;
+    MPI_Status status;
+    checked("MPI_Iprobe", MPI_Iprobe(MPI_ANY_SOURCE, kMessageTag, comm_, &arrived, &status));
+    if (!arrived) return std::nullopt;
+    checked("MPI_Recv", MPI_Recv(message.data(), static_cast<int>(message.size()), MPI_BYTE, status.MPI_SOURCE,
+                                 kMessageTag, comm_, MPI_STATUS_IGNORE));
+    return status.MPI_SOURCE;
+  }
+
   [[noreturn]] void abort(int exit_code) override {
+    const ExitDeadline deadline(kLongestEnding, exit_code, "MPI_Abort does not return; this process ends by itself\n");
     std::fflush(nullptr);
     MPI_Abort(MPI_COMM_WORLD, exit_code);
     std::_Exit(exit_code);

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 
 #include "cluster/reduction.h"
 #include "core/error.h"
@@ -52,6 +53,11 @@ class SelfCommunicator final : public Communicator {
   std::unique_ptr<Communicator> subset(std::span<const int>) override {
     return make_self_communicator();
   }
+
+  std::unique_ptr<Request> start_send(std::span<const std::byte>, int) override {
+    throw std::logic_error("a single rank has nobody to send to");
+  }
+  std::optional<int> receive_arrived(std::span<std::byte>) override { return std::nullopt; }
 
   [[noreturn]] void abort(int exit_code) override {
     std::fflush(nullptr);

@@ -39,6 +39,7 @@ class ThreadRequest final : public Request {
   bool done() override {
     std::unique_lock lock(group_->hub->mutex);
     if (!done_ && complete()) collect();
+    if (!done_ && (group_->hub->failure || group_->member_ended())) group_->throw_lost();
     return done_;
   }
 
@@ -67,6 +68,35 @@ class ThreadRequest final : public Request {
   std::span<std::int64_t> values_;
   Reduction reduction_;
   bool done_ = false;
+};
+
+class ThreadSend final : public Request {
+ public:
+  ThreadSend(std::shared_ptr<Group> group, int to, std::shared_ptr<bool> taken)
+      : group_(std::move(group)), to_(group_->members.at(to)), taken_(std::move(taken)) {}
+  ~ThreadSend() override {
+    std::unique_lock lock(group_->hub->mutex);
+    group_->hub->changed.wait(lock, [&] { return *taken_ || lost(); });
+  }
+
+  bool done() override {
+    const std::lock_guard lock(group_->hub->mutex);
+    if (!*taken_ && lost()) group_->throw_lost();
+    return *taken_;
+  }
+
+  void wait() override {
+    std::unique_lock lock(group_->hub->mutex);
+    group_->hub->changed.wait(lock, [&] { return *taken_ || lost(); });
+    if (!*taken_) group_->throw_lost();
+  }
+
+ private:
+  bool lost() const { return group_->hub->failure || group_->hub->ended[to_]; }
+
+  std::shared_ptr<Group> group_;
+  int to_;  // rank in the whole run
+  std::shared_ptr<bool> taken_;
 };
 
 class ThreadCommunicator final : public Communicator {
@@ -138,6 +168,25 @@ class ThreadCommunicator final : public Communicator {
   }
 
   std::unique_ptr<Communicator> subset(std::span<const int> members) override;
+
+  std::unique_ptr<Request> start_send(std::span<const std::byte> message, int to) override {
+    auto taken = std::make_shared<bool>(false);
+    const std::lock_guard lock(group_->hub->mutex);
+    group_->letters.at(to).push_back({rank_, {message.begin(), message.end()}, taken});
+    return std::make_unique<ThreadSend>(group_, to, std::move(taken));
+  }
+
+  std::optional<int> receive_arrived(std::span<std::byte> message) override {
+    const std::lock_guard lock(group_->hub->mutex);
+    auto& letters = group_->letters[rank_];
+    if (letters.empty()) return std::nullopt;
+    const Letter letter = std::move(letters.front());
+    letters.pop_front();
+    copy_bytes(letter.text, message);
+    *letter.taken = true;
+    group_->hub->changed.notify_all();
+    return letter.from;
+  }
 
   [[noreturn]] void abort(int exit_code) override {
     const core::Error error(static_cast<core::ExitCode>(exit_code),

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <map>
 #include <memory>
@@ -49,11 +51,18 @@ struct Pending {
   std::size_t collected = 0;
 };
 
+/// A message on its way to one rank.
+struct Letter {
+  int from;
+  std::vector<std::byte> text;
+  std::shared_ptr<bool> taken;  // guarded by the hub's mutex
+};
+
 /// One communicator's shared side. Everything is guarded by the hub's mutex, except that `shown` may be read by every
 /// member between the two waits of a meeting.
 struct Group {
   Group(std::shared_ptr<Hub> hub, std::vector<int> members)
-      : hub(std::move(hub)), members(std::move(members)), shown(this->members.size()) {}
+      : hub(std::move(hub)), members(std::move(members)), shown(this->members.size()), letters(this->members.size()) {}
 
   std::shared_ptr<Hub> hub;
   std::vector<int> members;  // their ranks in the whole run
@@ -62,6 +71,7 @@ struct Group {
   std::uint64_t begun = 0;  // meetings that all have come to
   std::uint64_t ended = 0;  // meetings that all have left
   std::map<std::uint64_t, Pending> pending;
+  std::vector<std::deque<Letter>> letters;  // by receiver
 
   std::size_t size() const { return members.size(); }
 
@@ -73,7 +83,11 @@ struct Group {
   template <class Ready>
   void wait(std::unique_lock<std::mutex>& lock, const Ready& ready) {
     hub->changed.wait(lock, [&] { return ready() || hub->failure || member_ended(); });
-    if (ready()) return;
+    if (!ready()) throw_lost();
+  }
+
+  /// With the lock held: what is waited for will never come.
+  [[noreturn]] void throw_lost() {
     const core::Error error(core::ExitCode::kRankLost,
                             core::concat("Another rank ", hub->failure ? "failed" : "ended",
                                          " while this one waits for it in a collective. Look at "

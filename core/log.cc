@@ -87,4 +87,8 @@ void log_line(LogLevel level, const std::string& text) {
   log.logger->log(spdlog::level::info, spdlog::string_view_t(log.prefix + level_prefix(level) + text));
 }
 
+void append_to_log_file(const std::string& file, LogLevel level, const std::string& text) {
+  spdlog::logger(file, file_sink(file)).log(spdlog::level::info, spdlog::string_view_t(level_prefix(level) + text));
+}
+
 }  // namespace pathline::core

@@ -21,6 +21,8 @@ struct LogOptions {
 
 void configure_log(const LogOptions& options);
 void log_line(LogLevel level, const std::string& text);
+/// A line in `file` alone: the last words of a rank whose log does not go there. Throws Error if it cannot be appended to.
+void append_to_log_file(const std::string& file, LogLevel level, const std::string& text);
 
 template <class... Parts>
 void log_info(const Parts&... parts) { log_line(LogLevel::kInfo, concat(parts...)); }

@@ -50,6 +50,10 @@ class CountingCommunicator final : public cluster::Communicator {
   std::unique_ptr<cluster::Communicator> subset(std::span<const int> members) override {
     return ranks_.subset(members);
   }
+  std::unique_ptr<cluster::Request> start_send(std::span<const std::byte> message, int to) override {
+    return ranks_.start_send(message, to);
+  }
+  std::optional<int> receive_arrived(std::span<std::byte> message) override { return ranks_.receive_arrived(message); }
   [[noreturn]] void abort(int exit_code) override {
     ranks_.abort(exit_code);
     std::terminate();  // not reached; GCC does not believe [[noreturn]] of a virtual function
