@@ -24,7 +24,7 @@ namespace pathline::trainer {
 namespace {
 
 constexpr int kSkipsBeforeGivingUp = 5;  // steps in a row that were not finite
-constexpr double kPeakSeconds = 0.05;    // for measuring what processors can do, once a start
+constexpr double kPeakSeconds = 0.1;    // for measuring what processors can do, once a start
 
 class TrainingRun {
  public:
