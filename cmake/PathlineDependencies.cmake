@@ -79,3 +79,13 @@ if(NOT PATHLINE_TORCH_IS_CUDA)
   target_include_directories(pathline_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
   target_link_libraries(pathline_torch INTERFACE ${TORCH_LIBRARIES})
 endif()
+
+# LibTorch's own OpenMP: with a second one in the process the threads of both would fight for the cores.
+file(GLOB _torch_openmp "${Torch_DIR}/../../../lib/libgomp*.so*")
+add_library(pathline_openmp INTERFACE)
+if(_torch_openmp)
+  list(GET _torch_openmp 0 _torch_openmp)
+  target_link_libraries(pathline_openmp INTERFACE "${_torch_openmp}")
+else()
+  target_link_options(pathline_openmp INTERFACE -fopenmp)
+endif()

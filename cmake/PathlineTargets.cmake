@@ -53,3 +53,11 @@ function(_pathline_test_properties test timeout labels)
   set_tests_properties(${test} PROPERTIES TIMEOUT ${timeout} LABELS "${labels}"
     ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_rmaps_base_oversubscribe=1")
 endfunction()
+
+# pathline_parallel(trainer update_kernel.cc)
+#   Sources of a target that call at::parallel_for: a template, which uses threads only where its caller is compiled with
+#   OpenMP.
+function(pathline_parallel target)
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -fopenmp)
+  target_link_libraries(${target} PUBLIC pathline_openmp)
+endfunction()
