@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flow/transfer.h"
+
+namespace pathline::flow {
+
+at::Tensor sent_to(const at::Tensor& host, at::Device device) {
+  if (device.is_cpu()) return host;
+  return host.pin_memory().to(device, host.scalar_type(), /*non_blocking=*/true);  // LibTorch reuses pinned memory when it is free
+}
+
+}  // namespace pathline::flow
