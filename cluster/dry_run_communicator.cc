@@ -29,27 +29,27 @@ class DryRunCommunicator final : public Communicator {
 
   void broadcast(std::span<std::byte> data, int root) override {
     ++ledger_.calls;
-    if (next() != root) send(next(), data.size());
+    if (next() != root) send(next(), data.size(), 1);
   }
 
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
     PL_ASSERT(all.size() == mine.size() * hosts_.size());
     ++ledger_.calls;
-    send(next(), all.size() - mine.size());
+    send(next(), all.size() - mine.size(), size() - 1);
     copy_bytes(mine, all.subspan(static_cast<std::size_t>(rank_) * mine.size(), mine.size()));
   }
 
   void all_gather_in_place(std::span<std::byte> all, std::span<const std::size_t> offsets) override {
     PL_ASSERT(offsets.size() == hosts_.size() + 1 && offsets.back() <= all.size());
     ++ledger_.calls;
-    send(next(), offsets.back() - part(offsets, next()));
+    send(next(), offsets.back() - part(offsets, next()), size() - 1);
   }
 
   void all_to_all(std::span<const std::span<const std::byte>> sent,
                   std::span<const std::span<std::byte>> received) override {
     PL_ASSERT(sent.size() == hosts_.size() && received.size() == hosts_.size());
     ++ledger_.calls;
-    for (int r = 0; r < size(); ++r) send(r, sent[r].size());
+    for (int r = 0; r < size(); ++r) send(r, sent[r].size(), 1);
     copy_bytes(sent[rank_], received[rank_]);
   }
 
@@ -59,7 +59,7 @@ class DryRunCommunicator final : public Communicator {
   void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets, std::span<float> out) override {
     PL_ASSERT(offsets.size() == hosts_.size() + 1 && out.size() == part(offsets, rank_));
     ++ledger_.calls;
-    send(next(), (offsets.back() - out.size()) * sizeof(float));
+    send(next(), (offsets.back() - out.size()) * sizeof(float), size() - 1);
     copy_bytes(std::as_bytes(in.subspan(offsets[rank_], out.size())), std::as_writable_bytes(out));
   }
 
@@ -79,7 +79,7 @@ class DryRunCommunicator final : public Communicator {
 
   std::unique_ptr<Request> start_send(std::span<const std::byte> message, int to) override {
     ++ledger_.calls;
-    send(to, message.size());
+    send(to, message.size(), 1);
     return std::make_unique<DoneRequest>();
   }
   std::optional<int> receive_arrived(std::span<std::byte>) override { return std::nullopt; }
@@ -93,15 +93,16 @@ class DryRunCommunicator final : public Communicator {
 
   static std::size_t part(std::span<const std::size_t> offsets, int rank) { return offsets[rank + 1] - offsets[rank]; }
 
-  void send(int to, std::size_t bytes) {
-    if (to == rank_) return;
+  void send(int to, std::size_t bytes, int messages) {
+    if (to == rank_ || bytes == 0) return;
+    ledger_.messages += messages;
     (hosts_[to] == hosts_[rank_] ? ledger_.bytes_within_nodes : ledger_.bytes_between_nodes) +=
         static_cast<std::int64_t>(bytes);
   }
 
   void count_all_reduce(std::size_t bytes) {
     ++ledger_.calls;
-    send(next(), 2 * bytes * (hosts_.size() - 1) / hosts_.size());
+    send(next(), 2 * bytes * (hosts_.size() - 1) / hosts_.size(), 2 * (size() - 1));
   }
 
   int rank_;

@@ -18,6 +18,7 @@ namespace pathline::cluster {
 /// broadcast passes through all ranks from its root on.
 struct WireLedger {
   std::atomic<std::int64_t> calls = 0;
+  std::atomic<std::int64_t> messages = 0;
   std::atomic<std::int64_t> bytes_within_nodes = 0;
   std::atomic<std::int64_t> bytes_between_nodes = 0;
 };

@@ -29,6 +29,7 @@ TEST(DryRunCommunicator, CountsWhatGoesToEachSideOfTheNodesBorder) {
   const std::vector<std::span<std::byte>> receive = {{}, received, {}, {}};
   ranks->all_to_all(send, receive);
   EXPECT_EQ(ledger.calls, 1);
+  EXPECT_EQ(ledger.messages, 3);
   EXPECT_EQ(ledger.bytes_within_nodes, 3);
   EXPECT_EQ(ledger.bytes_between_nodes, 18);
 }
