@@ -4,7 +4,7 @@
 namespace pathline::flow {
 
 at::Tensor sent_to(const at::Tensor& host, at::Device device) {
-  if (device.is_cpu()) return host;
+  if (host.device() == device) return host;
   return host.pin_memory().to(device, host.scalar_type(), /*non_blocking=*/true);  // LibTorch reuses pinned memory when it is free
 }
 

@@ -86,10 +86,12 @@ std::int64_t null_label_of(const model::ModelOptions& options) {
 }
 
 Field field_of(model::VelocityModel& model) {
+  // Slots live on the CPU, a model that is being trained may be on a GPU.
   return [&model](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    const at::Device device = model.parameters().front().tensor.device();
     model::Condition condition;
-    condition.labels = labels;
-    return model.velocity(x, t, condition);
+    if (labels.defined()) condition.labels = labels.to(device);
+    return model.velocity(x.to(device), t.to(device), condition).to(x.device());
   };
 }
 

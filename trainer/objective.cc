@@ -3,6 +3,7 @@
 
 #include "flow/keyed_draws.h"
 #include "flow/linear_path.h"
+#include "flow/transfer.h"
 
 namespace pathline::trainer {
 
@@ -10,11 +11,13 @@ FlowObjective::FlowObjective(const flow::FlowOptions& options, std::uint64_t see
     : time_(flow::TimeLaw::parse(options.time)), label_drop_(options.label_drop), seed_(seed) {}
 
 at::Tensor FlowObjective::loss_per_sample(const Slice& slice, model::VelocityModel& model) const {
-  const at::Tensor t = flow::keyed_times(seed_, core::Purpose::kTime, slice.positions, time_);
-  const at::Tensor x0 = flow::keyed_noise(seed_, core::Purpose::kNoise, slice.positions, slice.x1.sizes().slice(1));
-  const flow::PathSample path = flow::linear_path(x0, slice.x1, t);
+  const at::Device device = device_of(model);
+  const at::Tensor x1 = flow::sent_to(slice.x1, device);
+  const at::Tensor t = flow::keyed_times(seed_, core::Purpose::kTime, slice.positions, time_, device);
+  const at::Tensor x0 = flow::keyed_noise(seed_, core::Purpose::kNoise, slice.positions, x1.sizes().slice(1), device);
+  const flow::PathSample path = flow::linear_path(x0, x1, t);
   model::Condition condition = condition_for(
-      model, flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop_, model.options().classes));
+      model, flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop_, model.options().classes, device));
   condition.seed = seed_;
   condition.positions = slice.positions;
   return flow::squared_error_per_sample(model.velocity(path.x, t, condition), path.velocity);
@@ -23,6 +26,8 @@ at::Tensor FlowObjective::loss_per_sample(const Slice& slice, model::VelocityMod
 std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed) {
   return std::make_unique<FlowObjective>(options, seed);
 }
+
+at::Device device_of(const model::VelocityModel& model) { return model.parameters().front().tensor.device(); }
 
 model::Condition condition_for(const model::VelocityModel& model, const at::Tensor& labels) {
   model::Condition condition;

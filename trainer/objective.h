@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <memory>
@@ -15,9 +16,9 @@
 
 namespace pathline::trainer {
 
-/// Samples with what keys their randomness. Tensors on the CPU.
+/// Samples with what keys their randomness.
 struct Slice {
-  at::Tensor x1;                         // (n, C, H, W) or (n, D) fp32
+  at::Tensor x1;                         // (n, C, H, W) or (n, D) fp32, on the CPU or the model's device
   std::vector<std::int64_t> labels;      // (n), -1 without labels
   std::vector<std::uint64_t> positions;  // (n)
 };
@@ -25,7 +26,8 @@ struct Slice {
 class Objective {
  public:
   virtual ~Objective() = default;
-  /// (n) loss of each sample, differentiable in the model's parameters. A pure function of slice, seed and weights.
+  /// (n) loss of each sample on the model's device, differentiable in its parameters. A pure function of slice, seed and
+  /// weights.
   virtual at::Tensor loss_per_sample(const Slice& slice, model::VelocityModel& model) const = 0;
 };
 
@@ -42,6 +44,9 @@ class FlowObjective final : public Objective {
 };
 
 std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed);
+
+/// Where the model's parameters lie.
+at::Device device_of(const model::VelocityModel& model);
 
 /// The condition for given labels: undefined labels for unconditional models.
 model::Condition condition_for(const model::VelocityModel& model, const at::Tensor& labels);

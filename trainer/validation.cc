@@ -8,6 +8,7 @@
 
 #include "flow/keyed_draws.h"
 #include "flow/linear_path.h"
+#include "flow/transfer.h"
 
 namespace pathline::trainer {
 namespace {
@@ -23,11 +24,13 @@ at::Tensor stratified_times(std::uint64_t seed, const std::vector<std::uint64_t>
 }
 
 at::Tensor losses_of(const Slice& slice, model::VelocityModel& model, std::uint64_t seed) {
-  const at::Tensor t = stratified_times(seed, slice.positions);
+  const at::Device device = device_of(model);
+  const at::Tensor x1 = flow::sent_to(slice.x1, device);
+  const at::Tensor t = flow::sent_to(stratified_times(seed, slice.positions), device);
   const at::Tensor x0 =
-      flow::keyed_noise(seed, core::Purpose::kValidationNoise, slice.positions, slice.x1.sizes().slice(1));
-  const auto path = flow::linear_path(x0, slice.x1, t);
-  const auto labels = flow::dropped_labels(seed, slice.positions, slice.labels, 0.0, model.options().classes);
+      flow::keyed_noise(seed, core::Purpose::kValidationNoise, slice.positions, x1.sizes().slice(1), device);
+  const auto path = flow::linear_path(x0, x1, t);
+  const auto labels = flow::dropped_labels(seed, slice.positions, slice.labels, 0.0, model.options().classes, device);
   const at::Tensor v = model.velocity(path.x, t, condition_for(model, labels));
   return flow::squared_error_per_sample(v, path.velocity);
 }
@@ -43,7 +46,7 @@ HeldOutLoss held_out_loss(const Dataset& dataset, model::VelocityModel& model, s
   for (std::int64_t first = 0, turn = 0; first < count; first += chunk, ++turn) {
     if (turn % ranks.size() != ranks.rank()) continue;
     const std::int64_t last = std::min(count, first + chunk);
-    const at::Tensor found = losses_of(dataset.validation_slice(first, last), model, seed);
+    const at::Tensor found = losses_of(dataset.validation_slice(first, last), model, seed).to(at::kCPU);
     std::copy_n(found.const_data_ptr<float>(), last - first, losses.begin() + first);
   }
   model.set_training(true);
