@@ -1,30 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loops of fused.cc over the tokens of one sample, fp32, without LibTorch. A sample's sums are taken in one fixed
-// order (16 running sums along D, tokens in turn), so that neither threads nor batch mates nor the instruction set
-// change a bit. T tokens of D numbers each; every array is contiguous.
+// The loops between the matrix products of a transformer block. They read and write rows of E, float or c10::BFloat16,
+// and compute in fp32; products arrive in fp32. Sums over tokens are taken in one fixed order, so that neither threads
+// nor batch mates nor the instruction set change a bit. All rows of one call belong to one sample.
 #pragma once
+
+#include <c10/util/BFloat16.h>
 
 #include <cstdint>
 
 namespace pathline::model {
 
-struct SampleSize {
-  std::int64_t tokens, width;
+/// `count` rows of `width` numbers, contiguous unless a distance between rows is given.
+struct Rows {
+  std::int64_t count, width;
 };
 
-/// out = (x - mean) / deviation * (1 + scale) + shift. x, out (T, D); shift, scale (D); mean, rstd (T) are written.
-void modulated_norm_forward(SampleSize size, const float* x, const float* shift, const float* scale, float* out,
-                            float* mean, float* rstd);
+/// out = LN(x) (1 + scale) + shift, eps 1e-6; mean, rstd (count) are written.
+template <class E>
+void modulated_norm_forward(Rows rows, const E* x, const E* shift, const E* scale, E* out, float* mean, float* rstd);
 
-/// From d (T, D), the gradient of out: dx (T, D), dshift (D), dscale (D).
-void modulated_norm_backward(SampleSize size, const float* d, const float* x, const float* scale, const float* mean,
-                             const float* rstd, float* dx, float* dshift, float* dscale);
+/// From d, the gradient of out: dx (plus `residual` where given), and the sums over rows dshift, dscale (width).
+/// G is float or E.
+template <class E, class G>
+void modulated_norm_backward(Rows rows, const G* d, const E* x, const E* scale, const float* mean, const float* rstd,
+                             const E* residual, E* dx, float* dshift, float* dscale);
 
-/// out = x + gate y. x, y, out (T, D); gate (D).
-void gated_residual_forward(SampleSize size, const float* x, const float* gate, const float* y, float* out);
+/// y = product + bias (kept where `y` is given), out = x + gate y.
+template <class E>
+void gated_residual_forward(Rows rows, const E* x, const E* gate, const float* product, const E* bias, E* y, E* out);
 
-/// From d (T, D), the gradient of out: dgate (D), dy (T, D).
-void gated_residual_backward(SampleSize size, const float* d, const float* gate, const float* y, float* dgate,
-                             float* dy);
+/// From d, the gradient of out: dy = gate d, and the sums over rows dgate = sum d y, dbias = sum dy (width).
+template <class E>
+void gated_residual_backward(Rows rows, const E* d, const E* gate, const E* y, E* dy, float* dgate, float* dbias);
+
+/// h = product + bias; out = GELU(h) in its tanh form (Hendrycks and Gimpel, 2016) and, where `slope` is given, GELU'(h).
+/// Rows of out and slope are `stride` apart.
+template <class E>
+void gelu_forward(Rows rows, const float* product, const E* bias, E* out, E* slope, std::int64_t stride);
+
+/// dh = product * slope and its sums over rows dbias (width). Rows of slope and dh are `stride` apart.
+template <class E>
+void gelu_backward(Rows rows, const float* product, const E* slope, E* dh, std::int64_t stride, float* dbias);
+
+/// out = product + bias (where given); rows of out are `stride` apart. Where `sums` is given, sums over rows are added.
+template <class E>
+void write_rows(Rows rows, const float* product, const E* bias, E* out, std::int64_t stride, float* sums = nullptr);
+
+/// out (width) = rows added up in order, `stride` apart.
+template <class E>
+void sum_rows(Rows rows, const float* in, std::int64_t stride, E* out);
+
+/// out (width, count) = in^T for in (count, width); distances between rows as given.
+template <class From, class To>
+void transpose(Rows rows, const From* in, std::int64_t in_stride, To* out, std::int64_t out_stride);
+
+/// Pairs of rows side by side, as bf16 products want their right-hand side: out (count / 2, width, 2); the partner of an
+/// odd last row is zero. Rows of in are `in_stride` apart.
+void interleave(Rows rows, const c10::BFloat16* in, std::int64_t in_stride, c10::BFloat16* out);
+
+/// p = exp(scale (s - max s)) / sum over each row of s (count, width), rows `stride` apart in p, with zeros between width
+/// and stride; peak = max s and share = 1 / sum (count) say how to do it again.
+template <class E>
+void softmax_rows(Rows rows, const float* s, float scale, E* p, std::int64_t stride, float* peak, float* share);
+
+/// The same probabilities from s^T (keys, queries): peak, share (width) per query.
+template <class E>
+void softmax_again(Rows rows, const float* s, float scale, const float* peak, const float* share, E* p,
+                   std::int64_t stride);
+
+/// Gradient of softmax, transposed (keys, queries): ds = scale p (dp - delta), in place of dp (contiguous); also as E
+/// with rows `stride` apart (zeros between) for E = c10::BFloat16. delta (width) per query.
+template <class E>
+void softmax_backward(Rows rows, const E* p, const float* delta, float scale, float* dp, E* ds, std::int64_t stride);
+
+/// out (count) = sums over each row of a b; rows `stride` apart.
+template <class E>
+void row_products(Rows rows, const E* a, const E* b, std::int64_t stride, float* out);
 
 }  // namespace pathline::model

@@ -3,6 +3,7 @@
 // Peebles and Xie, "Scalable diffusion models with transformers", ICCV 2023; Ma et al., "SiT", ECCV 2024.
 // Parameter names are those of their published weights. Shapes: N batch, T tokens, D hidden, p patch.
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
@@ -52,9 +53,8 @@ class Block {
 
   /// x (N, T, D), condition = silu(c) (N, D) -> (N, T, D).
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& condition) const {
-    const auto m = modulation_(condition).chunk(6, 1);  // shift, scale, gate of attention; of the MLP
-    const at::Tensor attended = gated_residual(x, m[2], attention(modulated_norm(x, m[0], m[1])));
-    return gated_residual(attended, m[5], mlp(modulated_norm(attended, m[3], m[4])));
+    const auto m = modulation_(condition).chunk(2, 1);  // (N, 3 D): shift, scale, gate of attention; of the MLP
+    return feed(attend(x, m[0]), m[1]);
   }
 
   const std::vector<at::Tensor>& parameters() const { return parameters_; }
@@ -62,6 +62,19 @@ class Block {
  private:
   static std::int64_t mlp_width(const ModelOptions& options) {
     return static_cast<std::int64_t>(static_cast<double>(options.hidden) * options.mlp_ratio);
+  }
+
+  at::Tensor attend(const at::Tensor& x, const at::Tensor& modulation) const {
+    const bool fuse = can_fuse(x, x.size(2) / heads_, widen_.weight.size(0));
+    if (fuse) return fused_attention(x, modulation, qkv_, projection_, heads_);
+    const auto m = modulation.chunk(3, 1);
+    return at::addcmul(x, m[2].unsqueeze(1), attention(modulated_norm(x, m[0], m[1])));
+  }
+
+  at::Tensor feed(const at::Tensor& x, const at::Tensor& modulation) const {
+    if (can_fuse(x, x.size(2) / heads_, widen_.weight.size(0))) return fused_mlp(x, modulation, widen_, narrow_);
+    const auto m = modulation.chunk(3, 1);
+    return at::addcmul(x, m[2].unsqueeze(1), mlp(modulated_norm(x, m[0], m[1])));
   }
 
   at::Tensor attention(const at::Tensor& x) const {
