@@ -29,12 +29,12 @@ void add_squares(std::size_t rows, const float* values, double* __restrict sums)
 PATHLINE_VECTOR_CLONES
 void add_rows(std::size_t rows, const float* left, const float* right, float* sum, double* __restrict sums) {
   for (std::size_t r = 0; r < rows; ++r) {
-#pragma GCC ivdep  // `sum` is one of the others or apart from both: no element depends on another
+    float row[kLanes];  // read whole before anything is written: `sum` may be `left` or `right`
+    for (std::size_t lane = 0; lane < kLanes; ++lane) row[lane] = left[r * kLanes + lane] + right[r * kLanes + lane];
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sum[r * kLanes + lane] = row[lane];
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const std::size_t i = r * kLanes + lane;
-      const float total = left[i] + right[i];
-      sum[i] = total;
-      sums[lane] += static_cast<double>(total) * static_cast<double>(total);
+      const double value = row[lane];
+      sums[lane] += value * value;
     }
   }
 }
