@@ -60,14 +60,16 @@ std::optional<Verdict> find_missing(std::span<const Sighting> ranks, const Deadl
     return position_of(a.record) < position_of(b.record);
   });
   Verdict silent{{}, true}, stuck;
+  bool over = false;  // one that is stuck is over its deadline
   for (int r = 0; r < static_cast<int>(ranks.size()); ++r) {
-    const double deadline = deadlines.in(ranks[r].record.phase);
-    if (now - ranks[r].progress_at <= deadline) continue;
-    if (now - ranks[r].heard_at > deadline / 2) silent.missing.push_back(r);
-    if (position_of(ranks[r].record) == position_of(behind->record)) stuck.missing.push_back(r);
+    const double deadline = deadlines.in(ranks[r].record.phase), still = now - ranks[r].progress_at;
+    if (still > deadline && now - ranks[r].heard_at > deadline / 2) silent.missing.push_back(r);
+    if (position_of(ranks[r].record) != position_of(behind->record)) continue;
+    if (still > deadline / 2) stuck.missing.push_back(r);
+    over = over || still > deadline;
   }
   if (!silent.missing.empty()) return silent;
-  if (!stuck.missing.empty()) return stuck;
+  if (over) return stuck;
   return std::nullopt;
 }
 

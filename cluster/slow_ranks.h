@@ -39,7 +39,7 @@ class SlowRanks {
   std::vector<bool> named_;
 };
 
-/// "takes 2.4 times the median: compute 1.9 s against 0.8 s, data 0 s against 0 s for a slice".
+/// "takes 2.4 times the median: compute 1.9 s against 0.8 s, data 0 s against 0 s for a sample".
 std::string describe(const SlowRanks::Finding& finding);
 
 }  // namespace pathline::cluster

@@ -167,6 +167,7 @@ void Watchdog::take_records() {
 }
 
 void Watchdog::note(int rank, const RankRecord& record) {
+  if (record.ends_all) spoken_ = true;
   Sighting& last = sightings_[rank];
   if (record.progress != last.record.progress) last.progress_at = now_;
   last.heard_at = now_;
@@ -180,7 +181,7 @@ void Watchdog::judge() {
     end_all(core::concat("this rank has been in ", place_of(sightings_[rank_].record), " for ", static_cast<int>(waited),
                          " s, and neither rank 0 nor rank ", last_, " has ended the job: both must be stuck or lost"));
   }
-  if (rank_ != 0 && rank_ != last_) return;
+  if (spoken_ || (rank_ != 0 && rank_ != last_)) return;
   Deadlines deadlines = deadlines_;
   if (rank_ != 0) deadlines.step += 4 * interval_;  // the first judge speaks first
   if (const auto verdict = find_missing(sightings_, deadlines, now_)) {
@@ -202,6 +203,11 @@ void Watchdog::end_all(const std::string& why) {
   const std::string text = core::concat("hang: ", why, ". All ranks end with code ", kCode,
                                         "; started again, the run goes on from its newest checkpoint (docs/clusters.md).");
   const ExitDeadline deadline(kLongestEnding, kCode, text + "\n");
+  if (rank_ == 0 && last_ != 0) {
+    RankRecord record = here_.record();
+    record.ends_all = true;
+    static_cast<void>(ranks_->start_send(std::as_bytes(std::span(&record, 1)), last_).release());
+  }
   core::log_error(text);
   std::string log_file;
   {

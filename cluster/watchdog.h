@@ -70,6 +70,7 @@ class Watchdog {
   std::vector<Sighting> sightings_;
   std::vector<std::unique_ptr<Request>> sending_;  // to each judge
   SlowRanks slow_;
+  bool spoken_ = false;  // the other judge has given its verdict
 
   std::mutex mutex_;  // guards the next two
   std::condition_variable ends_;

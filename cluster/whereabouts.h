@@ -24,6 +24,7 @@ struct RankRecord {
   double data_seconds = 0;       // waiting for data
   double compute_seconds = 0;    // both per unit of work, see set_work()
   Phase phase = Phase::kSetup;
+  bool ends_all = false;         // the first judge has spoken: the launcher may take seconds to end everybody
 };
 
 /// One thread, the one that trains, calls enter() and set_work(); any thread calls the rest. Costs one look at the clock
@@ -43,7 +44,7 @@ class Whereabouts {
     collective_.fetch_add(1, std::memory_order_relaxed);
     progress();
   }
-  /// This rank's part of a step (its slices): what makes times of ranks with unequal parts comparable. Default 1.
+  /// This rank's part of a step (its samples): what makes times of ranks with unequal parts comparable. Default 1.
   void set_work(double units) { work_.store(units, std::memory_order_relaxed); }
 
   RankRecord record() const;

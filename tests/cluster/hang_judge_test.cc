@@ -74,8 +74,12 @@ TEST(FindMissing, AmongRanksInOnePhaseTheNumberOfCollectivesDecides) {
               ElementsAre(1));
 }
 
+TEST(FindMissing, ARankThatGoesOnIsNotNamedBesideOneThatIsStuckInTheSamePlace) {
+  EXPECT_THAT(missing({answering(7, Phase::kCompute, 3, 1), answering(7, Phase::kCompute, 3, 11)}), ElementsAre(1));
+}
+
 TEST(FindMissing, WhereAllAreStuckInOnePlaceAllAreNamed) {
-  EXPECT_THAT(missing({answering(7, Phase::kReduce, 3, 11), answering(7, Phase::kReduce, 3, 12)}), ElementsAre(0, 1));
+  EXPECT_THAT(missing({answering(7, Phase::kReduce, 3, 11), answering(7, Phase::kReduce, 3, 9)}), ElementsAre(0, 1));
 }
 
 TEST(FindMissing, ZeroSwitchesItOff) {
@@ -163,7 +167,7 @@ TEST(SlowRanks, AnInterruptionStartsTheCountAgain) {
   const auto found = window(3);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(describe(found[0]),
-            "takes 3 times the median: compute 3 s against 1 s, data 0 s against 0 s for a slice");
+            "takes 3 times the median: compute 3 s against 1 s, data 0 s against 0 s for a sample");
 }
 
 TEST(SlowRanks, AWindowHasEnoughStepsOfEveryRank) {
