@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "cluster/dry_run_communicator.h"
-#include "cluster/reduction_tree.h"
 #include "cluster/shard_reducer.h"
 #include "cluster/topology.h"
 #include "core/error.h"
@@ -58,16 +57,18 @@ RankExchange dry_run_exchange(const ExchangePlan& plan, int rank) {
   const auto ranks = make_dry_run_communicator(rank, plan.hosts, ledger);
   const auto reducer = plan.fastest ? make_fastest_reducer(*ranks, math, map)
                                     : make_tree_reducer(*ranks, math, map, plan.slices);
-  const auto fold = reducer->fold_plan(slices_of(rank, world, plan.slices));
+  RankExchange exchange;
+  exchange.fold_plan = reducer->fold_plan(slices_of(rank, world, plan.slices));
+  const auto& fold = exchange.fold_plan;
   const std::size_t partials = fold.empty() ? 0 : static_cast<std::size_t>(fold.back().buffer + 1 - fold.back().merges);
   std::size_t longest = 0;
   for (const Range& bucket : plan.buckets) longest = std::max(longest, bucket.size());
   const auto memory = std::make_unique_for_overwrite<float[]>(longest);  // stands for everything; nothing is added
 
-  RankExchange exchange;
   Traffic before;
   since(ledger, before);  // making the reducer is not part of a step
   for (std::size_t b = 0; b < map.buckets(); ++b) {
+    exchange.own.push_back(map.own(b).range);
     const std::span<float> bucket(memory.get(), map.bucket(b).size());
     const std::vector<std::span<const float>> sums(partials, bucket);
     reducer->reduce(b, sums, bucket.first(map.own(b).range.size()), {});

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/reduction_tree.h"
 #include "cluster/shard_map.h"
 
 namespace pathline::cluster {
@@ -31,6 +32,8 @@ struct Traffic {
 };
 
 struct RankExchange {
+  std::vector<FoldStep> fold_plan;      // of the rank's slices
+  std::vector<Range> own;               // of the flat buffers, by bucket
   std::vector<Traffic> reduce, gather;  // by bucket
   std::size_t staging_bytes = 0;        // memory of the reducer
 };
