@@ -126,10 +126,10 @@ std::vector<GroupSettings> group_settings(const OptimizerOptions& options, const
   return settings;
 }
 
-std::vector<Run> runs_of(const FlatLayout& layout, std::span<const GroupSettings> settings, std::size_t begin,
+std::vector<SettingsRun> runs_of(const FlatLayout& layout, std::span<const GroupSettings> settings, std::size_t begin,
                          std::size_t end) {
   PL_ASSERT(settings.size() == layout.tensors.size() && begin <= end && end <= layout.elements);
-  std::vector<Run> runs;
+  std::vector<SettingsRun> runs;
   for (std::size_t i = 0; i < settings.size(); ++i) {
     const bool last = i + 1 == settings.size();
     const std::size_t from = std::max(begin, i == 0 ? 0 : layout.tensors[i].offset);
@@ -141,9 +141,9 @@ std::vector<Run> runs_of(const FlatLayout& layout, std::span<const GroupSettings
   return runs;
 }
 
-void update_runs(const Optimizer& optimizer, std::int64_t step, double gradient_scale, std::span<const Run> runs,
-                 std::size_t begin, const ShardArrays& shard) {
-  for (const Run& run : runs) {
+void update_runs(const Optimizer& optimizer, std::int64_t step, double gradient_scale,
+                 std::span<const SettingsRun> runs, std::size_t begin, const ShardArrays& shard) {
+  for (const SettingsRun& run : runs) {
     const std::size_t from = std::max(run.begin, begin), to = std::min(run.end, begin + shard.elements);
     if (from < to) optimizer.update(step, gradient_scale, run.settings, shard.part(from - begin, to - from));
   }

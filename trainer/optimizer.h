@@ -46,22 +46,22 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const
 std::vector<GroupSettings> group_settings(const OptimizerOptions& options, const FlatLayout& layout);
 
 /// Elements [begin, end) of the flat buffer with equal settings.
-struct Run {
+struct SettingsRun {
   std::size_t begin = 0;
   std::size_t end = 0;
   GroupSettings settings;
 
-  bool operator==(const Run&) const = default;
+  bool operator==(const SettingsRun&) const = default;
 };
 
 /// Cuts [begin, end) of the flat buffer into as few runs as there are changes of settings (one per tensor, as
 /// group_settings returns them), in order and without gaps: padding belongs to the tensor before it.
-std::vector<Run> runs_of(const FlatLayout& layout, std::span<const GroupSettings> settings, std::size_t begin,
+std::vector<SettingsRun> runs_of(const FlatLayout& layout, std::span<const GroupSettings> settings, std::size_t begin,
                          std::size_t end);
 
 /// One step on a whole shard, `shard` being elements [begin, begin + shard.elements) of the flat buffer that `runs`
 /// covers (it may cover more). The bits do not depend on how a buffer is cut into shards.
-void update_runs(const Optimizer& optimizer, std::int64_t step, double gradient_scale, std::span<const Run> runs,
-                 std::size_t begin, const ShardArrays& shard);
+void update_runs(const Optimizer& optimizer, std::int64_t step, double gradient_scale,
+                 std::span<const SettingsRun> runs, std::size_t begin, const ShardArrays& shard);
 
 }  // namespace pathline::trainer
