@@ -17,6 +17,9 @@ void bind(Config& c, RunOptions& o) {
   c.bind("run", "directory", o.directory, OnResume::kFree, "checkpoints/, metrics.jsonl, events for TensorBoard, samples/");
   c.bind("run", "seed", o.seed, OnResume::kFixed, "key of everything random");
   c.bind("run", "threads", o.threads, OnResume::kFixed, "CPU threads a rank; part of the bits");
+  c.bind("run", "hang_seconds", o.hang_seconds, OnResume::kFree, "without progress until the run is ended with 67; 0: never");
+  c.bind("run", "hang_grace_seconds", o.hang_grace_seconds, OnResume::kFree,
+         "on top while setting up, validating, saving and drawing previews");
 }
 
 void bind(Config& c, DataOptions& o) {
@@ -85,6 +88,8 @@ void check_values(const Recipe& r) {
   PL_CHECK(!r.data.path.empty(), core::ExitCode::kUsage,
            "data.path is missing (training needs images). Give a file made by `pathline data import` or `pathline data make`.");
   check_at_least("run.threads", static_cast<double>(r.run.threads), 1);
+  check_at_least("run.hang_seconds", r.run.hang_seconds, 0);
+  check_at_least("run.hang_grace_seconds", r.run.hang_grace_seconds, 0);
   check_at_least("data.loader_threads", static_cast<double>(r.data.loader_threads), 1);
   check_at_least("data.loader_depth", static_cast<double>(r.data.loader_depth), 1);
   check_at_least("data.validation_samples", static_cast<double>(r.data.validation_samples), 1);

@@ -16,6 +16,8 @@ struct RunOptions {
   std::string directory = "runs/default";
   std::int64_t seed = 0;
   std::int64_t threads = 1;  // CPU threads a rank; part of the bits
+  double hang_seconds = 600;
+  double hang_grace_seconds = 1200;
 };
 
 struct DataOptions {

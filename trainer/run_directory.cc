@@ -19,6 +19,8 @@ RunDirectory::RunDirectory(core::FileSystem& files, const std::string& path, clu
     attempt_ = lock_->attempt();
     files.make_directory(checkpoints());
     files.make_directory(samples());
+    core::remove_tree(files, heartbeats());  // of another attempt, perhaps with more ranks
+    files.make_directory(heartbeats());
     checkpoint::remove_litter(files, checkpoints());
   });
   ranks.broadcast(std::as_writable_bytes(std::span(&attempt_, 1)), 0);

@@ -21,6 +21,8 @@ class RunDirectory {
   const std::string& path() const { return path_; }
   std::string checkpoints() const { return core::join_path(path_, "checkpoints"); }
   std::string samples() const { return core::join_path(path_, "samples"); }
+  /// Empty at first; see cluster/heartbeat.h.
+  std::string heartbeats() const { return core::join_path(path_, "heartbeats"); }
   /// Fencing number of the lock, the same on all ranks.
   std::uint64_t attempt() const { return attempt_; }
   /// Rank 0: whether the lock is still ours. True elsewhere.

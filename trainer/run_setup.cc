@@ -128,11 +128,14 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
     config = load_recipe(request);
     setup.recipe = read_recipe(config);
   });
+  const cluster::Deadlines deadlines{setup.recipe.run.hang_seconds, setup.recipe.run.hang_grace_seconds};
+  setup.watchdog = std::make_unique<cluster::Watchdog>(ranks, deadlines);
   core::LogOptions log{ranks.rank(), ranks.size(), "", core::LogLevel::kInfo};
   core::configure_log(log);
   setup.directory = std::make_unique<RunDirectory>(files, setup.recipe.run.directory, ranks);
   log.file = core::join_path(setup.directory->path(), "log.txt");
   core::configure_log(log);
+  setup.watchdog->write_below(files, setup.directory->path());
 
   setup.resumed_from = find_checkpoint(request, files, *setup.directory, ranks);
   std::unique_ptr<checkpoint::Reader> reader;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "checkpoint/checkpoint.h"
+#include "cluster/watchdog.h"
 #include "trainer/dataset.h"
 #include "trainer/run_directory.h"
 #include "trainer/sharded_state.h"
@@ -15,6 +16,7 @@ namespace pathline::trainer {
 
 struct RunSetup {
   Recipe recipe;
+  std::unique_ptr<cluster::Watchdog> watchdog;  // from the moment that the recipe is known
   std::unique_ptr<RunDirectory> directory;
   std::unique_ptr<Dataset> dataset;
   std::unique_ptr<model::VelocityModel> model;

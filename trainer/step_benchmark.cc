@@ -67,7 +67,8 @@ StepTimes benchmark_step(const RunRequest& request, std::int64_t warmup, std::in
   ShardedState state(layout, model->parameters(), recipe.ema,
                      cluster::shard_offsets(layout.elements / cluster::kBlock, ranks.size()), ranks.rank());
   const auto objective = make_objective(recipe.flow, static_cast<std::uint64_t>(recipe.run.seed));
-  TrainingStep step(recipe, *objective, *model, state, info, ranks);
+  cluster::Whereabouts here;
+  TrainingStep step(recipe, *objective, *model, state, info, ranks, here);
 
   StepTimes times;
   times.peak_flops_per_second =

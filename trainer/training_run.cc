@@ -36,7 +36,7 @@ class TrainingRun {
         model_(*setup_.model),
         objective_(make_objective(recipe().flow, seed())),
         state_(*setup_.state),
-        step_(recipe(), *objective_, model_, state_, dataset_.info(), ranks),
+        step_(recipe(), *objective_, model_, state_, dataset_.info(), ranks, here()),
         control_(ranks),
         loader_(dataset_.source(), dataset_.order(), loader_options()),
         telemetry_(setup_.directory->path(), recipe().log.prometheus, static_cast<std::int64_t>(setup_.progress.step),
@@ -63,6 +63,8 @@ class TrainingRun {
  private:
   const Recipe& recipe() const { return setup_.recipe; }
   checkpoint::State& progress() { return setup_.progress; }
+  cluster::Whereabouts& here() { return setup_.watchdog->here(); }
+  void enter(cluster::Phase phase) { here().enter(phase, static_cast<std::int64_t>(progress().step)); }
   std::uint64_t seed() const { return static_cast<std::uint64_t>(setup_.recipe.run.seed); }
 
   data::LoaderOptions loader_options() const {
@@ -88,6 +90,7 @@ class TrainingRun {
   }
 
   void take_step() {
+    here().enter(cluster::Phase::kData, static_cast<std::int64_t>(progress().step) + 1);
     data::Batch batch = loader_.next();
     last_ = step_(batch, static_cast<std::int64_t>(progress().optimizer_step));
     waited_ += batch.waited_seconds;
@@ -118,6 +121,7 @@ class TrainingRun {
   }
 
   void after_step() {
+    enter(cluster::Phase::kReport);
     const auto step = static_cast<std::int64_t>(progress().step);
     const auto due = [step](std::int64_t every) { return every > 0 && step % every == 0; };
     if (due(recipe().log.every_steps)) report_step();
@@ -127,6 +131,8 @@ class TrainingRun {
   }
 
   void report_start() {
+    const auto own = own_samples(recipe().train, ranks_);
+    here().set_work(static_cast<double>(own.last - own.first));
     saved_at_ = window_started_ = core::monotonic_seconds();
     window_step_ = progress().step;
     if (ranks_.rank() == 0) core::log_info(describe_run(setup_, ranks_));
@@ -171,6 +177,7 @@ class TrainingRun {
   void validate() {
     if (dataset_.validation_count() == 0 || validated_step_ == progress().step) return;
     validated_step_ = progress().step;
+    enter(cluster::Phase::kValidate);
     const std::int64_t chunk = recipe().train.batch / recipe().train.slices;
     auto values = as_metrics(held_out_loss(dataset_, model_, seed(), chunk, ranks_), "");
     if (!recipe().ema.decays.empty()) {
@@ -183,6 +190,7 @@ class TrainingRun {
   }
 
   void preview() {
+    enter(cluster::Phase::kPreview);
     std::optional<ShardedState::AverageInPlace> average;
     if (!recipe().ema.decays.empty()) average.emplace(state_, 0, ranks_);
     const std::string path = core::concat(setup_.directory->samples(), "/step-", progress().step, ".png");
@@ -198,6 +206,7 @@ class TrainingRun {
 
   void write_checkpoint() {
     if (saved_step_ == static_cast<std::int64_t>(progress().step)) return;
+    enter(cluster::Phase::kCheckpoint);
     progress().metrics["loss"] = last_.loss;
     const double started = core::monotonic_seconds();
     try {

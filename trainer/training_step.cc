@@ -33,21 +33,25 @@ cluster::SliceRange own_samples(const TrainOptions& train, const cluster::Commun
 }
 
 TrainingStep::TrainingStep(const Recipe& recipe, const Objective& objective, model::VelocityModel& model,
-                           ShardedState& state, const data::SetInfo& info, cluster::Communicator& ranks)
+                           ShardedState& state, const data::SetInfo& info, cluster::Communicator& ranks,
+                           cluster::Whereabouts& here)
     : recipe_(recipe),
       objective_(objective),
       model_(model),
       state_(state),
       info_(info),
       ranks_(ranks),
+      here_(here),
       gradients_(state.layout(), own_slices(recipe.train, ranks), recipe.train.slices) {}
 
 StepResult TrainingStep::operator()(data::Batch& batch, std::int64_t optimizer_step) {
   StepResult result;
   const double start = core::monotonic_seconds();
+  here_.enter(cluster::Phase::kCompute);
   result.loss = accumulate(batch);
 
   const double computed = core::monotonic_seconds();
+  here_.next_collective();
   const std::span<float> gradient = gradients_.in_first(state_.begin(), state_.end());
   const cluster::ShardMap map({{0, state_.layout().elements}}, cluster::Levels{1, ranks_.size()}, ranks_.rank(), ranks_.size());
   cluster::make_tree_reducer(ranks_, cluster::host_array_math(), map, recipe_.train.slices)
@@ -56,8 +60,11 @@ StepResult TrainingStep::operator()(data::Batch& batch, std::int64_t optimizer_s
 
   const double reduced = core::monotonic_seconds();
   result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.gradient_norm);
+  here_.enter(cluster::Phase::kUpdate);
   if (!result.skipped) {
     state_.update(recipe_.optimizer, optimizer_step, gradient, clip_scale(recipe_.train.clip, result.gradient_norm));
+    here_.enter(cluster::Phase::kGather);
+    here_.next_collective();
     state_.gather_parameters(ranks_);
   }
   result.learning_rate = lr_at(recipe_.optimizer, optimizer_step);
@@ -77,7 +84,10 @@ double TrainingStep::accumulate(data::Batch& batch) {
     per_sample.sum().backward(share);  // sum over samples / batch, never a mean of means
     losses.push_back(per_sample.detach().to(at::kDouble).sum().item<double>());
     gradients_.take(model_.parameters());
+    here_.progress();
   }
+  here_.enter(cluster::Phase::kReduce);
+  here_.next_collective();
   std::vector<double> all(static_cast<std::size_t>(recipe_.train.slices));
   std::vector<std::size_t> offsets = {0};  // bytes
   for (int r = 0; r < ranks_.size(); ++r) {

@@ -6,6 +6,7 @@
 
 #include "cluster/communicator.h"
 #include "cluster/reduction_tree.h"
+#include "cluster/whereabouts.h"
 #include "data/loader.h"
 #include "data/shard_source.h"
 #include "trainer/dataset.h"
@@ -26,9 +27,9 @@ struct StepResult {
 
 class TrainingStep {
  public:
-  /// All references must outlive it.
+  /// All references must outlive it. `here` is told which phase the step is in.
   TrainingStep(const Recipe& recipe, const Objective& objective, model::VelocityModel& model, ShardedState& state,
-               const data::SetInfo& info, cluster::Communicator& ranks);
+               const data::SetInfo& info, cluster::Communicator& ranks, cluster::Whereabouts& here);
 
   /// All ranks, each with its part of the same global batch. `optimizer_step` counts updates from 0. The same result on
   /// every rank; the same bits on any number of ranks.
@@ -44,6 +45,7 @@ class TrainingStep {
   ShardedState& state_;
   const data::SetInfo& info_;
   cluster::Communicator& ranks_;
+  cluster::Whereabouts& here_;
   GradientTree gradients_;
 };
 
