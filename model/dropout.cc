@@ -8,10 +8,14 @@
 
 #include "core/error.h"
 #include "core/random.h"
+#include "model/gpu_dropout.h"
 
 namespace pathline::model {
 
-at::Tensor keyed_dropout(const at::Tensor& x, double rate, const Condition& condition, std::uint32_t layer) {
+namespace {
+
+/// Of x's shape, fp32, on the host.
+at::Tensor mask_of(const at::Tensor& x, double rate, const Condition& condition, std::uint32_t layer) {
   PL_ASSERT(condition.positions.size() == static_cast<std::size_t>(x.size(0)));
   at::Tensor mask = at::empty(x.sizes(), at::kFloat);
   const std::size_t row = static_cast<std::size_t>(x.numel() / x.size(0));
@@ -21,7 +25,14 @@ at::Tensor keyed_dropout(const at::Tensor& x, double rate, const Condition& cond
     core::Draws(condition.seed, condition.positions[i], core::Purpose::kDropout, layer).fill_uniform(values);
     for (float& value : values) value = value < threshold ? 0.0f : kept;
   }
-  return x * mask.to(x.device(), x.scalar_type());
+  return mask;
+}
+
+}  // namespace
+
+at::Tensor keyed_dropout(const at::Tensor& x, double rate, const Condition& condition, std::uint32_t layer) {
+  const at::Tensor mask = x.is_cuda() ? gpu_dropout_mask(x, rate, condition, layer) : mask_of(x, rate, condition, layer);
+  return x * mask.to(x.scalar_type());
 }
 
 }  // namespace pathline::model

@@ -20,6 +20,7 @@
 #include "model/attention_kernel.h"
 #include "model/block_product.h"
 #include "model/fused_kernels.h"
+#include "model/gpu_passes.h"
 
 namespace pathline::model {
 namespace {
@@ -400,8 +401,15 @@ at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at
   if (x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16)) {
     return ModulatedNorm::apply(x, shift, scale);
   }
+  const bool one_type = shift.scalar_type() == x.scalar_type() && scale.scalar_type() == x.scalar_type();
+  if (one_type && has_gpu_passes(x)) return gpu_modulated_norm(x, shift, scale);
   const at::Tensor normed = at::layer_norm(x, {x.size(-1)}, {}, {}, 1e-6);
   return at::addcmul(shift.unsqueeze(1), normed, scale.unsqueeze(1) + 1.0);
+}
+
+at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& y) {
+  const bool one_type = gate.scalar_type() == x.scalar_type() && y.scalar_type() == x.scalar_type();
+  return one_type && has_gpu_passes(x) ? gpu_gated_residual(x, gate, y) : at::addcmul(x, gate.unsqueeze(1), y);
 }
 
 bool can_fuse(const at::Tensor& x, std::int64_t head_width, std::int64_t mlp_width) {

@@ -13,6 +13,9 @@ namespace pathline::model {
 /// x (N, T, D); shift, scale (N, D).
 at::Tensor modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale);
 
+/// x + gate y. x, y (N, T, D); gate (N, D). Any device.
+at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& y);
+
 /// Whether the two halves below can take x (N, T, D): it is on the host and of a type that its processor multiplies in
 /// blocks, and, for bf16, the widths of a head and of the MLP are even.
 bool can_fuse(const at::Tensor& x, std::int64_t head_width, std::int64_t mlp_width);

@@ -3,7 +3,6 @@
 // Peebles and Xie, "Scalable diffusion models with transformers", ICCV 2023; Ma et al., "SiT", ECCV 2024.
 // Parameter names are those of their published weights. Shapes: N batch, T tokens, D hidden, p patch.
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
@@ -68,13 +67,13 @@ class Block {
     const bool fuse = can_fuse(x, x.size(2) / heads_, widen_.weight.size(0));
     if (fuse) return fused_attention(x, modulation, qkv_, projection_, heads_);
     const auto m = modulation.chunk(3, 1);
-    return at::addcmul(x, m[2].unsqueeze(1), attention(modulated_norm(x, m[0], m[1])));
+    return gated_residual(x, m[2], attention(modulated_norm(x, m[0], m[1])));
   }
 
   at::Tensor feed(const at::Tensor& x, const at::Tensor& modulation) const {
     if (can_fuse(x, x.size(2) / heads_, widen_.weight.size(0))) return fused_mlp(x, modulation, widen_, narrow_);
     const auto m = modulation.chunk(3, 1);
-    return at::addcmul(x, m[2].unsqueeze(1), mlp(modulated_norm(x, m[0], m[1])));
+    return gated_residual(x, m[2], mlp(modulated_norm(x, m[0], m[1])));
   }
 
   at::Tensor attention(const at::Tensor& x) const {
