@@ -414,18 +414,21 @@ PATHLINE_TWO_TYPES(BFloat16, BFloat16)
 
 PATHLINE_EVERY_ISA
 void interleave(Rows rows, const BFloat16* in, std::int64_t in_stride, BFloat16* out) {
+  const std::int64_t body = rows.width - rows.width % kLanes;
   for (std::int64_t row = 0; row < rows.count; row += 2, out += 2 * rows.width) {
-    const BFloat16 *first = in + row * in_stride, *second = row + 1 < rows.count ? first + in_stride : nullptr;
-    each_lanes(rows.width, PATHLINE_BODY {
-      std::uint16_t low[kLanes] = {}, high[kLanes] = {};
-      std::memcpy(low, first + i, static_cast<std::size_t>(n) * sizeof(BFloat16));
-      if (second != nullptr) std::memcpy(high, second + i, static_cast<std::size_t>(n) * sizeof(BFloat16));
+    const BFloat16 *first = in + row * in_stride, *second = first + in_stride;
+    if (row + 1 == rows.count) {
+      for (std::int64_t i = 0; i < rows.width; ++i) out[2 * i] = first[i], out[2 * i + 1] = 0.0f;
+      continue;
+    }
+    for (std::int64_t i = 0; i < body; i += kLanes) {
       ShortLanes a, b;
-      std::memcpy(&a, low, sizeof a);
-      std::memcpy(&b, high, sizeof b);
+      std::memcpy(&a, first + i, sizeof a);
+      std::memcpy(&b, second + i, sizeof b);
       const WordLanes pairs = __builtin_convertvector(a, WordLanes) | (__builtin_convertvector(b, WordLanes) << 16);
-      std::memcpy(static_cast<void*>(out + 2 * i), &pairs, static_cast<std::size_t>(n) * sizeof(std::uint32_t));
-    });
+      std::memcpy(static_cast<void*>(out + 2 * i), &pairs, sizeof pairs);
+    }
+    for (std::int64_t i = body; i < rows.width; ++i) out[2 * i] = first[i], out[2 * i + 1] = second[i];
   }
 }
 
