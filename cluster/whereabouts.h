@@ -37,6 +37,14 @@ class Whereabouts {
 
   void enter(Phase phase, std::int64_t step);
   void enter(Phase phase) { enter(phase, step_); }
+  /// Calls wait() in `phase`, then comes back: time that this rank spends waiting for others is not its own.
+  template <class Wait>
+  void waiting(Phase phase, const Wait& wait) {
+    const Phase before = record().phase;
+    enter(phase);
+    wait();
+    enter(before);
+  }
   /// Inside a phase: something came to an end (a slice, a sample of a preview).
   void progress() { progress_.fetch_add(1, std::memory_order_relaxed); }
   /// The next collective of the training step begins.

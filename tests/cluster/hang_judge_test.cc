@@ -184,8 +184,8 @@ TEST(Whereabouts, TimesOfUnequalPartsAreComparable) {
   here.set_work(1e9);  // a unit takes a billionth of what follows
   here.enter(Phase::kData, 1);
   here.enter(Phase::kCompute, 1);
-  here.enter(Phase::kGather);
-  here.enter(Phase::kCompute);
+  here.waiting(Phase::kGather, [&] { EXPECT_EQ(here.record().phase, Phase::kGather); });
+  EXPECT_EQ(here.record().phase, Phase::kCompute);
   here.enter(Phase::kReduce);
   here.next_collective();
   const RankRecord record = here.record();
