@@ -7,12 +7,13 @@
 #include <c10/core/Device.h>
 
 #include <memory>
-#include <string>
 
 #include "cluster/array_math.h"
 #include "cluster/communicator.h"
 
 namespace pathline::trainer {
+
+struct Recipe;
 
 /// A moment in the order of what a thread has asked its device to compute.
 class ComputeMark {
@@ -41,8 +42,9 @@ class Backend {
   virtual void take_gradient(const at::Tensor& gradient, const at::Tensor& into, bool add) = 0;
 };
 
-/// `kind`: "auto" (a GPU if this machine and this build have one), "cpu" or "cuda". On GPUs rank i of a host takes device i
-/// of those that CUDA_VISIBLE_DEVICES leaves. Throws ExitCode::kEnvironment on all ranks together. Collective.
-std::unique_ptr<Backend> make_backend(const std::string& kind, cluster::Communicator& ranks);
+/// As run.device says: "auto" (a GPU if this machine and this build have one), "cpu" or "cuda". On GPUs rank i of a host
+/// takes device i of those that CUDA_VISIBLE_DEVICES leaves; train.reduction and train.tf32 decide which of LibTorch's
+/// kernels are used. Throws ExitCode::kEnvironment on all ranks together. Collective.
+std::unique_ptr<Backend> make_backend(const Recipe& recipe, cluster::Communicator& ranks);
 
 }  // namespace pathline::trainer

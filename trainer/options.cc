@@ -17,6 +17,7 @@ void bind(Config& c, RunOptions& o) {
   c.bind("run", "directory", o.directory, OnResume::kFree, "checkpoints/, metrics.jsonl, events for TensorBoard, samples/");
   c.bind("run", "seed", o.seed, OnResume::kFixed, "key of everything random");
   c.bind("run", "threads", o.threads, OnResume::kFixed, "CPU threads a rank; part of the bits");
+  c.bind("run", "device", o.device, OnResume::kFree, "auto: a GPU where there is one | cpu | cuda");
   c.bind("run", "hang_seconds", o.hang_seconds, OnResume::kFree, "without progress until the run is ended with 67; 0: never");
   c.bind("run", "hang_grace_seconds", o.hang_grace_seconds, OnResume::kFree,
          "on top while setting up, validating, saving and drawing previews");
@@ -37,6 +38,7 @@ void bind(Config& c, TrainOptions& o) {
   c.bind("train", "slices", o.slices, OnResume::kFixed,
          "equal parts of a batch, the most ranks a run can use; 0: largest power of two <= min(64, batch/16)");
   c.bind("train", "precision", o.precision, OnResume::kFixed, "fp32");
+  c.bind("train", "tf32", o.tf32, OnResume::kFixed, "on GPUs, fp32 products of TF32 inputs (10 bits): faster, less exact");
   c.bind("train", "reduction", o.reduction, OnResume::kFixed, "tree: the same bits on any number of ranks");
   c.bind("train", "clip", o.clip, OnResume::kChangeable, "largest global gradient norm; 0: no clipping");
   c.bind("train", "skips_before_rollback", o.skips_before_rollback, OnResume::kChangeable,
@@ -104,6 +106,7 @@ void check_values(const Recipe& r) {
   check_at_least("sample.count", static_cast<double>(r.sample.count), 1);
   check_at_least("sample.steps", static_cast<double>(r.sample.steps), 1);
   check_at_least("log.every_steps", static_cast<double>(r.log.every_steps), 1);
+  core::check_choice("run.device", r.run.device, {"auto", "cpu", "cuda"});
   core::check_choice("train.precision", r.train.precision, {"fp32"});
   core::check_choice("train.reduction", r.train.reduction, {"tree"});
   core::check_choice("optimizer.name", r.optimizer.name, {"adamw"});

@@ -16,6 +16,7 @@ struct RunOptions {
   std::string directory = "runs/default";
   std::int64_t seed = 0;
   std::int64_t threads = 1;  // CPU threads a rank; part of the bits
+  std::string device = "auto";  // auto | cpu | cuda
   double hang_seconds = 600;
   double hang_grace_seconds = 1200;
 };
@@ -34,6 +35,7 @@ struct TrainOptions {
   std::int64_t batch = 256;
   std::int64_t slices = 0;
   std::string precision = "fp32";
+  bool tf32 = false;
   std::string reduction = "tree";
   double clip = 1.0;
   std::int64_t skips_before_rollback = 5;

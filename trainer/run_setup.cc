@@ -159,7 +159,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
         if (ranks.rank() == 0) core::log_warning("resuming with another recipe: ", change);
       }
       setup.progress = reader->state();
-      warn_of_changes(setup.progress, kernel_fingerprint(), *setup.dataset);
+      warn_of_changes(setup.progress, kernel_fingerprint(setup.recipe.run.device), *setup.dataset);
     }
     setup.model = model::make_model(setup.recipe.model, seed);
     if (!reader) load_starting_weights(files, setup.recipe.model, *setup.model);
@@ -177,9 +177,9 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
   setup.model->set_training(true);
   setup.progress.seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
   setup.progress.recipe = config.dump();
-  setup.progress.kernel_fingerprint = kernel_fingerprint();
+  setup.progress.kernel_fingerprint = kernel_fingerprint(setup.recipe.run.device);
   setup.progress.data_fingerprint = setup.dataset->fingerprint();
-  setup.progress.versions = library_versions();
+  setup.progress.versions = library_versions(setup.recipe.run.device);
   setup.progress.extra["class_names"] = joined(setup.dataset->info().class_names);
   cluster::together(ranks, [&] {
     if (ranks.rank() == 0) core::replace_file(files, core::join_path(setup.directory->path(), "recipe.toml"), config.dump());

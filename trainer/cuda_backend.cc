@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Note [Streams]: forward, backward and update run on LibTorch's current stream, as its own kernels do; reductions and
+// gathers on one stream of higher priority, so that a bucket travels as soon as it is complete. Only events join the two,
+// nobody waits on the host but for the norm and the loss.
+#include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
+
+#include <cstdlib>
+
+#include "cluster/agree.h"
+#include "cluster/cuda_array_math.h"
+#include "cluster/nccl_communicator.h"
+#include "cluster/topology.h"
+#include "core/cuda_error.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "trainer/backend.h"
+#include "trainer/gradient_kernels_cuda.h"
+#include "trainer/host_backend.h"
+#include "trainer/options.h"
+#include "trainer/update_kernel_cuda.h"
+
+namespace pathline::trainer {
+namespace {
+
+using c10::cuda::CUDAGuard;
+using c10::cuda::CUDAStream;
+using c10::cuda::getCurrentCUDAStream;
+using core::check_cuda;
+
+/// Everything that `stream` has been asked for so far.
+class Event {
+ public:
+  explicit Event(const CUDAStream& stream) {
+    const CUDAGuard device(stream.device());
+    check_cuda(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "making an event");
+    check_cuda(cudaEventRecord(event_, stream.stream()), "recording an event");
+  }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  void comes_before(const CUDAStream& stream) const {
+    const CUDAGuard device(stream.device());
+    check_cuda(cudaStreamWaitEvent(stream.stream(), event_, 0), "waiting for an event");
+  }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+class CudaMark final : public ComputeMark {
+ public:
+  CudaMark(const CUDAStream& compute, const CUDAStream& reductions) : event_(compute), reductions_(reductions) {}
+  void before_reductions() override { event_.comes_before(reductions_); }
+
+ private:
+  Event event_;
+  CUDAStream reductions_;
+};
+
+/// From LibTorch's cache, so that all of the device's memory is in one account.
+cluster::DeviceAllocator caching_allocator(const CUDAStream& stream) {
+  return [stream](std::size_t bytes) -> cluster::ArrayMath::Memory {
+    const CUDAGuard device(stream.device());
+    void* memory = c10::cuda::CUDACachingAllocator::raw_alloc_with_stream(bytes, stream.stream());
+    return {static_cast<std::byte*>(memory), [](std::byte* pointer) {
+              if (pointer != nullptr) c10::cuda::CUDACachingAllocator::raw_delete(pointer);
+            }};
+  };
+}
+
+/// The optimizer's pass on the stream of the calling thread, wherever that thread's current device is.
+template <class Step, void (*kernel)(const Step&, const ShardArrays&, CUstream_st*)>
+void on_current_stream(const Step& step, const ShardArrays& shard) {
+  cudaPointerAttributes where{};
+  check_cuda(cudaPointerGetAttributes(&where, shard.master), "looking up a pointer");
+  PL_ASSERT(where.type == cudaMemoryTypeDevice);
+  const CUDAGuard device(static_cast<c10::DeviceIndex>(where.device));
+  kernel(step, shard, getCurrentCUDAStream().stream());
+}
+
+constexpr UpdateKernels kCudaKernels{on_current_stream<AdamWStep, update_adamw_cuda>,
+                                     on_current_stream<LionStep, update_lion_cuda>};
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(int index, cluster::Communicator& ranks)
+      : device_(at::kCUDA, static_cast<c10::DeviceIndex>(index)),
+        stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device_.index())),
+        math_(cluster::make_cuda_array_math(index, stream_.stream(), caching_allocator(stream_))),
+        ranks_(cluster::make_nccl_communicator(cluster::duplicate(ranks), index, stream_.stream())) {}
+
+  at::Device device() const override { return device_; }
+  cluster::Communicator& array_ranks() override { return *ranks_; }
+  cluster::ArrayMath& math() override { return *math_; }
+  const UpdateKernels& kernels() const override { return kCudaKernels; }
+
+  std::unique_ptr<ComputeMark> mark_compute() override { return std::make_unique<CudaMark>(current(), stream_); }
+  void compute_after_reductions() override { Event(stream_).comes_before(current()); }
+
+  void take_gradient(const at::Tensor& gradient, const at::Tensor& into, bool add) override {
+    PL_ASSERT(gradient.is_cuda() && gradient.is_contiguous() && into.is_contiguous() && into.numel() == gradient.numel());
+    const CUDAGuard device(device_);
+    const auto elements = static_cast<std::size_t>(gradient.numel());
+    float* const sum = into.mutable_data_ptr<float>();
+    if (gradient.scalar_type() == at::kFloat) {
+      take_fp32_cuda(elements, gradient.const_data_ptr<float>(), add, sum, current().stream());
+    } else {
+      PL_ASSERT(gradient.scalar_type() == at::kBFloat16);
+      take_bf16_cuda(elements, static_cast<const std::uint16_t*>(gradient.const_data_ptr()), add, sum, current().stream());
+    }
+  }
+
+ private:
+  /// Of the calling thread: streams and current devices belong to threads.
+  CUDAStream current() const { return getCurrentCUDAStream(device_.index()); }
+
+  at::Device device_;
+  CUDAStream stream_;  // of reductions
+  std::unique_ptr<cluster::ArrayMath> math_;
+  std::unique_ptr<cluster::Communicator> ranks_;
+};
+
+/// The device of this rank, or -1 for the processor. The same decision on all ranks. Collective.
+int choose_device(const std::string& kind, cluster::Communicator& ranks) {
+  if (kind == "cpu") return -1;
+  const cluster::Topology topology = cluster::find_topology(ranks);
+  const int devices = c10::cuda::device_count();  // after CUDA_VISIBLE_DEVICES
+  std::vector<std::int64_t> least = {devices}, most = {devices};
+  ranks.all_reduce(least, cluster::Reduction::kMin);
+  ranks.all_reduce(most, cluster::Reduction::kMax);
+  if (kind == "auto" && most[0] == 0) return -1;
+  cluster::together(ranks, [&] {
+    const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    PL_CHECK(devices > 0, core::ExitCode::kEnvironment, "no GPU can be used here (run.device = \"", kind,
+             "\"; CUDA_VISIBLE_DEVICES is ", visible == nullptr ? "not set" : visible,
+             "). Look at nvidia-smi, or train on the processor with --set run.device=cpu.");
+    PL_CHECK(topology.local_size <= devices, core::ExitCode::kEnvironment, topology.local_size,
+             " ranks were started on this host, which has ", devices, devices == 1 ? " GPU" : " GPUs",
+             " for them (a rank needs one of its own; CUDA_VISIBLE_DEVICES is ", visible == nullptr ? "not set" : visible,
+             "). Start one rank a GPU, for example mpirun -n ", devices, ", or use --set run.device=cpu.");
+  });
+  return topology.local_rank;
+}
+
+/// What decides the bits of LibTorch's own kernels.
+void set_policy(const TrainOptions& train) {
+  at::Context& context = at::globalContext();
+  context.setFloat32MatmulPrecision(train.tf32 ? "high" : "highest");
+  context.setAllowTF32CuDNN(train.tf32);
+  const bool reproducible = train.reduction == "tree";
+  context.setBenchmarkCuDNN(!reproducible);
+  if (!reproducible) return;
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);  // cuBLAS promises equal bits only then
+  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  context.setDeterministicFillUninitializedMemory(false);  // would write every new tensor twice
+  context.setDeterministicCuDNN(true);
+  // Of attention, only flash and the plain one have gradients with equal bits.
+  context.setSDPUseMemEfficient(false);
+  context.setSDPUseCuDNN(false);
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_backend(const Recipe& recipe, cluster::Communicator& ranks) {
+  const int index = choose_device(recipe.run.device, ranks);
+  if (index < 0) return make_host_backend(ranks);
+  c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));
+  set_policy(recipe.train);
+  return std::make_unique<CudaBackend>(index, ranks);
+}
+
+}  // namespace pathline::trainer
