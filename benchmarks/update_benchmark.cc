@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The optimizer's pass beside what this machine's memory allows and beside ATen's passes, in one run: every round times
-// every contestant once, ratios are taken within a round. Networks are SiT-S/2 and SiT-B/2 (32.5 M and 130 M parameters).
+// every contestant once, ratios are taken within a round. Networks are SiT-S/2 and SiT-B/2 (33 M and 130 M parameters).
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_foreach_lerp.h>
@@ -29,6 +29,7 @@
 #include "cluster/block_layout.h"
 #include "cluster/block_norm.h"
 #include "cluster/reduction_tree.h"
+#include "core/error.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "trainer/update_kernel.h"
@@ -194,7 +195,7 @@ void time_rounds(std::vector<Contestant>& all, int rounds) {
   }
 }
 
-/// Medians over rounds of value(round).
+/// Median over rounds of value(round).
 template <typename Value>
 double median_of(int rounds, const Value& value) {
   std::vector<double> values;
@@ -236,12 +237,13 @@ nlohmann::json report(const std::string& network, std::int64_t elements, int rou
 int run(int argc, char** argv) {
   int rounds = 15, threads = at::get_num_threads();
   std::string json_file, only;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string option = argv[i], value = argv[i + 1];
+  for (int i = 1; i < argc; i += 2) {
+    const std::string option = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
     if (option == "--rounds") rounds = static_cast<int>(core::parse_integer(value, option));
     else if (option == "--threads") threads = static_cast<int>(core::parse_integer(value, option));
     else if (option == "--network") only = value;
     else if (option == "--json") json_file = value;
+    else throw core::Error(core::ExitCode::kUsage, "no option " + option + ". Use --network, --threads, --rounds or --json.");
   }
   at::set_num_threads(threads);
   const c10::NoGradGuard no_gradients;
@@ -260,4 +262,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace pathline
 
-int main(int argc, char** argv) { return pathline::run(argc, argv); }
+int main(int argc, char** argv) {
+  return pathline::core::run_program([&] { return pathline::run(argc, argv); });
+}

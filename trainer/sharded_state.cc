@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "cluster/block_layout.h"
+#include "cluster/block_norm.h"
 #include "cluster/reduction_tree.h"
 #include "core/error.h"
 #include "trainer/optimizer.h"
@@ -70,7 +71,7 @@ double ShardedState::gradient_norm(cluster::Communicator& ranks, std::span<const
   constexpr std::size_t kBlock = cluster::kBlock;
   std::vector<double> block_sums(layout_.elements / kBlock);
   for (std::size_t at = 0; at < own_gradient.size(); at += kBlock) {
-    block_sums[(begin() + at) / kBlock] = sum_of_squares(own_gradient.subspan(at, kBlock));
+    block_sums[(begin() + at) / kBlock] = cluster::sum_of_squares(own_gradient.subspan(at, kBlock));
   }
   std::vector<std::size_t> bytes(offsets_);
   for (auto& offset : bytes) offset = offset / kBlock * sizeof(double);

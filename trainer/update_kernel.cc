@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 
@@ -13,18 +12,15 @@
 namespace pathline::trainer {
 namespace {
 
-// One source for every instruction set, chosen at load time. No contraction anywhere (-ffp-contract=off), so all of them
-// give the same bits.
+// One source for every instruction set, chosen at load time. No contraction (-ffp-contract=off): all give the same bits.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
     !defined(__SANITIZE_ADDRESS__)
-#define PATHLINE_VECTOR_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define PATHLINE_VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
-#define PATHLINE_VECTOR_CLONES
+#define PATHLINE_VECTOR_CLONES  // the same loops in the compiler's own instruction set
 #endif
 
 constexpr std::size_t kChunk = 1024;  // 4 KiB an array: all arrays of a chunk stay in the first-level cache
-constexpr std::size_t kLanes = 16;
 
 PATHLINE_VECTOR_CLONES
 void adamw(std::size_t elements, const AdamWStep& step, const float* __restrict gradient, float* __restrict parameter,
@@ -74,16 +70,6 @@ void round_to_bf16(std::size_t elements, const float* __restrict values, std::ui
   }
 }
 
-PATHLINE_VECTOR_CLONES
-void add_squares(std::size_t rows, const float* __restrict values, double* __restrict sums) {
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const double value = values[r * kLanes + lane];
-      sums[lane] += value * value;
-    }
-  }
-}
-
 void finish(const ShardArrays& shard, std::size_t begin, std::size_t count) {
   for (const auto& average : shard.averages) {
     average_towards(count, average.one_minus_decay, shard.master + begin, average.average + begin);
@@ -120,26 +106,6 @@ void update_lion(const LionStep& step, const ShardArrays& shard) {
   in_chunks(shard, [&](std::size_t begin, std::size_t count) {
     lion(count, step, shard.gradient + begin, shard.master + begin, shard.moments[0] + begin);
   });
-}
-
-double sum_of_squares(std::span<const float> block) {
-  std::array<double, kLanes> sums{};
-  const std::size_t rows = block.size() / kLanes;
-  add_squares(rows, block.data(), sums.data());
-  for (std::size_t i = rows * kLanes; i < block.size(); ++i) {
-    sums[i % kLanes] += static_cast<double>(block[i]) * static_cast<double>(block[i]);
-  }
-  for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
-    for (std::size_t lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
-  }
-  return sums[0];
-}
-
-double add_and_square(std::span<const float> left, std::span<const float> right, std::span<float> sum) {
-  PL_ASSERT(left.size() == right.size() && left.size() == sum.size());
-#pragma GCC ivdep  // `sum` is one of the others or apart from both: no element depends on another
-  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = left[i] + right[i];
-  return sum_of_squares(sum);
 }
 
 }  // namespace pathline::trainer

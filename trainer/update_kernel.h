@@ -4,8 +4,6 @@
 // vector width nor on threads nor on where a shard begins.
 #pragma once
 
-#include <span>
-
 #include "trainer/update_step.h"
 
 namespace pathline::trainer {
@@ -20,13 +18,5 @@ struct UpdateKernels {
   void (*lion)(const LionStep&, const ShardArrays&);
 };
 inline constexpr UpdateKernels kHostKernels{update_adamw, update_lion};
-
-/// Sum of squares of one block (4,096 elements or fewer) in fp64: 16 running sums over elements i mod 16, then added
-/// pairwise. Infinite or NaN where an element is.
-double sum_of_squares(std::span<const float> block);
-
-/// One block of the last level of the gradient tree, and its share of the norm while it is in the cache:
-/// sum[i] = left[i] + right[i]; returns sum_of_squares(sum). `sum` may be `left` or `right`.
-double add_and_square(std::span<const float> left, std::span<const float> right, std::span<float> sum);
 
 }  // namespace pathline::trainer
