@@ -79,7 +79,8 @@ struct Group {
 /// "*.bias: weight_decay=0, lr=0.5".
 Group parse_group(const std::string& entry) {
   const std::string where = "optimizer.groups entry \"" + entry + "\"";
-  const std::string form = "Write \"PATTERN: KEY=NUMBER, ...\" with keys lr and weight_decay, for example \"*.bias: weight_decay=0\".";
+  const std::string form = "Write \"PATTERN: KEY=NUMBER, ...\" with keys lr and weight_decay, for example "
+                           "\"*.bias: weight_decay=0\".";
   const auto colon = entry.find(':');
   PL_CHECK(colon != std::string::npos && !trimmed(entry.substr(0, colon)).empty(), core::ExitCode::kUsage, where,
            " names no parameters (a group is a pattern of names and what holds for them). ", form);
@@ -120,8 +121,8 @@ std::vector<GroupSettings> group_settings(const OptimizerOptions& options, const
       apply(group, settings[i]);
       matches = true;
     }
-    PL_CHECK(matches, core::ExitCode::kUsage, "optimizer.groups entry \"", entry, "\" matches no parameter (it would do nothing). ",
-             "Names are like \"", layout.tensors.front().name, "\"; * stands for anything.");
+    PL_CHECK(matches, core::ExitCode::kUsage, "optimizer.groups entry \"", entry,
+             "\" matches no parameter (it would do nothing). Names are like \"", layout.tensors.front().name, "\"; * stands for anything.");
   }
   return settings;
 }

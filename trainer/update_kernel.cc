@@ -97,7 +97,8 @@ void in_chunks(const ShardArrays& shard, const Rule& rule) {
 void update_adamw(const AdamWStep& step, const ShardArrays& shard) {
   PL_ASSERT(shard.moments.size() == 2);
   in_chunks(shard, [&](std::size_t begin, std::size_t count) {
-    adamw(count, step, shard.gradient + begin, shard.master + begin, shard.moments[0] + begin, shard.moments[1] + begin);
+    adamw(count, step, shard.gradient + begin, shard.master + begin, shard.moments[0] + begin,
+          shard.moments[1] + begin);
   });
 }
 

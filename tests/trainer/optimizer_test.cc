@@ -53,7 +53,8 @@ TEST(GroupSettings, AreTheRecipesUnlessAGroupSaysMore) {
 
 TEST(GroupSettings, LaterEntriesWinKeyByKey) {
   const auto settings = group_settings(
-      options({"*.bias: weight_decay=0, lr=2", "final_layer.*: lr = 0.1", "blocks.?.mlp.fc1.weight:weight_decay=1e-3"}), layout());
+      options({"*.bias: weight_decay=0, lr=2", "final_layer.*: lr = 0.1", "blocks.?.mlp.fc1.weight:weight_decay=1e-3"}),
+      layout());
   EXPECT_EQ(settings[0], (GroupSettings{0.1, 0.0}));
   EXPECT_EQ(settings[1], (GroupSettings{2.0, 0.0}));
   EXPECT_EQ(settings[2], (GroupSettings{1.0, 1e-3}));
@@ -81,7 +82,8 @@ TEST(Runs, GivePaddingToTheTensorBeforeIt) {
   const auto settings = group_settings(options({"*.weight: lr=3", "final_layer.*: lr=2"}), layout());
   EXPECT_EQ(runs_of(layout(), settings, 0, 8192),
             (std::vector<SettingsRun>{{0, 32, {2.0, 0.25}}, {32, 48, {1.0, 0.25}}, {48, 8192, {3.0, 0.25}}}));
-  EXPECT_EQ(runs_of(layout(), settings, 40, 50), (std::vector<SettingsRun>{{40, 48, {1.0, 0.25}}, {48, 50, {3.0, 0.25}}}));
+  EXPECT_EQ(runs_of(layout(), settings, 40, 50),
+            (std::vector<SettingsRun>{{40, 48, {1.0, 0.25}}, {48, 50, {3.0, 0.25}}}));
   EXPECT_TRUE(runs_of(layout(), settings, 4096, 4096).empty());
 }
 

@@ -80,7 +80,9 @@ TEST(UpdateAdamW, StaysWithAtensFusedAdamWOverManySteps) {
   std::ranges::fill(ours.moment1, 0.0f);
   std::ranges::fill(ours.moment2, 0.0f);
   Arrays theirs = ours;
-  const auto list = [](std::vector<float>& values) { return std::vector<at::Tensor>{at::from_blob(values.data(), {kCount})}; };
+  const auto list = [](std::vector<float>& values) {
+    return std::vector<at::Tensor>{at::from_blob(values.data(), {kCount})};
+  };
   auto p = list(theirs.master), g = list(theirs.gradient), m = list(theirs.moment1), v = list(theirs.moment2);
   for (int n = 1; n <= 20; ++n) {
     ours.gradient = normals(kCount, static_cast<std::uint64_t>(100 + n));
@@ -111,12 +113,16 @@ TEST(UpdateLion, IsItsClosedForm) {
 TEST(Update, GivesTheSameBitsHoweverAShardIsCut) {
   constexpr std::size_t kCount = 9001;
   for (const bool lion : {false, true}) {
-    const auto update = [&](const ShardArrays& shard) { lion ? update_lion(lion_step(), shard) : update_adamw(adamw_step(3), shard); };
+    const auto update = [lion](const ShardArrays& shard) {
+      lion ? update_lion(lion_step(), shard) : update_adamw(adamw_step(3), shard);
+    };
     Arrays whole(kCount);
     Arrays cut = whole;
     update(whole.all(lion ? 1 : 2));
     const std::size_t cuts[] = {0, 1, 18, 19, 1043, 4999, 8999, kCount};
-    for (std::size_t i = 0; i + 1 < std::size(cuts); ++i) update(cut.all(lion ? 1 : 2).part(cuts[i], cuts[i + 1] - cuts[i]));
+    for (std::size_t i = 0; i + 1 < std::size(cuts); ++i) {
+      update(cut.all(lion ? 1 : 2).part(cuts[i], cuts[i + 1] - cuts[i]));
+    }
     EXPECT_TRUE(whole == cut) << (lion ? "lion" : "adamw");
   }
 }
@@ -156,7 +162,9 @@ TEST(Update, RoundsToBf16AsTorchDoes) {
   std::vector<float> master = values, zero(values.size(), 0.0f), m = zero, v = zero;
   std::vector<std::uint16_t> bf16(values.size());
   update_adamw({}, {values.size(), zero.data(), master.data(), {m.data(), v.data()}, bf16.data(), {}});  // lr 0
-  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(bf16[i], c10::BFloat16(values[i]).x) << std::hexfloat << values[i];
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    ASSERT_EQ(bf16[i], c10::BFloat16(values[i]).x) << std::hexfloat << values[i];
+  }
 }
 
 TEST(Update, ShowsANanOfTheGradient) {
