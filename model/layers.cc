@@ -9,6 +9,7 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/group_norm.h>
+#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/sin.h>
@@ -37,7 +38,9 @@ Initial torch_default(std::int64_t fan_in) { return Initial::uniform(1.0 / std::
 
 }  // namespace
 
-at::Tensor Linear::operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+at::Tensor Linear::operator()(const at::Tensor& x) const {
+  return at::linear(x, weight.to(x.scalar_type()), bias.to(x.scalar_type()));
+}
 
 Linear xavier_linear(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out) {
   return linear_layer(store, name, in, out, Initial::uniform(std::sqrt(6.0 / static_cast<double>(in + out))),
@@ -59,7 +62,8 @@ Linear default_linear(ParameterStore& store, const std::string& name, std::int64
 
 at::Tensor Convolution::operator()(const at::Tensor& x) const {
   const std::int64_t padding = weight.size(2) / 2;
-  return at::conv2d(x, weight, bias, {stride, stride}, {padding, padding});
+  const at::ScalarType type = x.scalar_type();
+  return at::conv2d(x, weight.to(type), bias.to(type), {stride, stride}, {padding, padding});
 }
 
 Convolution default_convolution(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out,
@@ -72,18 +76,31 @@ Convolution zero_convolution(ParameterStore& store, const std::string& name, std
   return convolution_layer(store, name, in, out, kernel, 1, Initial::zero());
 }
 
-at::Tensor GroupNorm::operator()(const at::Tensor& x) const { return at::group_norm(x, 32, weight, bias, 1e-5); }
+at::Tensor GroupNorm::operator()(const at::Tensor& x) const {
+  return at::group_norm(x, 32, weight.to(x.scalar_type()), bias.to(x.scalar_type()), 1e-5);
+}
 
 GroupNorm group_norm_layer(ParameterStore& store, const std::string& name, std::int64_t channels) {
   return {store.add(name + ".weight", {channels}, Initial::one()),
           store.add(name + ".bias", {channels}, Initial::zero())};
 }
 
+at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
+  return at::layer_norm(x, {x.size(-1)}, weight.to(x.scalar_type()), bias.to(x.scalar_type()), 1e-5);
+}
+
+LayerNorm layer_norm_layer(ParameterStore& store, const std::string& name, std::int64_t width) {
+  return {store.add(name + ".weight", {width}, Initial::one()), store.add(name + ".bias", {width}, Initial::zero())};
+}
+
 at::Tensor LabelTable::operator()(const at::Tensor& labels) const {
   PL_ASSERT(labels.defined());
-  if (weight.size(0) > classes) return at::embedding(weight, labels, frozen_null ? classes : -1);
+  const at::Tensor rows = weight.to(at::kFloat);  // a row's gradient is a sum over samples: taken in fp32
+  if (weight.size(0) > classes) {
+    return at::embedding(rows, labels, frozen_null ? classes : -1).to(weight.scalar_type());
+  }
   const at::Tensor known = labels.lt(classes);  // (N)
-  return at::embedding(weight, labels.clamp_max(classes - 1)) * known.unsqueeze(1).to(weight.scalar_type());
+  return (at::embedding(rows, labels.clamp_max(classes - 1)) * known.unsqueeze(1)).to(weight.scalar_type());
 }
 
 at::Tensor time_features(const at::Tensor& t, std::int64_t width) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The few layers that all networks here are made of: parameters beside the one ATen call that uses them.
+//
+// Note [Types]: a layer computes in the type of its input. Where that is not its parameters' own (fp32 islands in a bf16
+// network), they are cast for this one call: a cast that is kept would miss the next update. Norms take their sums and
+// apply weight and bias in fp32 for any type.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -47,6 +51,14 @@ struct GroupNorm {
 };
 
 GroupNorm group_norm_layer(ParameterStore& store, const std::string& name, std::int64_t channels);
+
+/// Over the last dimension, eps 1e-5 (torch.nn.LayerNorm's): x (..., width).
+struct LayerNorm {
+  at::Tensor weight, bias;  // (width)
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
+LayerNorm layer_norm_layer(ParameterStore& store, const std::string& name, std::int64_t width);
 
 /// labels (N) in [0, classes] -> (N, width). `classes` is the null label: its own row where the table has one, else
 /// nothing is added (zero), as torchcfm's table of `classes` rows knows no null.

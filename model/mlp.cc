@@ -26,13 +26,14 @@ class Mlp final : public Network {
 
  private:
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) override {
-    std::vector<at::Tensor> columns = {x, t.to(x.scalar_type()).unsqueeze(1)};
-    if (options().classes > 0) columns.push_back(one_hot(condition.labels).to(x.scalar_type()));
+    std::vector<at::Tensor> columns = {x.to(at::kFloat), t.unsqueeze(1)};  // bf16 would know but 256 times
+    if (options().classes > 0) columns.push_back(one_hot(condition.labels).to(at::kFloat));
     await_group(0);
-    at::Tensor h = layers_.front()(at::cat(columns, 1));
+    at::Tensor h = layers_.front()(at::cat(columns, 1));  // fp32, as the last layer
     for (std::size_t i = 1; i < layers_.size(); ++i) {
       await_group(i);
-      h = layers_[i](at::selu(h));
+      const bool last = i + 1 == layers_.size();
+      h = layers_[i](at::selu(h).to(last ? at::kFloat : x.scalar_type()));
     }
     return h;
   }

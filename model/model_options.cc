@@ -99,6 +99,7 @@ void bind(core::Config& recipe, ModelOptions& options) {
   field("heads", options.heads, "attention heads (U-Nets: where head_channels is 0)");
   field("mlp_ratio", options.mlp_ratio, "transformers: width of the MLP over hidden");
   field("learn_sigma", options.learn_sigma, "twice the output channels; the second half is not the velocity");
+  field("qk_norm", options.qk_norm, "transformers: layer norms of each head's queries and keys");
   field("channels", options.channels, "U-Nets: base width, a multiple of 32");
   field("multipliers", options.multipliers, "U-Nets: width of each level over channels");
   field("blocks", options.blocks, "U-Nets: residual blocks a level");

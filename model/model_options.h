@@ -22,6 +22,7 @@ struct ModelOptions {
   std::int64_t patch = 2, hidden = 384, depth = 12, heads = 6;
   double mlp_ratio = 4.0;
   bool learn_sigma = false;
+  bool qk_norm = false;  // each head's queries and keys pass a LayerNorm of their own
 
   // U-Nets
   std::int64_t channels = 128;

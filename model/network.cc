@@ -8,7 +8,7 @@ namespace pathline::model {
 
 at::Tensor Network::forward_fp32(const at::Tensor& x, const at::Tensor& t, const Condition& condition) {
   const at::ScalarType type = parameters().front().tensor.scalar_type();
-  return forward(x.to(type), t, condition).to(at::kFloat);
+  return forward(x.to(type), t, condition);
 }
 
 void Network::set_activation_checkpointing(std::int64_t every) {

@@ -29,7 +29,7 @@ class Network : public VelocityModel {
   Network(const ModelOptions& options, std::optional<std::uint64_t> seed)
       : store_(seed), options_(options), time_input_(parse_time_input(options.time_input)) {}
 
-  /// All output channels in the parameters' type. x has that type already; t (N) fp32 as the network is fed.
+  /// All output channels, fp32. x has the parameters' type; t (N) fp32 as the network is fed.
   virtual at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
 
   bool training() const { return training_; }

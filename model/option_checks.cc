@@ -119,6 +119,8 @@ void check_options(const ModelOptions& options) {
   PL_CHECK(options.classes >= 0, ExitCode::kUsage, "model.classes is ", options.classes,
            " (the number of labels must be known to build the network). Give it, or a data set to take it from; 0 is "
            "unconditional.");
+  PL_CHECK(!options.qk_norm || family == Family::kTransformer, ExitCode::kUsage, "model.qk_norm is set for ",
+           options.name, " (only transformers normalise queries and keys). Leave it away.");
   switch (family) {
     case Family::kTransformer: return check_transformer(options);
     case Family::kUnet: return check_unet(options);

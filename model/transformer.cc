@@ -45,6 +45,7 @@ class Block {
       : heads_(options.heads),
         modulation_(zero_linear(store, name + ".adaLN_modulation.1", options.hidden, 6 * options.hidden)),
         qkv_(xavier_linear(store, name + ".attn.qkv", options.hidden, 3 * options.hidden)),
+        head_norms_(head_norms(store, name + ".attn", options)),
         projection_(xavier_linear(store, name + ".attn.proj", options.hidden, options.hidden)),
         widen_(xavier_linear(store, name + ".mlp.fc1", options.hidden, mlp_width(options))),
         narrow_(xavier_linear(store, name + ".mlp.fc2", mlp_width(options), options.hidden)),
@@ -63,8 +64,20 @@ class Block {
     return static_cast<std::int64_t>(static_cast<double>(options.hidden) * options.mlp_ratio);
   }
 
+  /// Norms of each head's queries and keys (Dehghani et al., "Scaling vision transformers to 22 billion parameters",
+  /// 2023), in the names of timm's Attention.
+  struct HeadNorms {
+    LayerNorm q, k;
+  };
+  static std::optional<HeadNorms> head_norms(ParameterStore& store, const std::string& name,
+                                             const ModelOptions& options) {
+    if (!options.qk_norm) return std::nullopt;
+    const std::int64_t width = options.hidden / options.heads;
+    return HeadNorms{layer_norm_layer(store, name + ".q_norm", width), layer_norm_layer(store, name + ".k_norm", width)};
+  }
+
   at::Tensor attend(const at::Tensor& x, const at::Tensor& modulation) const {
-    const bool fuse = can_fuse(x, x.size(2) / heads_, widen_.weight.size(0));
+    const bool fuse = !head_norms_ && can_fuse(x, x.size(2) / heads_, widen_.weight.size(0));
     if (fuse) return fused_attention(x, modulation, qkv_, projection_, heads_);
     const auto m = modulation.chunk(3, 1);
     return gated_residual(x, m[2], attention(modulated_norm(x, m[0], m[1])));
@@ -79,14 +92,17 @@ class Block {
   at::Tensor attention(const at::Tensor& x) const {
     const std::int64_t n = x.size(0), tokens = x.size(1), hidden = x.size(2);
     const auto qkv = qkv_(x).view({n, tokens, 3, heads_, hidden / heads_}).permute({2, 0, 3, 1, 4}).unbind(0);
-    const at::Tensor mixed = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);  // (N, heads, T, D / heads)
+    const at::Tensor q = head_norms_ ? head_norms_->q(qkv[0]) : qkv[0], k = head_norms_ ? head_norms_->k(qkv[1]) : qkv[1];
+    const at::Tensor mixed = at::scaled_dot_product_attention(q, k, qkv[2]);  // (N, heads, T, D / heads)
     return projection_(mixed.transpose(1, 2).reshape({n, tokens, hidden}));
   }
 
   at::Tensor mlp(const at::Tensor& x) const { return narrow_(at::gelu(widen_(x), "tanh")); }
 
   std::int64_t heads_;
-  Linear modulation_, qkv_, projection_, widen_, narrow_;
+  Linear modulation_, qkv_;
+  std::optional<HeadNorms> head_norms_;
+  Linear projection_, widen_, narrow_;
   std::vector<at::Tensor> parameters_;
 };
 
@@ -132,7 +148,7 @@ class Transformer final : public Network {
     }
     await_group(blocks_.size() + 1);
     const auto m = final_modulation_(c).chunk(2, 1);
-    return image_of(final_(modulated_norm(x, m[0], m[1])));
+    return image_of(final_(modulated_norm(x, m[0], m[1]).to(at::kFloat)));  // see Note [Types]
   }
 
   /// (N, C, H, W) -> (N, T, D). A convolution whose stride is its kernel is one matrix product over patches.

@@ -150,7 +150,7 @@ class Unet final : public Network {
       kept.pop_back();
     }
     await_group(group);
-    return out_convolution_(at::silu(out_norm_(h)));
+    return out_convolution_(at::silu(out_norm_(h.to(at::kFloat))));
   }
 
   /// maps: what the stage's first layer sees.

@@ -2,6 +2,7 @@
 #include "model/unet_layers.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/alias.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/cat.h>
@@ -49,7 +50,8 @@ ResidualBlock::ResidualBlock(ParameterStore& store, const std::string& name, con
 at::Tensor ResidualBlock::modulated(const at::Tensor& h, const at::Tensor& embedding) const {
   if (!scale_shift_) return out_norm_(h + embedding);
   const auto halves = embedding.chunk(2, 1);  // scale, shift
-  return out_norm_(h) * (halves[0] + 1.0) + halves[1];
+  const at::Tensor normed = out_norm_(h);
+  return at::addcmul(normed + halves[1], normed, halves[0]);  // 1 + scale would lose a small scale in bf16
 }
 
 at::Tensor ResidualBlock::operator()(at::TensorList maps, const at::Tensor& input_embedding,

@@ -74,6 +74,15 @@ class Originals:
     def dit(self, **fields):
         return self.load("dit_models", "DiT", "models.py").DiT(**fields)
 
+    def sit_with_qk_norm(self, **fields):
+        """As REPA does: timm's own attention, asked for qk_norm with torch's LayerNorm."""
+        net = self.sit(**fields)
+        from timm.layers import Attention
+        for block in net.blocks:
+            block.attn = Attention(fields["hidden_size"], num_heads=fields["num_heads"], qkv_bias=True, qk_norm=True,
+                                   norm_layer=torch.nn.LayerNorm)
+        return net
+
     def torchcfm(self, **fields):
         module = self.load("cfm_unet.unet", "conditional-flow-matching", "torchcfm", "models", "unet", "unet.py",
                            package="cfm_unet")
@@ -124,6 +133,9 @@ def real_cases(o):
         "SiT small, labels and null": case(
             lambda: o.sit(**small, learn_sigma=False), transformer_call,
             dict(name="SiT", patch=4, hidden=256, depth=6, heads=4, classes=10), (3, 32, 32), [3, 10, 0]),
+        "SiT small, qk_norm": case(
+            lambda: o.sit_with_qk_norm(**small, learn_sigma=False), transformer_call,
+            dict(name="SiT", patch=4, hidden=256, depth=6, heads=4, qk_norm=True, classes=10), (3, 32, 32), [3, 10, 0]),
         "DiT-S/4, learned sigma, t to 999": case(
             lambda: o.dit(input_size=32, patch_size=4, in_channels=4, hidden_size=384, depth=12, num_heads=6,
                           num_classes=10),
@@ -153,6 +165,8 @@ def golden_cases(o):
     tiny = dict(input_size=8, in_channels=3, hidden_size=32, depth=2, num_heads=2, num_classes=4)
     return {
         "sit": case(lambda: o.sit(**tiny, patch_size=2, learn_sigma=False), transformer_call, {}, (3, 8, 8), [1, 4, 0]),
+        "sit_qk_norm": case(lambda: o.sit_with_qk_norm(**tiny, patch_size=2, learn_sigma=False), transformer_call, {},
+                            (3, 8, 8), [1, 4, 0]),
         "dit": case(lambda: o.dit(**tiny, patch_size=4), transformer_call, {}, (3, 8, 8), [1, 4, 0], "index"),
         "unet_legacy": case(
             lambda: o.adm(**adm, num_classes=4, num_heads=2), adm_call, {}, (3, 8, 8), [1, 3, 0]),
@@ -272,7 +286,8 @@ def main():
     originals = Originals(options.originals)
     if options.golden:
         for name, each in golden_cases(originals).items():
-            write_golden(options.golden, name, each)
+            if options.only in name:
+                write_golden(options.golden, name, each)
         return 0
     results = []
     for name, each in real_cases(originals).items():

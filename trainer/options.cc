@@ -6,6 +6,7 @@
 
 #include "core/choice.h"
 #include "core/error.h"
+#include "model/recompute.h"
 
 namespace pathline::trainer {
 namespace {
@@ -40,6 +41,8 @@ void bind(Config& c, TrainOptions& o) {
   c.bind("train", "precision", o.precision, OnResume::kFixed, "fp32");
   c.bind("train", "tf32", o.tf32, OnResume::kFixed, "on GPUs, fp32 products of TF32 inputs (10 bits): faster, less exact");
   c.bind("train", "reduction", o.reduction, OnResume::kFixed, "tree: the same bits on any number of ranks");
+  c.bind("train", "activation_checkpointing", o.activation_checkpointing, OnResume::kFree,
+         "none | every:n | all: blocks computed again in the backward pass; less memory, the same bits");
   c.bind("train", "clip", o.clip, OnResume::kChangeable, "largest global gradient norm; 0: no clipping");
   c.bind("train", "skips_before_rollback", o.skips_before_rollback, OnResume::kChangeable,
          "steps in a row that are not finite before the run goes back to a checkpoint");
@@ -110,6 +113,7 @@ void check_values(const Recipe& r) {
   core::check_choice("train.precision", r.train.precision, {"fp32"});
   core::check_choice("train.reduction", r.train.reduction, {"tree"});
   core::check_choice("optimizer.name", r.optimizer.name, {"adamw"});
+  model::parse_activation_checkpointing(r.train.activation_checkpointing);  // refuses what it does not know
   core::check_choice("optimizer.schedule", r.optimizer.schedule, {"constant", "cosine"});
   core::check_choice("ema.warmup", r.ema.warmup, {"ratio", "none"});
   for (const double decay : r.ema.decays) {

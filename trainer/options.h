@@ -37,6 +37,7 @@ struct TrainOptions {
   std::string precision = "fp32";
   bool tf32 = false;
   std::string reduction = "tree";
+  std::string activation_checkpointing = "none";  // none | every:n | all
   double clip = 1.0;
   std::int64_t skips_before_rollback = 5;
   std::int64_t rollbacks = 2;

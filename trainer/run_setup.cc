@@ -11,6 +11,7 @@
 #include "cluster/block_layout.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "model/recompute.h"
 #include "sampler/tableau.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/kernel_fingerprint.h"
@@ -162,6 +163,8 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       warn_of_changes(setup.progress, kernel_fingerprint(setup.recipe.run.device), *setup.dataset);
     }
     setup.model = model::make_model(setup.recipe.model, seed);
+    setup.model->set_activation_checkpointing(
+        model::parse_activation_checkpointing(setup.recipe.train.activation_checkpointing));
     if (!reader) load_starting_weights(files, setup.recipe.model, *setup.model);
   });
 

@@ -11,6 +11,7 @@
 #include "core/random.h"
 #include "model/flops.h"
 #include "trainer/peak_rate.h"
+#include "model/recompute.h"
 #include "trainer/run_setup.h"
 #include "trainer/telemetry.h"
 #include "trainer/training_step.h"
@@ -61,6 +62,7 @@ StepTimes benchmark_step(const RunRequest& request, std::int64_t warmup, std::in
     at::set_num_threads(static_cast<int>(recipe.run.threads));
     info = made_info(recipe.model);
     model = model::make_model(recipe.model, static_cast<std::uint64_t>(recipe.run.seed));
+    model->set_activation_checkpointing(model::parse_activation_checkpointing(recipe.train.activation_checkpointing));
     model->set_training(true);
   });
   const FlatLayout layout = flat_layout(model->parameters());

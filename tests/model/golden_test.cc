@@ -41,6 +41,12 @@ constexpr double kRounding = 1e-5;
 
 TEST(Originals, SitIsReproduced) { EXPECT_LT(difference_from_original("sit", tests::tiny_transformer()), kRounding); }
 
+TEST(Originals, SitWithNormedQueriesAndKeysIsReproduced) {
+  model::ModelOptions options = tests::tiny_transformer();
+  options.qk_norm = true;
+  EXPECT_LT(difference_from_original("sit_qk_norm", options), kRounding);
+}
+
 TEST(Originals, DitWithLearnedSigmaIsReproduced) {
   model::ModelOptions options = tests::tiny_transformer();
   options.name = "DiT";

@@ -84,6 +84,16 @@ TEST(ParameterTable, NamesAndShapesAreTheOriginals) {
   EXPECT_EQ(table.size(), 2u + 4u + 1u + 12u * 10u + 4u);
 }
 
+TEST(ParameterTable, NormsOfQueriesAndKeysStandBetweenTheirProductAndTheProjection) {
+  ModelOptions options = tests::tiny_transformer();
+  options.qk_norm = true;
+  const auto table = model::parameter_table(options);
+  const std::vector<std::string> names = {"qkv.bias",    "q_norm.weight", "q_norm.bias", "k_norm.weight",
+                                          "k_norm.bias", "proj.weight"};
+  for (std::size_t i = 0; i < names.size(); ++i) EXPECT_EQ(table[10 + i].name, "blocks.0.attn." + names[i]);
+  EXPECT_EQ(table[11].shape, std::vector<std::int64_t>{16});  // the width of a head
+}
+
 TEST(ParameterTable, IsInOrderOfExecution) {
   const auto table = model::parameter_table(tests::tiny_transformer());
   EXPECT_EQ(table.front().name, "x_embedder.proj.weight");
@@ -121,6 +131,11 @@ TEST(ModelRecipe, FieldsThatMakeNoNetworkAreRefused) {
                 o.channels = 40;
               }),
               HasSubstr("model.channels = 40"));
+  EXPECT_THAT(refusal([](auto& o) {
+                o = tests::tiny_unet();
+                o.qk_norm = true;
+              }),
+              HasSubstr("model.qk_norm"));
 }
 
 TEST(ModelRecipe, ASectionWrittenOutReadsBackTheSame) {
