@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "model/block_product.h"
+
 namespace pathline::model {
 
 struct HeadSize {
@@ -14,12 +16,12 @@ struct HeadSize {
 
 /// out (T, w): rows D apart. peak and share (T) are what backward needs of the softmax. E is float or c10::BFloat16.
 template <class E>
-void attention_forward(HeadSize size, const E* q, E* out, float* peak, float* share);
+void attention_forward(HeadSize size, const E* q, E* out, float* peak, float* share, Arena& arena);
 
 /// From d, the gradient of out (rows D apart): dq, dk and dv, laid out as q, k, v; and their sums over tokens added to
 /// `sums` (w each, D apart).
 template <class E>
 void attention_backward(HeadSize size, const E* d, const E* q, const E* out, const float* peak, const float* share,
-                        E* dq, float* sums);
+                        E* dq, float* sums, Arena& arena);
 
 }  // namespace pathline::model

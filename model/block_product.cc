@@ -15,9 +15,8 @@ namespace {
 using c10::BFloat16;
 
 constexpr std::int64_t kInner = 1024;  // terms of a sum in one go: a block's operands stay in the second-level cache
-constexpr std::int64_t kTileColumns = 256;
 
-/// Distance between columns of a right-hand side.
+/// Numbers between columns of a right-hand side.
 template <class E>
 constexpr std::int64_t kColumn = std::is_same_v<E, BFloat16> ? 2 : 1;
 
@@ -41,51 +40,7 @@ bool multiplies_bf16() {
   }
 }
 
-std::int64_t even(std::int64_t count) { return count + count % 2; }
-
-/// Rows [begin, end) of `in` as part of a right-hand side; begin is even.
-void lay_out(std::int64_t begin, std::int64_t end, std::int64_t width, const BFloat16* in, BFloat16* out) {
-  interleave({end - begin, width}, in + begin * width, width, out + begin * width);
-}
-
-template <class E>
-at::Tensor gradient_of_weight(const at::Tensor& dy, const at::Tensor& x) {
-  const std::int64_t m = dy.size(0), out = dy.size(1), in = x.size(1);
-  const bool x_turns = in < out;  // the narrower operand is transposed: the other one is longer
-  const at::Tensor &turned = x_turns ? x : dy, &straight = x_turns ? dy : x;
-  const std::int64_t height = turned.size(1), width = straight.size(1), depth = even(m);
-
-  constexpr bool kPairs = std::is_same_v<E, BFloat16>;
-  const auto left = workspace<E>(height * depth);
-  const auto right = workspace<E>(kPairs ? width * depth : 0);
-  const E *from_turned = turned.const_data_ptr<E>(), *from_straight = straight.const_data_ptr<E>();
-  each_task((m + kBlockRows - 1) / kBlockRows, [&](std::int64_t block) {
-    const std::int64_t begin = block * kBlockRows, rows = std::min(kBlockRows, m - begin);
-    transpose<E, E>({rows, height}, from_turned + begin * height, height, left.get() + begin, depth);
-    if constexpr (kPairs) lay_out(begin, begin + rows, width, from_straight, right.get());
-  });
-  if (depth > m) {
-    for (std::int64_t i = 0; i < height; ++i) left[i * depth + m] = 0.0f;
-  }
-  const E* rhs = kPairs ? right.get() : from_straight;
-
-  at::Tensor gradient = at::empty({out, in}, dy.options());
-  E* result = gradient.mutable_data_ptr<E>();
-  const std::int64_t across = (width + kTileColumns - 1) / kTileColumns, down = (height + kBlockRows - 1) / kBlockRows;
-  each_task(across * down, [&](std::int64_t task) {
-    const std::int64_t row = task % down * kBlockRows, column = task / down * kTileColumns;
-    const std::int64_t rows = std::min(kBlockRows, height - row), columns = std::min(kTileColumns, width - column);
-    const auto tile = workspace<float>(rows * columns);
-    block_product({rows, columns, kPairs ? depth : m, depth, width, columns}, left.get() + row * depth,
-                  rhs + column * kColumn<E>, tile.get());
-    if (x_turns) {
-      transpose<float, E>({rows, columns}, tile.get(), columns, result + column * in + row, in);
-    } else {
-      write_rows<E>({rows, columns}, tile.get(), nullptr, result + row * in + column, in);
-    }
-  });
-  return gradient;
-}
+std::int64_t blocks(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 
 }  // namespace
 
@@ -94,9 +49,23 @@ bool has_block_products(at::ScalarType type) {
   return type == at::kFloat || (type == at::kBFloat16 && bf16);
 }
 
-void each_task(std::int64_t count, const std::function<void(std::int64_t)>& body) {
+void* Arena::take_bytes(std::int64_t bytes) {
+  if (next_ == pieces_.size()) pieces_.push_back({nullptr, 0});
+  Piece& piece = pieces_[next_++];
+  if (piece.bytes < bytes) {
+    piece.memory.reset(::operator new(static_cast<std::size_t>(bytes), std::align_val_t(64)));
+    piece.bytes = bytes;
+  }
+  return piece.memory.get();
+}
+
+void each_task(std::int64_t count, const std::function<void(std::int64_t, Arena&)>& body) {
   at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t task = begin; task < end; ++task) body(task);
+    Arena arena;
+    for (std::int64_t task = begin; task < end; ++task) {
+      arena.clear();
+      body(task, arena);
+    }
     at::native::cpublas::brgemm_release();
   });
 }
@@ -106,60 +75,77 @@ void block_product(ProductSize size, const BFloat16* a, const BFloat16* b, float
   product(size, a, b, c, add);
 }
 
-template <>
-RightHandSide<float> RightHandSide<float>::transposed(const at::Tensor& weight) {
-  const std::int64_t out = weight.size(0), in = weight.size(1);
+// A pair (2 j, 2 j + 1) of bf16 numbers in a row is one word of 32 bits: (out, in / 2) words become (in / 2, out).
+template <class E>
+RightHandSide<E> RightHandSide<E>::transposed(const at::Tensor& weight) {
+  const std::int64_t out = weight.size(0), in = weight.size(1), words = in / kColumn<E>;
   at::Tensor memory = at::empty({in, out}, weight.options());
-  const float* from = weight.const_data_ptr<float>();
-  float* to = memory.mutable_data_ptr<float>();
-  each_task((out + kBlockRows - 1) / kBlockRows, [&](std::int64_t block) {
-    const std::int64_t row = block * kBlockRows;
-    transpose<float, float>({std::min(kBlockRows, out - row), in}, from + row * in, in, to + row, out);
+  const auto* from = reinterpret_cast<const float*>(weight.const_data_ptr<E>());
+  auto* to = reinterpret_cast<float*>(memory.mutable_data_ptr<E>());
+  each_task(blocks(out, kBlockRows), [&](std::int64_t block, Arena&) {
+    const std::int64_t row = block * kBlockRows, first = row - row % kColumns, columns = std::min(kColumns, out - first);
+    transpose<float, float>({std::min(kBlockRows, out - row), words}, from + row * words, words,
+                            to + first * words + row - first, columns);
   });
-  return {memory, in, out};
-}
-
-// The pair (2 j, 2 j + 1) of a row is one word of 32 bits: (out, in / 2) words become (in / 2, out).
-template <>
-RightHandSide<BFloat16> RightHandSide<BFloat16>::transposed(const at::Tensor& weight) {
-  const std::int64_t out = weight.size(0), words = weight.size(1) / 2;
-  at::Tensor memory = at::empty({words, out, 2}, weight.options());
-  const auto* from = reinterpret_cast<const float*>(weight.const_data_ptr<BFloat16>());
-  auto* to = reinterpret_cast<float*>(memory.mutable_data_ptr<BFloat16>());
-  each_task((out + kBlockRows - 1) / kBlockRows, [&](std::int64_t block) {
-    const std::int64_t row = block * kBlockRows;
-    transpose<float, float>({std::min(kBlockRows, out - row), words}, from + row * words, words, to + row, out);
-  });
-  return {memory, 2 * words, out};
+  return {memory, in, out, kColumns};
 }
 
 template <>
 RightHandSide<float> RightHandSide<float>::as_is(const at::Tensor& weight) {
-  return {weight, weight.size(0), weight.size(1)};
+  return {weight, weight.size(0), weight.size(1), weight.size(1)};
 }
 
 template <>
 RightHandSide<BFloat16> RightHandSide<BFloat16>::as_is(const at::Tensor& weight) {
   const std::int64_t out = weight.size(0), in = weight.size(1);
-  at::Tensor memory = at::empty({out / 2, in, 2}, weight.options());
+  at::Tensor memory = at::empty({out, in}, weight.options());
   const BFloat16* from = weight.const_data_ptr<BFloat16>();
   BFloat16* to = memory.mutable_data_ptr<BFloat16>();
-  each_task((out + kBlockRows - 1) / kBlockRows, [&](std::int64_t block) {
-    lay_out(block * kBlockRows, std::min(out, (block + 1) * kBlockRows), in, from, to);
+  each_task(blocks(out, kBlockRows), [&](std::int64_t block, Arena&) {
+    const std::int64_t row = block * kBlockRows, rows = std::min(kBlockRows, out - row);
+    for (std::int64_t first = 0; first < in; first += kColumns) {
+      const std::int64_t columns = std::min(kColumns, in - first);
+      interleave({rows, columns}, from + row * in + first, in, to + first * out + row * columns);
+    }
   });
-  return {memory, out, in};
+  return {memory, out, in, kColumns};
 }
 
 template <class E>
 void RightHandSide<E>::multiply(std::int64_t rows, const E* a, std::int64_t first, std::int64_t columns,
                                 float* c) const {
-  block_product({rows, columns, k_, k_, n_, columns}, a, memory_.const_data_ptr<E>() + first * kColumn<E>, c);
+  const E* b = memory_.const_data_ptr<E>();
+  for (std::int64_t done = 0; done < columns;) {
+    const std::int64_t column = first + done, panel = column - column % panel_, stride = std::min(panel_, n_ - panel);
+    const std::int64_t width = std::min(columns - done, panel + stride - column);
+    block_product({rows, width, k_, k_, stride, columns}, a, b + panel * k_ + (column - panel) * kColumn<E>, c + done);
+    done += width;
+  }
 }
 template class RightHandSide<float>;
 template class RightHandSide<BFloat16>;
 
-at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
-  return dy.scalar_type() == at::kFloat ? gradient_of_weight<float>(dy, x) : gradient_of_weight<BFloat16>(dy, x);
+template <class E>
+at::Tensor long_product(const at::Tensor& left, const at::Tensor& right, bool turned) {
+  const std::int64_t height = left.size(0), depth = left.size(1), width = right.size(1);
+  at::Tensor result = turned ? at::empty({width, height}, left.options()) : at::empty({height, width}, left.options());
+  const E *a = left.const_data_ptr<E>(), *b = right.const_data_ptr<E>();
+  E* to = result.mutable_data_ptr<E>();
+  const std::int64_t down = blocks(height, kBlockRows);
+  each_task(down * blocks(width, kColumns), [&](std::int64_t task, Arena& arena) {
+    const std::int64_t row = task % down * kBlockRows, column = task / down * kColumns;
+    const std::int64_t rows = std::min(kBlockRows, height - row), columns = std::min(kColumns, width - column);
+    float* tile = arena.take<float>(rows * columns);
+    block_product({rows, columns, depth, depth, width, columns}, a + row * depth, b + column * kColumn<E>, tile);
+    if (turned) {
+      transpose<float, E>({rows, columns}, tile, columns, to + column * height + row, height);
+    } else {
+      write_rows<E>({rows, columns}, tile, nullptr, to + row * width + column, width);
+    }
+  });
+  return result;
 }
+template at::Tensor long_product<float>(const at::Tensor&, const at::Tensor&, bool);
+template at::Tensor long_product<BFloat16>(const at::Tensor&, const at::Tensor&, bool);
 
 }  // namespace pathline::model

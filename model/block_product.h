@@ -15,28 +15,51 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
+#include <type_traits>
+#include <vector>
 
 namespace pathline::model {
 
 /// Rows of one block.
 constexpr std::int64_t kBlockRows = 64;
+/// Columns of one block: the fp32 result stays in the second-level cache.
+constexpr std::int64_t kColumns = 256;
 
 /// Whether blocks of `type` can be multiplied on this machine.
 bool has_block_products(at::ScalarType type);
 
-/// body(task) for all tasks in [0, count), shared among threads.
-void each_task(std::int64_t count, const std::function<void(std::int64_t)>& body);
+/// A thread's working memory: taken piece by piece, on cache lines and without values; all is free again for the next task.
+class Arena {
+ public:
+  /// `count` numbers, valid until the task ends.
+  template <class T>
+  T* take(std::int64_t count) {
+    return static_cast<T*>(take_bytes(count * static_cast<std::int64_t>(sizeof(T))));
+  }
+  void clear() { next_ = 0; }
 
-/// A thread's working memory of `count` numbers, on a cache line, without values.
-template <class T>
-struct FreeLine {
-  void operator()(T* memory) const { ::operator delete(memory, std::align_val_t(64)); }
+ private:
+  struct Free {
+    void operator()(void* memory) const { ::operator delete(memory, std::align_val_t(64)); }
+  };
+  struct Piece {
+    std::unique_ptr<void, Free> memory;
+    std::int64_t bytes;
+  };
+  void* take_bytes(std::int64_t bytes);
+
+  std::vector<Piece> pieces_;  // in the order in which a task takes them: the next one takes the same
+  std::size_t next_ = 0;
 };
-template <class T>
-using Workspace = std::unique_ptr<T[], FreeLine<T>>;
-template <class T>
-Workspace<T> workspace(std::int64_t count) {
-  return Workspace<T>(static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), std::align_val_t(64))));
+
+/// body(task, arena) for all tasks in [0, count), shared among threads.
+void each_task(std::int64_t count, const std::function<void(std::int64_t, Arena&)>& body);
+
+/// A sum of products in bf16 has an even number of terms: `count`, or one more, which is zero.
+template <class E>
+constexpr std::int64_t terms(std::int64_t count) {
+  return std::is_same_v<E, c10::BFloat16> ? count + count % 2 : count;
 }
 
 /// c (m, n) = a (m, k) b, or added to it. Rows are lda, ldb, ldc apart. b is (k, n) for float and (k / 2, n, 2) for
@@ -56,19 +79,20 @@ class RightHandSide {
   /// For dy W: k = out, n = in.
   static RightHandSide as_is(const at::Tensor& weight);
 
-  std::int64_t n() const { return n_; }
-
-  /// c (rows, columns) = a (rows, k) times columns [first, first + columns); c is contiguous.
+  /// c (rows, columns) = a (rows, k) times columns [first, first + columns); c is contiguous, `first` a multiple of
+  /// kColumns.
   void multiply(std::int64_t rows, const E* a, std::int64_t first, std::int64_t columns, float* c) const;
 
  private:
-  RightHandSide(at::Tensor memory, std::int64_t k, std::int64_t n) : memory_(std::move(memory)), k_(k), n_(n) {}
+  RightHandSide(at::Tensor memory, std::int64_t k, std::int64_t n, std::int64_t panel)
+      : memory_(std::move(memory)), k_(k), n_(n), panel_(panel) {}
 
-  at::Tensor memory_;
-  std::int64_t k_, n_;
+  at::Tensor memory_;  // panels of `panel_` columns (the last may have fewer), each (k, columns) contiguous
+  std::int64_t k_, n_, panel_;
 };
 
-/// dy^T x (out, in), a new tensor of their type; dy (M, out), x (M, in) contiguous.
-at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x);
+/// left (h, depth) right (depth, w), both laid out for the product (`right` as b above): (h, w), or (w, h) `turned`.
+template <class E>
+at::Tensor long_product(const at::Tensor& left, const at::Tensor& right, bool turned);
 
 }  // namespace pathline::model
