@@ -65,6 +65,11 @@ class Communicator {
   /// of one communicator have the size of `message`; those of one sender arrive in order.
   virtual std::optional<int> receive_arrived(std::span<std::byte> message) = 0;
 
+  /// Not collective, from any thread: this rank's collectives here throw ExitCode::kRankLost, also the one under way. For
+  /// a rank that gives up while another of its threads waits for ranks that may never come. Without effect where nobody
+  /// can wait.
+  virtual void cancel() {}
+
   /// Not collective: ends all ranks of the job now, with this exit code (67 where a rank hung or was lost).
   [[noreturn]] virtual void abort(int exit_code) = 0;
 };

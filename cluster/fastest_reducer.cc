@@ -38,6 +38,8 @@ class FastestReducer final : public ShardReducer {
     ranks_.gather(b, bucket, element_bytes);
   }
 
+  void cancel() override { ranks_.cancel(); }
+
   std::size_t bytes() const override { return sum_.bytes(); }
 
  private:

@@ -4,10 +4,13 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cluster/exit_deadline.h"
@@ -195,6 +198,8 @@ class MpiCommunicator final : public Communicator {
     return status.MPI_SOURCE;
   }
 
+  void cancel() override { cancelled_ = true; }
+
   [[noreturn]] void abort(int exit_code) override {
     const ExitDeadline deadline(kLongestEnding, exit_code, "MPI_Abort does not return; this process ends by itself\n");
     std::fflush(nullptr);
@@ -216,12 +221,29 @@ class MpiCommunicator final : public Communicator {
     for_pieces(bytes, 1, piece);
   }
 
+  void wait_politely(std::span<MPI_Request> requests) const;
+
   MPI_Comm comm_;
   std::size_t limit_;
   int exceptions_;
+  std::atomic<bool> cancelled_ = false;
   int rank_ = 0;
   int size_ = 1;
 };
+
+/// Note [Waiting politely]: MPI's own waits take a whole core, which on a machine without GPUs is the one that computes
+/// the gradients. So the large collectives look often for as long as a short message takes, then now and then.
+void MpiCommunicator::wait_politely(std::span<MPI_Request> requests) const {
+  constexpr int kEager = 200;
+  constexpr std::chrono::microseconds kNap{100};
+  for (int looks = 0;; ++looks) {
+    int done = 0;
+    checked("MPI_Testall", MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE));
+    if (done) return;
+    PL_CHECK(!cancelled_, core::ExitCode::kRankLost, "This rank has given up a collective.");
+    if (looks > kEager) std::this_thread::sleep_for(kNap);
+  }
+}
 
 void MpiCommunicator::all_to_all(std::span<const std::span<const std::byte>> send,
                                  std::span<const std::span<std::byte>> receive) {
@@ -246,8 +268,7 @@ void MpiCommunicator::all_to_all(std::span<const std::span<const std::byte>> sen
   if (send[rank_].data() != receive[rank_].data()) {
     std::copy(send[rank_].begin(), send[rank_].end(), receive[rank_].begin());
   }
-  checked("MPI_Waitall", MPI_Waitall(static_cast<int>(requests.size()), requests.data(),
-                                     MPI_STATUSES_IGNORE));
+  wait_politely(requests);
 }
 
 void MpiCommunicator::all_gather_in_place(std::span<std::byte> all,
@@ -260,8 +281,10 @@ void MpiCommunicator::all_gather_in_place(std::span<std::byte> all,
       counts.push_back(static_cast<int>(part(r).size()));
       begins.push_back(static_cast<int>(offsets[r]));
     }
-    checked("MPI_Allgatherv", MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all.data(), counts.data(),
-                                             begins.data(), MPI_BYTE, comm_));
+    MPI_Request request = MPI_REQUEST_NULL;
+    checked("MPI_Iallgatherv", MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all.data(), counts.data(),
+                                               begins.data(), MPI_BYTE, comm_, &request));
+    wait_politely(std::span(&request, 1));
     return;
   }
   std::vector<std::span<const std::byte>> send(size_, part(rank_));
@@ -280,8 +303,10 @@ void MpiCommunicator::reduce_scatter(std::span<const float> in,
     counts.push_back(static_cast<int>(offsets[r + 1] - offsets[r]));
   }
   if (whole) {
-    checked("MPI_Reduce_scatter", MPI_Reduce_scatter(in.data(), out.data(), counts.data(),
-                                                     MPI_FLOAT, MPI_SUM, comm_));
+    MPI_Request request = MPI_REQUEST_NULL;
+    checked("MPI_Ireduce_scatter", MPI_Ireduce_scatter(in.data(), out.data(), counts.data(),
+                                                       MPI_FLOAT, MPI_SUM, comm_, &request));
+    wait_politely(std::span(&request, 1));
     return;
   }
   for (int r = 0; r < size_; ++r) {

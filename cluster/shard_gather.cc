@@ -34,6 +34,11 @@ LevelRanks::LevelRanks(Communicator& ranks, const ShardMap& map) : map_(map) {
   }
 }
 
+void LevelRanks::cancel() {
+  host_->cancel();
+  if (across_) across_->cancel();
+}
+
 void LevelRanks::gather(std::size_t b, std::span<std::byte> bucket, std::size_t element_bytes) {
   const auto offsets = map_.offsets(b);
   if (!map_.levels().two()) {

@@ -22,6 +22,9 @@ class LevelRanks {
   /// The ranks with this rank's number on their hosts; with two levels only.
   Communicator& across() { return *across_; }
 
+  /// See ShardReducer::cancel().
+  void cancel();
+
   /// See ShardReducer::gather(): between hosts first, so that each byte crosses once a host. Collective.
   void gather(std::size_t b, std::span<std::byte> bucket, std::size_t element_bytes);
 

@@ -33,6 +33,9 @@ class ShardReducer {
   /// `bucket`: bucket b of a flat array with elements of `element_bytes`; this rank's part is in place, afterwards all are.
   virtual void gather(std::size_t b, std::span<std::byte> bucket, std::size_t element_bytes) = 0;
 
+  /// Not collective, from any thread: whoever waits for other ranks in here throws, now and later.
+  virtual void cancel() = 0;
+
   /// Of staging memory.
   virtual std::size_t bytes() const = 0;
 };

@@ -188,6 +188,12 @@ class ThreadCommunicator final : public Communicator {
     return letter.from;
   }
 
+  void cancel() override {
+    const std::lock_guard lock(group_->hub->mutex);
+    group_->cancelled[rank_] = true;
+    group_->hub->changed.notify_all();
+  }
+
   [[noreturn]] void abort(int exit_code) override {
     const core::Error error(static_cast<core::ExitCode>(exit_code),
                             core::concat("Rank ", rank_, " ended all ranks with exit code ",

@@ -62,11 +62,12 @@ struct Letter {
 /// member between the two waits of a meeting.
 struct Group {
   Group(std::shared_ptr<Hub> hub, std::vector<int> members)
-      : hub(std::move(hub)), members(std::move(members)), shown(this->members.size()), letters(this->members.size()) {}
+      : hub(std::move(hub)), members(std::move(members)), shown(this->members.size()), cancelled(this->members.size()), letters(this->members.size()) {}
 
   std::shared_ptr<Hub> hub;
   std::vector<int> members;  // their ranks in the whole run
   std::vector<const void*> shown;
+  std::vector<bool> cancelled;  // by rank
   std::size_t inside = 0;
   std::uint64_t begun = 0;  // meetings that all have come to
   std::uint64_t ended = 0;  // meetings that all have left
@@ -104,6 +105,7 @@ class Meeting {
     std::unique_lock lock(group_.hub->mutex);
     PL_CHECK(!group_.hub->failure, core::ExitCode::kRankLost,
              "Another rank failed before this collective. Look at the other rank's message.");
+    PL_CHECK(!group_.cancelled[rank], core::ExitCode::kRankLost, "This rank has given up all collectives.");
     const std::uint64_t meeting = group_.begun;
     group_.shown[rank] = shown;
     if (++group_.inside == group_.size()) {
@@ -111,7 +113,9 @@ class Meeting {
       group_.hub->changed.notify_all();
       return;
     }
-    group_.wait(lock, [&] { return group_.begun != meeting; });
+    group_.wait(lock, [&] { return group_.begun != meeting || group_.cancelled[rank]; });
+    if (group_.begun == meeting) --group_.inside;  // the others must not find our arguments
+    PL_CHECK(group_.begun != meeting, core::ExitCode::kRankLost, "This rank has given up a collective.");
   }
 
   ~Meeting() {

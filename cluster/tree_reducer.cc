@@ -50,6 +50,8 @@ class TreeReducer final : public ShardReducer {
     ranks_.gather(b, bucket, element_bytes);
   }
 
+  void cancel() override { ranks_.cancel(); }
+
   std::size_t bytes() const override { return scratch_.incoming.bytes() + scratch_.outgoing.bytes() + host_sums_.bytes(); }
 
  private:

@@ -27,7 +27,7 @@ namespace pathline::cluster {
 /// which it ran itself: a suspended job or an overloaded machine accuses nobody. Ranks that die are the launcher's affair.
 class Watchdog {
  public:
-  /// Collective. `ranks` are watched from now on.
+  /// Collective. `ranks` (on host memory) are watched from now on.
   Watchdog(Communicator& ranks, const Deadlines& deadlines);
   /// Collective, still watched; while an exception unwinds it leaves the others alone.
   ~Watchdog();

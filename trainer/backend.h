@@ -10,6 +10,7 @@
 
 #include "cluster/array_math.h"
 #include "cluster/communicator.h"
+#include "trainer/update_kernel.h"
 
 namespace pathline::trainer {
 
@@ -37,6 +38,9 @@ class Backend {
   virtual std::unique_ptr<ComputeMark> mark_compute() = 0;
   /// What the calling thread computes from now on happens after all that math() and array_ranks() were asked for.
   virtual void compute_after_reductions() = 0;
+
+  /// Of the optimizer, on arrays in the device's memory, in the calling thread's order of computing.
+  virtual const UpdateKernels& kernels() const = 0;
 
   /// into = gradient, or into += gradient. Both contiguous, with as many elements; `into` fp32, gradient fp32 or bf16.
   virtual void take_gradient(const at::Tensor& gradient, const at::Tensor& into, bool add) = 0;

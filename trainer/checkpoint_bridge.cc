@@ -16,6 +16,27 @@ std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
 
+/// What of a tensor this rank owns of one bucket.
+struct Piece {
+  const FlatTensor* tensor;
+  std::size_t in_tensor, in_part, count;  // elements
+};
+
+/// visit(bucket, pieces of the own part of it).
+template <class Visit>
+void each_piece(ShardedState& state, const Visit& visit) {
+  const FlatLayout& layout = state.layout();
+  for (std::size_t b = 0; b < layout.buckets.size(); ++b) {
+    const cluster::Range own = state.exchange().map().own(b).range;
+    std::vector<Piece> pieces;
+    for (std::size_t t = layout.buckets[b].first_tensor; t < layout.buckets[b].last_tensor; ++t) {
+      const Overlap part = overlap(layout.tensors[t], own);
+      if (part.count > 0) pieces.push_back({&layout.tensors[t], part.in_tensor, part.in_buffer - own.begin, part.count});
+    }
+    visit(b, pieces);
+  }
+}
+
 void check_same_tensors(const ShardedState& state, const checkpoint::Reader& reader) {
   std::set<std::pair<std::string, std::vector<std::int64_t>>> stored, ours;
   for (const auto& record : reader.tensors()) {
@@ -42,36 +63,45 @@ std::vector<checkpoint::TensorRecord> tensor_records(ShardedState& state,
   return records;
 }
 
-std::vector<checkpoint::SegmentBytes> own_segments(ShardedState& state, const std::vector<model::NamedTensor>& buffers,
-                                                   int rank) {
-  std::vector<checkpoint::SegmentBytes> segments;
+OwnSegments own_segments(ShardedState& state, const std::vector<model::NamedTensor>& buffers, int rank) {
+  OwnSegments own;
+  const auto on_host = [&own](const at::Tensor& tensor) {
+    own.host.push_back(tensor.to(at::kCPU));
+    return bytes_of(own.host.back());
+  };
   for (const auto& shard : state.shards()) {
-    for (const auto& tensor : state.layout().tensors) {
-      const Overlap part = overlap(tensor, state.begin(), state.end());
-      if (part.count == 0) continue;
-      segments.push_back({shard.kind, tensor.name, part.in_tensor, part.count,
-                          std::as_bytes(shard.values.subspan(part.in_buffer - state.begin(), part.count))});
-    }
+    each_piece(state, [&](std::size_t bucket, const std::vector<Piece>& pieces) {
+      const auto bytes = on_host(shard.parts[bucket]);
+      for (const auto& piece : pieces) {
+        own.segments.push_back({shard.kind, piece.tensor->name, piece.in_tensor, piece.count,
+                                bytes.subspan(piece.in_part * sizeof(float), piece.count * sizeof(float))});
+      }
+    });
   }
-  if (rank != 0) return segments;
+  if (rank != 0) return own;
   for (const auto& buffer : buffers) {
-    segments.push_back({kBufferKind, buffer.name, 0, static_cast<std::uint64_t>(buffer.tensor.numel()),
-                        bytes_of(buffer.tensor)});
+    own.segments.push_back({kBufferKind, buffer.name, 0, static_cast<std::uint64_t>(buffer.tensor.numel()),
+                            on_host(buffer.tensor)});
   }
-  return segments;
+  return own;
 }
 
 void restore_own_shard(ShardedState& state, const checkpoint::Reader& reader) {
   check_same_tensors(state, reader);
+  state.wait_for_all_parameters();
   for (const auto& shard : state.shards()) {
     PL_CHECK(reader.has_kind(shard.kind), core::ExitCode::kUsage, reader.directory(), " has no \"", shard.kind,
              "\" (the recipe asks for it). Use the recipe that the checkpoint was trained with.");
-    for (const auto& tensor : state.layout().tensors) {
-      const Overlap part = overlap(tensor, state.begin(), state.end());
-      if (part.count == 0) continue;
-      reader.read(shard.kind, tensor.name, part.in_tensor, part.count,
-                  std::as_writable_bytes(shard.values.subspan(part.in_buffer - state.begin(), part.count)));
-    }
+    each_piece(state, [&](std::size_t bucket, const std::vector<Piece>& pieces) {
+      const at::Tensor& part = shard.parts[bucket];
+      const at::Tensor host = part.to(at::kCPU);
+      const std::span<std::byte> bytes(static_cast<std::byte*>(host.mutable_data_ptr()), host.nbytes());
+      for (const auto& piece : pieces) {
+        reader.read(shard.kind, piece.tensor->name, piece.in_tensor, piece.count,
+                    bytes.subspan(piece.in_part * sizeof(float), piece.count * sizeof(float)));
+      }
+      if (!part.is_cpu()) part.copy_(host);
+    });
   }
 }
 

@@ -17,9 +17,13 @@ std::vector<checkpoint::TensorRecord> tensor_records(ShardedState& state,
                                                      const std::vector<model::NamedTensor>& parameters,
                                                      const std::vector<model::NamedTensor>& buffers);
 
-/// What this rank stores: the parts of its shard; rank 0 also the buffers. Views, valid while the state lives.
-std::vector<checkpoint::SegmentBytes> own_segments(ShardedState& state, const std::vector<model::NamedTensor>& buffers,
-                                                   int rank);
+/// What this rank stores: the parts of its shard; rank 0 also the buffers. Views of `host`, valid as long as that and, on
+/// the processor, as the state lives.
+struct OwnSegments {
+  std::vector<checkpoint::SegmentBytes> segments;
+  std::vector<at::Tensor> host;  // on the processor the state itself, else copies
+};
+OwnSegments own_segments(ShardedState& state, const std::vector<model::NamedTensor>& buffers, int rank);
 
 /// Local: fills the own shard from a checkpoint that any number of ranks wrote. Throws ExitCode::kUsage where tensors
 /// differ from the model's ("a checkpoint of another model").

@@ -82,6 +82,10 @@ Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
   return slice;
 }
 
+std::string Dataset::validation_name(std::int64_t i) const {
+  return validation_file_ ? validation_file_->name_of(i) : training_->name_of(hold_out_.held_out_sample(i));
+}
+
 at::Tensor as_tensor(std::vector<float>& values, std::int64_t n, const data::SetInfo& info) {
   std::vector<std::int64_t> sizes = sample_shape(info);
   sizes.insert(sizes.begin(), n);

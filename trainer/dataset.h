@@ -30,6 +30,8 @@ class Dataset {
   std::int64_t validation_count() const { return validation_count_; }
   /// Held-out samples [first, last), unflipped; `positions` are their numbers, which key their noise and time.
   Slice validation_slice(std::int64_t first, std::int64_t last) const;
+  /// What to call held-out sample `i` in messages.
+  std::string validation_name(std::int64_t i) const;
 
  private:
   std::unique_ptr<data::ShardSource> training_;

@@ -10,62 +10,97 @@
 namespace pathline::trainer {
 namespace {
 
-/// A slice that merges at once is added to the buffer below, so only those that stay need one.
-std::size_t buffers_needed(const std::vector<cluster::FoldStep>& plan) {
-  int needed = 0;
-  for (const auto& step : plan) needed = std::max(needed, step.buffer + (step.merges == 0 ? 1 : 0));
-  return static_cast<std::size_t>(needed);
+at::Tensor part(const at::Tensor& flat, std::size_t begin, std::size_t count) {
+  return flat.narrow(0, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(count));
 }
 
-std::span<const float> contiguous_values(const at::Tensor& tensor) {
-  return {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+/// Buffers in use after the plan.
+std::size_t left_over(const std::vector<cluster::FoldStep>& plan) {
+  return plan.empty() ? 0 : static_cast<std::size_t>(plan.back().buffer + 1 - plan.back().merges);
 }
 
 }  // namespace
 
-GradientTree::GradientTree(const FlatLayout& layout, cluster::SliceRange own, std::int64_t slices)
-    : layout_(layout), plan_(cluster::fold_plan(own, slices)), covering_nodes_(cluster::covering_nodes(own, slices).size()) {
-  for (std::size_t i = 0; i < buffers_needed(plan_); ++i) {
-    buffers_.push_back(at::zeros({static_cast<std::int64_t>(layout.elements)}, at::kFloat));
+std::size_t gradient_buffers(const std::vector<cluster::FoldStep>& plan, std::int64_t passes) {
+  int needed = 0;
+  for (const auto& step : plan) needed = std::max(needed, step.buffer + (passes == 1 && step.merges > 0 ? 0 : 1));
+  return static_cast<std::size_t>(needed);
+}
+
+GradientTree::GradientTree(Backend& backend, const FlatLayout& layout, std::vector<cluster::FoldStep> plan,
+                           std::int64_t passes, std::function<void(std::size_t bucket)> bucket_done)
+    : backend_(backend),
+      layout_(layout),
+      plan_(std::move(plan)),
+      passes_(passes),
+      bucket_done_(std::move(bucket_done)),
+      partials_(left_over(plan_)),
+      taken_(layout.tensors.size()),
+      missing_(layout.buckets.size()) {
+  const auto options = at::TensorOptions().dtype(at::kFloat).device(backend.device());
+  for (std::size_t i = 0; i < gradient_buffers(plan_, passes); ++i) {
+    buffers_.push_back(at::zeros({static_cast<std::int64_t>(layout.elements)}, options));
   }
 }
 
-void GradientTree::take(const std::vector<model::NamedTensor>& parameters) {
-  const cluster::FoldStep step = plan_.at(taken_++);
-  const bool merges = step.merges > 0;
-  const std::span<float> into = buffer(static_cast<std::size_t>(step.buffer - (merges ? 1 : 0)));
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    at::Tensor parameter = parameters[i].tensor;
-    const FlatTensor& place = layout_.tensors[parameters.size() - 1 - i];
-    const auto values = into.subspan(place.offset, place.elements);
-    const at::Tensor gradient = parameter.grad();
-    if (!gradient.defined()) {
-      if (!merges) std::fill(values.begin(), values.end(), 0.0f);
-      continue;
-    }
-    const at::Tensor dense = gradient.contiguous();
-    if (merges) cluster::add_into(values, contiguous_values(dense));
-    else std::ranges::copy(contiguous_values(dense), values.begin());
-    parameter.mutable_grad() = at::Tensor();
+void GradientTree::start_step() {
+  slice_ = 0;
+  pass_ = -1;
+}
+
+void GradientTree::start_pass() {
+  if (++pass_ == passes_) {
+    pass_ = 0;
+    ++slice_;
   }
-  for (int top = step.buffer - 1, left = step.merges - 1; left > 0; --left, --top) {
-    cluster::add_into(buffer(static_cast<std::size_t>(top - 1)), buffer(static_cast<std::size_t>(top)));
+  PL_ASSERT(slice_ < plan_.size());
+  std::fill(taken_.begin(), taken_.end(), false);
+  for (std::size_t b = 0; b < missing_.size(); ++b) {
+    missing_[b] = layout_.buckets[b].last_tensor - layout_.buckets[b].first_tensor;
   }
 }
 
-std::vector<std::span<const float>> GradientTree::partials() const {
-  PL_ASSERT(taken_ == plan_.size());
-  std::vector<std::span<const float>> partials;
-  for (std::size_t i = 0; i < covering_nodes_; ++i) partials.push_back(buffer(i));
-  return partials;
+GradientTree::Target GradientTree::target() const {
+  const auto [buffer, merges] = plan_[slice_];
+  const bool into_below = passes_ == 1 && merges > 0;
+  return {static_cast<std::size_t>(buffer - (into_below ? 1 : 0)), into_below || pass_ > 0};
 }
 
-std::span<float> GradientTree::in_first(std::size_t begin, std::size_t end) {
-  return buffer(0).subspan(begin, end - begin);
+void GradientTree::take(std::size_t tensor, const at::Tensor& gradient) {
+  const FlatTensor& place = layout_.tensors[tensor];
+  PL_ASSERT(!taken_[tensor] && static_cast<std::size_t>(gradient.numel()) == place.elements);
+  const auto [buffer, add] = target();
+  backend_.take_gradient(gradient.contiguous(), part(buffers_[buffer], place.offset, place.elements), add);
+  count_down(tensor);
 }
 
-std::span<float> GradientTree::buffer(std::size_t number) const {
-  return {buffers_.at(number).mutable_data_ptr<float>(), layout_.elements};
+void GradientTree::end_pass() {
+  for (std::size_t t = 0; t < taken_.size(); ++t) {
+    if (taken_[t]) continue;
+    const auto [buffer, add] = target();
+    if (!add) part(buffers_[buffer], layout_.tensors[t].offset, layout_.tensors[t].elements).zero_();
+    count_down(t);
+  }
 }
+
+void GradientTree::count_down(std::size_t tensor) {
+  taken_[tensor] = true;
+  const std::size_t bucket = layout_.tensors[tensor].bucket;
+  if (--missing_[bucket] > 0 || pass_ + 1 < passes_) return;
+  merge(bucket);
+  if (slice_ + 1 == plan_.size()) bucket_done_(bucket);
+}
+
+void GradientTree::merge(std::size_t bucket) {
+  const auto [buffer, merges] = plan_[slice_];
+  const int done = passes_ == 1 && merges > 0 ? 1 : 0;  // by taking into the buffer below
+  const cluster::Range& range = layout_.buckets[bucket].range;
+  for (int m = done; m < merges; ++m) {
+    const auto top = static_cast<std::size_t>(buffer - m);
+    part(buffers_[top - 1], range.begin, range.size()).add_(part(buffers_[top], range.begin, range.size()));
+  }
+}
+
+std::size_t GradientTree::bytes() const { return buffers_.size() * layout_.elements * sizeof(float); }
 
 }  // namespace pathline::trainer

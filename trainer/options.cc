@@ -38,9 +38,13 @@ void bind(Config& c, TrainOptions& o) {
   c.bind("train", "batch", o.batch, OnResume::kFixed, "samples a step, over all ranks");
   c.bind("train", "slices", o.slices, OnResume::kFixed,
          "equal parts of a batch, the most ranks a run can use; 0: largest power of two <= min(64, batch/16)");
-  c.bind("train", "precision", o.precision, OnResume::kFixed, "fp32");
+  c.bind("train", "micro_batch", o.micro_batch, OnResume::kFixed,
+         "samples of a slice that are computed at once; less memory; 0: the whole slice");
+  c.bind("train", "precision", o.precision, OnResume::kFixed, "fp32 | bf16 (parameters and activations; masters fp32)");
   c.bind("train", "tf32", o.tf32, OnResume::kFixed, "on GPUs, fp32 products of TF32 inputs (10 bits): faster, less exact");
-  c.bind("train", "reduction", o.reduction, OnResume::kFixed, "tree: the same bits on any number of ranks");
+  c.bind("train", "reduction", o.reduction, OnResume::kFixed,
+         "tree: the same bits on any number of ranks | fastest: the library's own order");
+  c.bind("train", "bucket_mb", o.bucket_mb, OnResume::kFixed, "MiB of fp32 gradients that are reduced in one go");
   c.bind("train", "activation_checkpointing", o.activation_checkpointing, OnResume::kFree,
          "none | every:n | all: blocks computed again in the backward pass; less memory, the same bits");
   c.bind("train", "clip", o.clip, OnResume::kChangeable, "largest global gradient norm; 0: no clipping");
@@ -100,6 +104,7 @@ void check_values(const Recipe& r) {
   check_at_least("data.validation_samples", static_cast<double>(r.data.validation_samples), 1);
   check_at_least("train.steps", static_cast<double>(r.train.steps), 1);
   check_at_least("train.batch", static_cast<double>(r.train.batch), 1);
+  check_at_least("train.bucket_mb", r.train.bucket_mb, 0.015625);
   check_at_least("train.clip", r.train.clip, 0);
   check_at_least("train.skips_before_rollback", static_cast<double>(r.train.skips_before_rollback), 1);
   check_at_least("train.rollbacks", static_cast<double>(r.train.rollbacks), 0);
@@ -110,9 +115,9 @@ void check_values(const Recipe& r) {
   check_at_least("sample.steps", static_cast<double>(r.sample.steps), 1);
   check_at_least("log.every_steps", static_cast<double>(r.log.every_steps), 1);
   core::check_choice("run.device", r.run.device, {"auto", "cpu", "cuda"});
-  core::check_choice("train.precision", r.train.precision, {"fp32"});
-  core::check_choice("train.reduction", r.train.reduction, {"tree"});
-  core::check_choice("optimizer.name", r.optimizer.name, {"adamw"});
+  core::check_choice("train.precision", r.train.precision, {"fp32", "bf16"});
+  core::check_choice("train.reduction", r.train.reduction, {"tree", "fastest"});
+  core::check_choice("optimizer.name", r.optimizer.name, {"adamw", "lion"});
   model::parse_activation_checkpointing(r.train.activation_checkpointing);  // refuses what it does not know
   core::check_choice("optimizer.schedule", r.optimizer.schedule, {"constant", "cosine"});
   core::check_choice("ema.warmup", r.ema.warmup, {"ratio", "none"});
@@ -127,6 +132,10 @@ void check_slices(const TrainOptions& train) {
            " cannot be cut into train.slices = ", train.slices,
            " equal slices (every slice has the same shape, so that the bits do not depend on the number of ranks). ",
            "Make the batch a multiple of the slices.");
+  const std::int64_t slice = train.batch / train.slices;
+  PL_CHECK(train.micro_batch >= 0 && (train.micro_batch == 0 || slice % train.micro_batch == 0), core::ExitCode::kUsage,
+           "a slice of ", slice, " samples (train.batch / train.slices) cannot be cut into equal parts of train.micro_batch = ",
+           train.micro_batch, ". Use a divisor of ", slice, ", or 0 for the whole slice.");
 }
 
 }  // namespace

@@ -34,13 +34,18 @@ struct TrainOptions {
   std::int64_t steps = 1000;
   std::int64_t batch = 256;
   std::int64_t slices = 0;
+  std::int64_t micro_batch = 0;  // samples a pass; 0: the whole slice
   std::string precision = "fp32";
   bool tf32 = false;
   std::string reduction = "tree";
+  double bucket_mb = 8;
   std::string activation_checkpointing = "none";  // none | every:n | all
   double clip = 1.0;
   std::int64_t skips_before_rollback = 5;
   std::int64_t rollbacks = 2;
+
+  std::int64_t passes_per_slice() const { return micro_batch == 0 ? 1 : batch / slices / micro_batch; }
+  std::size_t bucket_elements() const { return static_cast<std::size_t>(bucket_mb * (1 << 20) / sizeof(float)); }
 };
 
 struct OptimizerOptions {

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "trainer/gpu_versions.h"
 
 namespace pathline::trainer {
 namespace {
@@ -61,13 +62,15 @@ double measured_peak(const std::string& precision, at::Device device, double sec
   return 2.0 * static_cast<double>(edge * edge * edge) / fastest;
 }
 
-double peak_of_ranks(const std::string& precision, at::Device device, std::string_view device_name,
-                     cluster::Communicator& ranks, double seconds) {
-  const auto published = published_peak(device_name, precision);
-  if (!published) ranks.barrier();
-  double total = published ? *published : measured_peak(precision, device, seconds);
-  ranks.all_reduce(std::span(&total, 1), cluster::Reduction::kSum);
-  return total;
+double peak_of_ranks(const TrainOptions& train, at::Device device, cluster::Communicator& ranks, double seconds) {
+  std::optional<double> peak;
+  if (device.is_cuda()) peak = published_peak(gpu_name(), train.precision == "fp32" && train.tf32 ? "tf32" : train.precision);
+  if (!peak) {
+    ranks.barrier();
+    peak = measured_peak(train.precision, device, seconds);
+  }
+  ranks.all_reduce(std::span(&*peak, 1), cluster::Reduction::kSum);
+  return *peak;
 }
 
 }  // namespace pathline::trainer

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "cluster/communicator.h"
+#include "trainer/options.h"
 
 namespace pathline::trainer {
 
@@ -21,8 +22,7 @@ std::optional<double> published_peak(std::string_view device_name, std::string_v
 double measured_peak(const std::string& precision, at::Device device, double seconds);
 
 /// All ranks' devices together: published where the table knows them, else measured on all ranks at the same time, since
-/// they share the machine. `device_name` is empty for processors. Collective.
-double peak_of_ranks(const std::string& precision, at::Device device, std::string_view device_name,
-                     cluster::Communicator& ranks, double seconds);
+/// they share the machine. Collective.
+double peak_of_ranks(const TrainOptions& train, at::Device device, cluster::Communicator& ranks, double seconds);
 
 }  // namespace pathline::trainer

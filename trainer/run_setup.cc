@@ -8,13 +8,13 @@
 #include <system_error>
 
 #include "cluster/agree.h"
-#include "cluster/block_layout.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "model/recompute.h"
 #include "sampler/tableau.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/kernel_fingerprint.h"
+#include "trainer/rollback.h"
 #include "trainer/starting_weights.h"
 
 namespace pathline::trainer {
@@ -41,20 +41,6 @@ std::string find_checkpoint(const RunRequest& request, core::FileSystem& files, 
   return collectives(ranks).broadcast(found);
 }
 
-/// Checkpoints later than the one we go on from are damaged or belong to a branch that is left: counted, they would push
-/// out our own at the next deletion and be resumed from after it.
-void set_aside_later_ones(core::FileSystem& files, const RunDirectory& directory, const std::string& resumed_from,
-                          std::uint64_t step, cluster::Communicator& ranks) {
-  cluster::together(ranks, [&] {
-    if (ranks.rank() != 0 || resumed_from.empty()) return;
-    std::error_code none;
-    const bool ours = std::filesystem::equivalent(core::parent_of(resumed_from), directory.checkpoints(), none);
-    for (const auto& path : checkpoint::set_aside_after(files, directory.checkpoints(), ours ? step : 0)) {
-      core::log_warning("set aside as ", path, ": later than the checkpoint that the run goes on from");
-    }
-  });
-}
-
 /// One name a line, for those who sample the model.
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
@@ -76,6 +62,8 @@ void keep_computed_defaults(core::Config& config, core::Config& stored) {
   }
 }
 
+}  // namespace
+
 void take_from_data(core::Config& config, model::ModelOptions& model, const data::SetInfo& info) {
   PL_CHECK(info.height == info.width, core::ExitCode::kInput, "the images are ", info.height, " x ", info.width,
            " (networks take square ones). Import them again with --size or --pad.");
@@ -92,8 +80,6 @@ void take_from_data(core::Config& config, model::ModelOptions& model, const data
   PL_CHECK(model.classes == 0 || info.classes == model.classes, core::ExitCode::kUsage, "model.classes = ", model.classes,
            ", but the data set has ", info.classes, " (", info.description, "). Leave the key away, or use 0 to ignore labels.");
 }
-
-}  // namespace
 
 void check_ranks(const Recipe& recipe, const cluster::Communicator& ranks) {
   PL_CHECK(ranks.size() <= recipe.train.slices, core::ExitCode::kUsage, ranks.size(), " ranks cannot share train.slices = ",
@@ -168,15 +154,13 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
     if (!reader) load_starting_weights(files, setup.recipe.model, *setup.model);
   });
 
-  const FlatLayout layout = flat_layout(setup.model->parameters());
-  setup.state = std::make_unique<ShardedState>(
-      layout, setup.model->parameters(), setup.recipe.ema,
-      cluster::shard_offsets(layout.elements / cluster::kBlock, ranks.size()), ranks.rank());
+  setup.engine = make_engine(setup.recipe, *setup.model, ranks);
   if (reader) {
-    cluster::together(ranks, [&] { restore_own_shard(*setup.state, *reader); });
-    setup.state->gather_parameters(ranks);
+    restore_state(*setup.engine.state, *reader, ranks);
+    std::error_code none;
+    const bool ours = std::filesystem::equivalent(core::parent_of(setup.resumed_from), setup.directory->checkpoints(), none);
+    set_aside_later_ones(files, setup.directory->checkpoints(), ours ? setup.progress.step : 0, ranks);
   }
-  set_aside_later_ones(files, *setup.directory, setup.resumed_from, setup.progress.step, ranks);
   setup.model->set_training(true);
   setup.progress.seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
   setup.progress.recipe = config.dump();

@@ -9,7 +9,7 @@
 #include "cluster/watchdog.h"
 #include "trainer/dataset.h"
 #include "trainer/run_directory.h"
-#include "trainer/sharded_state.h"
+#include "trainer/engine.h"
 #include "trainer/training_run.h"
 
 namespace pathline::trainer {
@@ -20,13 +20,16 @@ struct RunSetup {
   std::unique_ptr<RunDirectory> directory;
   std::unique_ptr<Dataset> dataset;
   std::unique_ptr<model::VelocityModel> model;
-  std::unique_ptr<ShardedState> state;
+  Engine engine;
   checkpoint::State progress;  // as restored, or at the start
   std::string resumed_from;    // a step-N directory, or empty
 };
 
 /// The recipe file with the command line's changes; nothing bound yet.
 core::Config load_recipe(const RunRequest& request);
+
+/// Fills in what the recipe leaves to the data set; throws ExitCode::kUsage where both say something else.
+void take_from_data(core::Config& config, model::ModelOptions& model, const data::SetInfo& info);
 
 /// All ranks; throws on all ranks together.
 RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster::Communicator& ranks);

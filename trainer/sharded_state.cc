@@ -4,108 +4,163 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include <algorithm>
 #include <cmath>
 
-#include "cluster/block_layout.h"
-#include "cluster/block_norm.h"
-#include "cluster/reduction_tree.h"
 #include "core/error.h"
-#include "trainer/optimizer.h"
 #include "trainer/schedule.h"
 
 namespace pathline::trainer {
 namespace {
 
-std::span<float> values_of(const at::Tensor& tensor) {
-  return {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+at::ScalarType type_of(const TrainOptions& train) { return train.precision == "bf16" ? at::kBFloat16 : at::kFloat; }
+
+std::size_t bucket_elements(const TrainOptions& train) {
+  return static_cast<std::size_t>(train.bucket_mb * (1 << 20) / sizeof(float));
 }
 
-at::Tensor flat_zeros(std::size_t elements) { return at::zeros({static_cast<std::int64_t>(elements)}, at::kFloat); }
+at::Tensor flat_zeros(std::size_t elements, at::ScalarType type, at::Device device) {
+  return at::zeros({static_cast<std::int64_t>(elements)}, at::TensorOptions().dtype(type).device(device));
+}
+
+at::Tensor part_of(const at::Tensor& flat, std::size_t begin, std::size_t count) {
+  return flat.narrow(0, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(count));
+}
 
 /// The parameter's tensor becomes a view of its place in the flat buffer, holding the same values.
 void move_into(const at::Tensor& flat, const FlatTensor& place, at::Tensor parameter) {
-  at::Tensor view = flat.narrow(0, static_cast<std::int64_t>(place.offset), static_cast<std::int64_t>(place.elements))
-                        .view(place.shape);
+  const at::Tensor view = part_of(flat, place.offset, place.elements).view(place.shape);
   view.copy_(parameter.detach());
   parameter.set_data(view);
 }
 
-void all_gather_shards(cluster::Communicator& ranks, std::span<float> flat, const std::vector<std::size_t>& offsets) {
-  std::vector<std::size_t> bytes(offsets);
-  for (auto& offset : bytes) offset *= sizeof(float);
-  ranks.all_gather_in_place(std::as_writable_bytes(flat), bytes);
-}
-
 }  // namespace
 
-ShardedState::ShardedState(FlatLayout layout, const std::vector<model::NamedTensor>& parameters,
-                           const EmaOptions& averages, std::vector<std::size_t> shard_offsets, int rank)
-    : layout_(std::move(layout)), average_options_(averages), offsets_(std::move(shard_offsets)), rank_(rank) {
-  PL_ASSERT(layout_.tensors.size() == parameters.size() && offsets_.back() == layout_.elements);
-  parameters_ = flat_zeros(layout_.elements);
+ShardedState::ShardedState(const std::vector<model::NamedTensor>& parameters, const Recipe& recipe, Backend& backend,
+                           cluster::Communicator& ranks, const cluster::Levels& levels)
+    : layout_(flat_layout(parameters, bucket_elements(recipe.train))),
+      average_options_(recipe.ema),
+      optimizer_(make_optimizer(recipe.optimizer, backend.kernels())),
+      groups_(group_settings(recipe.optimizer, layout_)),
+      exchange_(backend, layout_, ranks, recipe.train, levels) {
+  const at::Device device = backend.device();
+  const std::size_t own = exchange_.map().own_elements();
+  // The initial values in fp32, whole: masters and averages begin as these, not as what bf16 leaves of them.
+  const at::Tensor initial = flat_zeros(layout_.elements, at::kFloat, device);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    move_into(initial, layout_.tensors[i], parameters[parameters.size() - 1 - i].tensor);
+  }
+  const auto own_copy = [&] {
+    const at::Tensor copy = flat_zeros(own, at::kFloat, device);
+    for (std::size_t b = 0; b < layout_.buckets.size(); ++b) {
+      const cluster::Range range = exchange_.map().own(b).range;
+      own_part(copy, b).copy_(part_of(initial, range.begin, range.size()));
+    }
+    return copy;
+  };
+  for (std::size_t i = 0; i < average_options_.decays.size(); ++i) averages_.push_back(own_copy());
+  for (std::size_t i = 0; i < optimizer_->state_names().size(); ++i) moments_.push_back(flat_zeros(own, at::kFloat, device));
+  parameters_ = initial;
+  if (type_of(recipe.train) == at::kFloat) return;
+  masters_ = own_copy();
+  parameters_ = flat_zeros(layout_.elements, type_of(recipe.train), device);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     move_into(parameters_, layout_.tensors[i], parameters[parameters.size() - 1 - i].tensor);
   }
-  const std::size_t own = end() - begin();
-  moment1_ = flat_zeros(own);
-  moment2_ = flat_zeros(own);
-  for (std::size_t i = 0; i < averages.decays.size(); ++i) {
-    averages_.push_back(parameters_.narrow(0, static_cast<std::int64_t>(begin()), static_cast<std::int64_t>(own)).clone());
-  }
 }
 
-std::span<float> ShardedState::parameters() { return values_of(parameters_); }
+at::Tensor ShardedState::own_parameters(std::size_t bucket) const {
+  const cluster::Range range = exchange_.map().own(bucket).range;
+  return part_of(parameters_, range.begin, range.size());
+}
+
+at::Tensor ShardedState::own_part(const at::Tensor& shard, std::size_t bucket) const {
+  const cluster::OwnPart& part = exchange_.map().own(bucket);
+  return part_of(shard, part.local, part.range.size());
+}
 
 std::vector<NamedShard> ShardedState::shards() {
-  std::vector<NamedShard> shards = {{"master", parameters().subspan(begin(), end() - begin())},
-                                    {"adam_m", values_of(moment1_)},
-                                    {"adam_v", values_of(moment2_)}};
+  const auto parts = [this](const at::Tensor& shard) {
+    std::vector<at::Tensor> result;
+    for (std::size_t b = 0; b < layout_.buckets.size(); ++b) result.push_back(own_part(shard, b));
+    return result;
+  };
+  std::vector<NamedShard> shards = {{"master", {}}};
+  for (std::size_t b = 0; b < layout_.buckets.size(); ++b) {
+    shards[0].parts.push_back(has_masters() ? own_part(masters_, b) : own_parameters(b));
+  }
+  const auto names = optimizer_->state_names();
+  for (std::size_t i = 0; i < names.size(); ++i) shards.push_back({names[i], parts(moments_[i])});
   for (std::size_t i = 0; i < averages_.size(); ++i) {
-    shards.push_back({ema_kind(average_options_.decays[i]), values_of(averages_[i])});
+    shards.push_back({ema_kind(average_options_.decays[i]), parts(averages_[i])});
   }
   return shards;
 }
 
-double ShardedState::gradient_norm(cluster::Communicator& ranks, std::span<const float> own_gradient) const {
-  constexpr std::size_t kBlock = cluster::kBlock;
-  std::vector<double> block_sums(layout_.elements / kBlock);
-  for (std::size_t at = 0; at < own_gradient.size(); at += kBlock) {
-    block_sums[(begin() + at) / kBlock] = cluster::sum_of_squares(own_gradient.subspan(at, kBlock));
-  }
-  std::vector<std::size_t> bytes(offsets_);
-  for (auto& offset : bytes) offset = offset / kBlock * sizeof(double);
-  ranks.all_gather_in_place(std::as_writable_bytes(std::span(block_sums)), bytes);
-  return std::sqrt(cluster::tree_sum(block_sums));
-}
-
-void ShardedState::update(const OptimizerOptions& options, std::int64_t step, std::span<const float> own_gradient,
-                          double gradient_scale) {
-  std::vector<AverageStep> averages;
+ShardArrays ShardedState::arrays_of(std::size_t bucket, std::int64_t step, const at::Tensor& gradient) const {
+  const cluster::Range range = exchange_.map().own(bucket).range;
+  const at::Tensor parameter = own_parameters(bucket);
+  ShardArrays own;
+  own.elements = range.size();
+  own.gradient = part_of(gradient, range.begin, range.size()).const_data_ptr<float>();
+  own.master = (has_masters() ? own_part(masters_, bucket) : parameter).mutable_data_ptr<float>();
+  if (has_masters()) own.bf16_parameter = static_cast<std::uint16_t*>(parameter.mutable_data_ptr());
+  for (const auto& moment : moments_) own.moments.push_back(own_part(moment, bucket).mutable_data_ptr<float>());
   for (std::size_t i = 0; i < averages_.size(); ++i) {
     const double decay = ema_decay_at(average_options_.decays[i], average_options_.warmup, step);
-    averages.push_back({averages_[i].mutable_data_ptr<float>(), static_cast<float>(1.0 - decay)});
+    own.averages.push_back({own_part(averages_[i], bucket).mutable_data_ptr<float>(), static_cast<float>(1.0 - decay)});
   }
-  ShardArrays own;
-  own.elements = own_gradient.size();
-  own.gradient = own_gradient.data();
-  own.master = parameters().data() + begin();
-  own.moments = {moment1_.mutable_data_ptr<float>(), moment2_.mutable_data_ptr<float>()};
-  own.averages = std::move(averages);
-  const auto runs = runs_of(layout_, group_settings(options, layout_), begin(), end());
-  update_runs(*make_optimizer(options), step, gradient_scale, runs, begin(), own);
+  return own;
 }
 
-void ShardedState::gather_parameters(cluster::Communicator& ranks) { all_gather_shards(ranks, parameters(), offsets_); }
-
-ShardedState::AverageInPlace::AverageInPlace(ShardedState& state, std::size_t average, cluster::Communicator& ranks)
-    : state_(state), other_(flat_zeros(state.layout_.elements)) {
-  const auto own = values_of(state.averages_[average]);
-  std::copy(own.begin(), own.end(), values_of(other_).begin() + static_cast<std::ptrdiff_t>(state.begin()));
-  all_gather_shards(ranks, values_of(other_), state.offsets_);
-  std::ranges::swap_ranges(values_of(other_), state.parameters());
+void ShardedState::update(std::int64_t step, const at::Tensor& gradient, double gradient_scale) {
+  for (std::size_t b = layout_.buckets.size(); b-- > 0;) {  // what the next forward pass needs first goes first
+    const cluster::Range range = exchange_.map().own(b).range;
+    update_runs(*optimizer_, step, gradient_scale, runs_of(layout_, groups_, range.begin, range.end), range.begin,
+                arrays_of(b, step, gradient));
+    exchange_.start_gather(b, parameters_);
+  }
 }
 
-ShardedState::AverageInPlace::~AverageInPlace() { std::ranges::swap_ranges(values_of(other_), state_.parameters()); }
+void ShardedState::wait_for_parameters(std::size_t count) {
+  if (count == 0) return;
+  PL_ASSERT(count <= layout_.tensors.size());
+  exchange_.wait_for_gathers(layout_.tensors[layout_.tensors.size() - count].bucket);
+}
+
+void ShardedState::gather_all() {
+  for (std::size_t b = layout_.buckets.size(); b-- > 0;) exchange_.start_gather(b, parameters_);
+  wait_for_all_parameters();
+}
+
+void ShardedState::spread_masters() {
+  if (has_masters()) {
+    for (std::size_t b = 0; b < layout_.buckets.size(); ++b) own_parameters(b).copy_(own_part(masters_, b));
+  }
+  gather_all();
+}
+
+ShardedState::AverageInPlace::AverageInPlace(ShardedState& state, std::size_t average) : state_(state) {
+  state.wait_for_all_parameters();
+  own_parameters_ = state.parameters_.clone();
+  for (std::size_t b = 0; b < state.layout_.buckets.size(); ++b) {
+    state.own_parameters(b).copy_(state.own_part(state.averages_[average], b));
+  }
+  state.gather_all();
+}
+
+ShardedState::AverageInPlace::~AverageInPlace() { state_.parameters_.copy_(own_parameters_); }
+
+std::vector<MemoryUse> ShardedState::memory() const {
+  const auto bytes_of = [](const std::vector<at::Tensor>& tensors) {
+    std::size_t bytes = 0;
+    for (const auto& tensor : tensors) bytes += tensor.nbytes();
+    return bytes;
+  };
+  return {{"parameters", parameters_.nbytes()},
+          {"masters", has_masters() ? masters_.nbytes() : 0},
+          {"moments", bytes_of(moments_)},
+          {"averages", bytes_of(averages_)},
+          {"staging", exchange_.bytes()}};
+}
 
 }  // namespace pathline::trainer

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "cluster/agree.h"
-#include "cluster/block_layout.h"
+#include "cluster/whereabouts.h"
 #include "core/progress.h"
 #include "core/random.h"
 #include "model/flops.h"
@@ -65,22 +65,19 @@ StepTimes benchmark_step(const RunRequest& request, std::int64_t warmup, std::in
     model->set_activation_checkpointing(model::parse_activation_checkpointing(recipe.train.activation_checkpointing));
     model->set_training(true);
   });
-  const FlatLayout layout = flat_layout(model->parameters());
-  ShardedState state(layout, model->parameters(), recipe.ema,
-                     cluster::shard_offsets(layout.elements / cluster::kBlock, ranks.size()), ranks.rank());
+  const Engine engine = make_engine(recipe, *model, ranks);
   const auto objective = make_objective(recipe.flow, static_cast<std::uint64_t>(recipe.run.seed));
-  cluster::Whereabouts here;
-  TrainingStep step(recipe, *objective, *model, state, info, ranks, here);
+  cluster::Whereabouts where;
+  TrainingStep step(recipe, *objective, *model, *engine.state, *engine.backend, info, ranks, where);
 
   StepTimes times;
-  times.peak_flops_per_second =
-      peak_of_ranks(recipe.train.precision, model->parameters().front().tensor.device(), "", ranks, kPeakSeconds);
+  times.peak_flops_per_second = peak_of_ranks(recipe.train, device_of(*model), ranks, kPeakSeconds);
   const auto own = own_samples(recipe.train, ranks);
   for (std::int64_t n = 0; n < warmup + steps; ++n) {
     data::Batch batch = made_batch(own, info, static_cast<std::uint64_t>(n * recipe.train.batch));
     ranks.barrier();
     const double start = core::monotonic_seconds();
-    const StepResult result = step(batch, n);
+    const StepResult result = step(batch, n, n);
     std::vector<double> seconds = {core::monotonic_seconds() - start};
     ranks.all_reduce(seconds, cluster::Reduction::kMax);
     if (n < warmup) continue;

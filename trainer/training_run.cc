@@ -9,11 +9,15 @@
 #include "cluster/control_word.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "core/text.h"
 #include "model/flops.h"
 #include "trainer/checkpoint_bridge.h"
+#include "trainer/culprits.h"
 #include "trainer/dataset.h"
 #include "trainer/peak_rate.h"
 #include "trainer/preview.h"
+#include "trainer/recovery.h"
+#include "trainer/rollback.h"
 #include "trainer/run_directory.h"
 #include "trainer/run_setup.h"
 #include "trainer/telemetry.h"
@@ -23,8 +27,7 @@
 namespace pathline::trainer {
 namespace {
 
-constexpr int kSkipsBeforeGivingUp = 5;  // steps in a row that were not finite
-constexpr double kPeakSeconds = 0.1;    // for measuring what processors can do, once a start
+constexpr double kPeakSeconds = 0.1;  // for measuring what processors can do, once a start
 
 class TrainingRun {
  public:
@@ -35,15 +38,14 @@ class TrainingRun {
         dataset_(*setup_.dataset),
         model_(*setup_.model),
         objective_(make_objective(recipe().flow, seed())),
-        state_(*setup_.state),
-        step_(recipe(), *objective_, model_, state_, dataset_.info(), ranks, here()),
+        state_(*setup_.engine.state),
+        step_(recipe(), *objective_, model_, state_, *setup_.engine.backend, dataset_.info(), ranks, here()),
         control_(ranks),
-        loader_(dataset_.source(), dataset_.order(), loader_options()),
+        loader_(std::in_place, dataset_.source(), dataset_.order(), loader_options()),
         telemetry_(setup_.directory->path(), recipe().log.prometheus, static_cast<std::int64_t>(setup_.progress.step),
                    recipe().train.steps, ranks),
         flops_a_sample_(model::training_flops(model_.options()).total()),
-        peak_(peak_of_ranks(recipe().train.precision, model_.parameters().front().tensor.device(), "", ranks,
-                            kPeakSeconds)),
+        peak_(peak_of_ranks(recipe().train, device_of(model_), ranks, kPeakSeconds)),
         saved_step_(setup_.resumed_from.empty() ? -1 : static_cast<std::int64_t>(setup_.progress.step)) {}
 
   core::ExitCode operator()() {
@@ -53,8 +55,7 @@ class TrainingRun {
       if (asked & cluster::kStop) return stop();
       if (asked & cluster::kCheckpoint) save();
       control_.publish(own_flags());
-      take_step();
-      after_step();
+      if (take_step()) after_step();
     }
     finish();
     return core::ExitCode::kFinished;
@@ -65,6 +66,7 @@ class TrainingRun {
   checkpoint::State& progress() { return setup_.progress; }
   cluster::Whereabouts& here() { return setup_.watchdog->here(); }
   void enter(cluster::Phase phase) { here().enter(phase, static_cast<std::int64_t>(progress().step)); }
+  const checkpoint::State& progress() const { return setup_.progress; }
   std::uint64_t seed() const { return static_cast<std::uint64_t>(setup_.recipe.run.seed); }
 
   data::LoaderOptions loader_options() const {
@@ -89,35 +91,69 @@ class TrainingRun {
     return (requests.stop ? cluster::kStop : 0) | (requests.checkpoint || due ? cluster::kCheckpoint : 0);
   }
 
-  void take_step() {
+  /// False if it ended in a rollback: the run stands at a checkpoint whose reports are done.
+  bool take_step() {
     here().enter(cluster::Phase::kData, static_cast<std::int64_t>(progress().step) + 1);
-    data::Batch batch = loader_.next();
-    last_ = step_(batch, static_cast<std::int64_t>(progress().optimizer_step));
+    data::Batch batch = loader_->next();
+    last_ = step_(batch, static_cast<std::int64_t>(progress().step) + 1, static_cast<std::int64_t>(progress().optimizer_step));
     waited_ += batch.waited_seconds;
-    if (last_.skipped) note_skip();
-    else note_update();
-    progress().step += 1;
-    progress().position += static_cast<std::uint64_t>(recipe().train.batch);
+    if (!last_.skipped) {
+      count_update(progress(), recipe().train.batch);
+      return true;
+    }
+    const std::string what = note_skip(batch);
+    const Recovery next = what_next(progress(), recipe().train);
+    if (next == Recovery::kGoOn) return true;
+    if (next == Recovery::kGiveUp || !go_back()) give_up(what);
+    return false;
   }
 
-  void note_update() {
-    progress().optimizer_step += 1;
-    progress().skips_in_a_row = 0;
-  }
-
-  void note_skip() {
-    progress().skipped_windows.push_back(progress().position);
-    progress().skips_in_a_row += 1;
-    const auto text = core::concat("step ", progress().step + 1, ": loss ", last_.loss, ", gradient norm ",
-                                   last_.gradient_norm, ": not finite; the step on positions ", progress().position, " to ",
-                                   progress().position + static_cast<std::uint64_t>(recipe().train.batch) - 1, " is skipped");
+  /// Returns what was said about it.
+  std::string note_skip(data::Batch& batch) {
+    const auto culprits = find_culprits(recipe(), *objective_, model_, dataset_.info(), batch, ranks_);
+    count_skip(progress(), recipe().train.batch);
+    const auto text = core::concat("step ", progress().step, " is skipped: loss ", last_.loss, ", gradient norm ",
+                                   last_.gradient_norm, " on positions ", batch.position, " to ", progress().position - 1, " (",
+                                   progress().skips_in_a_row, " in a row); ",
+                                   describe(culprits, dataset_.source(), recipe().train.batch));
     if (ranks_.rank() == 0) core::log_warning(text);
-    telemetry_.note("skip", progress().step + 1, {{"text", text}});
-    if (progress().skips_in_a_row < kSkipsBeforeGivingUp) return;
+    std::vector<std::string> positions, samples;
+    for (const auto& culprit : culprits) {
+      positions.push_back(std::to_string(culprit.position));
+      samples.push_back(std::to_string(culprit.sample));
+    }
+    telemetry_.note("skip", progress().step,
+                    {{"text", text}, {"positions", core::listed(positions)}, {"samples", core::listed(samples)}});
+    return text;
+  }
+
+  /// False if there is no checkpoint to go back to.
+  bool go_back() {
+    enter(cluster::Phase::kCheckpoint);
+    const std::uint64_t failed = progress().step;
+    const std::string target = roll_back(files_, setup_.directory->checkpoints(), recipe(), progress(), state_, ranks_);
+    if (target.empty()) return false;
+    const auto text = core::concat("after step ", failed, " the weights go back to ", target, ", the data go on at position ",
+                                   progress().position, " (rollback ", progress().rollbacks_in_a_row, " of ",
+                                   recipe().train.rollbacks, " before a newer checkpoint)");
+    if (ranks_.rank() == 0) core::log_warning(text);
+    telemetry_.note("rollback", progress().step, {{"text", text}, {"target", target}});
+    loader_.emplace(dataset_.source(), dataset_.order(), loader_options());
+    saved_step_ = static_cast<std::int64_t>(progress().step);
+    validated_step_.reset();
+    start_window();
+    return true;
+  }
+
+  [[noreturn]] void give_up(const std::string& last_skip) const {
     throw cluster::AgreedError(
         core::ExitCode::kNumerical,
-        core::concat(text, ", as were the ", kSkipsBeforeGivingUp - 1, " before (training has diverged). ",
-                     "Resume from an earlier checkpoint with a lower optimizer.lr or train.clip."));
+        core::concat(last_skip, ". That is the end: ",
+                     progress().rollbacks_in_a_row < static_cast<std::uint64_t>(recipe().train.rollbacks)
+                         ? "there is no checkpoint with older weights to go back to"
+                         : core::concat("all train.rollbacks = ", recipe().train.rollbacks, " are used up without a newer checkpoint"),
+                     " (going on would train on nothing). Repair or remove the samples whose values are not finite; if there are ",
+                     "none, lower optimizer.lr, lengthen optimizer.warmup_steps or set train.clip, and start again: it resumes."));
   }
 
   void after_step() {
@@ -181,7 +217,7 @@ class TrainingRun {
     const std::int64_t chunk = recipe().train.batch / recipe().train.slices;
     auto values = as_metrics(held_out_loss(dataset_, model_, seed(), chunk, ranks_), "");
     if (!recipe().ema.decays.empty()) {
-      const ShardedState::AverageInPlace average(state_, 0, ranks_);
+      const ShardedState::AverageInPlace average(state_, 0);
       values.merge(as_metrics(held_out_loss(dataset_, model_, seed(), chunk, ranks_), "ema_"));
     }
     progress().metrics["held_out_loss"] = values["loss"];
@@ -192,7 +228,7 @@ class TrainingRun {
   void preview() {
     enter(cluster::Phase::kPreview);
     std::optional<ShardedState::AverageInPlace> average;
-    if (!recipe().ema.decays.empty()) average.emplace(state_, 0, ranks_);
+    if (!recipe().ema.decays.empty()) average.emplace(state_, 0);
     const std::string path = core::concat(setup_.directory->samples(), "/step-", progress().step, ".png");
     write_preview(model_, dataset_.info(), recipe(), path, ranks_);
     start_window();
@@ -208,11 +244,13 @@ class TrainingRun {
     if (saved_step_ == static_cast<std::int64_t>(progress().step)) return;
     enter(cluster::Phase::kCheckpoint);
     progress().metrics["loss"] = last_.loss;
+    count_checkpoint(progress(), recipe().checkpoint);
     const double started = core::monotonic_seconds();
+    const OwnSegments own = own_segments(state_, model_.buffers(), ranks_.rank());
     try {
       checkpoint::save(files_, setup_.directory->checkpoints(), progress(),
                        tensor_records(state_, model_.parameters(), model_.buffers()),
-                       own_segments(state_, model_.buffers(), ranks_.rank()), setup_.directory->attempt(),
+                       own.segments, setup_.directory->attempt(),
                        collectives(ranks_), [this] { return setup_.directory->still_ours(); });
     } catch (const core::Error& error) {  // save() throws the same on all ranks
       throw cluster::AgreedError(error.code(), error.what());
@@ -229,8 +267,9 @@ class TrainingRun {
     std::vector<std::uint64_t> steps;
     for (const auto& listed : checkpoint::list(files_, directory)) steps.push_back(listed.step);
     const checkpoint::Retention policy{recipe().checkpoint.keep_last, recipe().checkpoint.keep_every_steps};
+    const auto needed = recipe().train.rollbacks > 0 ? kept_for_rollback(steps, recipe().checkpoint) : std::vector<std::uint64_t>();
     for (const auto step : checkpoint::to_delete(steps, policy)) {
-      checkpoint::delete_checkpoint(files_, core::concat(directory, "/step-", step));
+      if (std::ranges::find(needed, step) == needed.end()) checkpoint::delete_checkpoint(files_, core::concat(directory, "/step-", step));
     }
   }
 
@@ -259,7 +298,7 @@ class TrainingRun {
   ShardedState& state_;
   TrainingStep step_;
   cluster::ControlWord control_;
-  data::Loader loader_;
+  std::optional<data::Loader> loader_;  // a new one after a rollback
   Telemetry telemetry_;
   double flops_a_sample_;  // of the model, forward and backward
   double peak_;            // FLOP/s of all ranks' devices

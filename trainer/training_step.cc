@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Note [Why slices]: the shape of a matrix product decides how its sums are cut up, so a gradient computed from 32
 // samples at once differs in its last bits from the sum of two computed from 16. The global batch is therefore always
-// computed as the same slices, wherever they run, and their gradients and losses are combined along one fixed tree.
-// Any number of ranks then gives the same bits.
+// computed as the same slices (each in the same micro-batches), wherever they run, and their gradients and losses are
+// combined along one fixed tree. Any number of ranks then gives the same bits.
 #include "trainer/training_step.h"
 
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "cluster/shard_reducer.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "trainer/schedule.h"
@@ -24,6 +24,11 @@ cluster::SliceRange own_slices(const TrainOptions& train, const cluster::Communi
 
 double clip_scale(double clip, double norm) { return clip > 0 && norm > clip ? clip / norm : 1.0; }
 
+std::vector<double> values_of(const std::vector<at::Tensor>& scalars) {
+  const at::Tensor all = at::stack(scalars).to(at::kCPU);
+  return {all.const_data_ptr<double>(), all.const_data_ptr<double>() + all.numel()};
+}
+
 }  // namespace
 
 cluster::SliceRange own_samples(const TrainOptions& train, const cluster::Communicator& ranks) {
@@ -33,79 +38,104 @@ cluster::SliceRange own_samples(const TrainOptions& train, const cluster::Commun
 }
 
 TrainingStep::TrainingStep(const Recipe& recipe, const Objective& objective, model::VelocityModel& model,
-                           ShardedState& state, const data::SetInfo& info, cluster::Communicator& ranks,
-                           cluster::Whereabouts& here)
+                           ShardedState& state, Backend& backend, const data::SetInfo& info, cluster::Communicator& ranks,
+                           cluster::Whereabouts& where)
     : recipe_(recipe),
       objective_(objective),
       model_(model),
       state_(state),
+      backend_(backend),
       info_(info),
       ranks_(ranks),
-      here_(here),
-      gradients_(state.layout(), own_slices(recipe.train, ranks), recipe.train.slices) {}
+      where_(where),
+      gradients_(backend, state.layout(), state.exchange().fold_plan(own_slices(recipe.train, ranks)),
+                 recipe.train.passes_per_slice(), [this](std::size_t bucket) { bucket_done(bucket); }),
+      hooks_(model.parameters(),
+             [this, last = model.parameters().size() - 1](std::size_t parameter, const at::Tensor& gradient) {
+               gradients_.take(last - parameter, gradient);
+             }),
+      scalars_(ranks, state.exchange().map(), recipe.train.slices) {
+  model_.set_parameter_gate([this](std::size_t count) {
+    where_.waiting(cluster::Phase::kGather, [&] { state_.wait_for_parameters(count); });
+  });
+}
 
-StepResult TrainingStep::operator()(data::Batch& batch, std::int64_t optimizer_step) {
+TrainingStep::~TrainingStep() { model_.set_parameter_gate({}); }
+
+StepResult TrainingStep::operator()(data::Batch& batch, std::int64_t step, std::int64_t optimizer_step) {
   StepResult result;
   const double start = core::monotonic_seconds();
-  here_.enter(cluster::Phase::kCompute);
-  result.loss = accumulate(batch);
+  where_.enter(cluster::Phase::kCompute, step);
+  const std::vector<double> losses = accumulate(batch);
 
   const double computed = core::monotonic_seconds();
-  here_.next_collective();
-  const std::span<float> gradient = gradients_.in_first(state_.begin(), state_.end());
-  const cluster::ShardMap map({{0, state_.layout().elements}}, cluster::Levels{1, ranks_.size()}, ranks_.rank(), ranks_.size());
-  cluster::make_tree_reducer(ranks_, cluster::host_array_math(), map, recipe_.train.slices)
-      ->reduce(0, gradients_.partials(), gradient, {});
-  result.gradient_norm = state_.gradient_norm(ranks_, gradient);
+  where_.enter(cluster::Phase::kReduce, step);
+  state_.exchange().finish_reductions();
+  where_.next_collective();
+  const StepScalars::Result agreed = scalars_.agree(losses, state_.exchange().own_squares());
+  result.loss = agreed.loss_sum / static_cast<double>(recipe_.train.batch);
+  result.gradient_norm = agreed.gradient_norm;
 
   const double reduced = core::monotonic_seconds();
+  where_.enter(cluster::Phase::kUpdate, step);
   result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.gradient_norm);
-  here_.enter(cluster::Phase::kUpdate);
   if (!result.skipped) {
-    state_.update(recipe_.optimizer, optimizer_step, gradient, clip_scale(recipe_.train.clip, result.gradient_norm));
-    here_.enter(cluster::Phase::kGather);
-    here_.next_collective();
-    state_.gather_parameters(ranks_);
+    state_.update(optimizer_step, gradients_.partials().front(), clip_scale(recipe_.train.clip, result.gradient_norm));
   }
   result.learning_rate = lr_at(recipe_.optimizer, optimizer_step);
   result.compute_seconds = computed - start;
   result.reduce_seconds = reduced - computed;
   result.update_seconds = core::monotonic_seconds() - reduced;
+  note_exchange(result);
   return result;
 }
 
-double TrainingStep::accumulate(data::Batch& batch) {
-  const auto slices = own_slices(recipe_.train, ranks_);
-  const at::Tensor share = at::scalar_tensor(1.0 / static_cast<double>(recipe_.train.batch), at::kFloat);
-  std::vector<double> losses;
-  gradients_.start();
-  for (std::int64_t number = 0; number < slices.size(); ++number) {
-    const at::Tensor per_sample = objective_.loss_per_sample(slice_of(batch, number), model_);
-    per_sample.sum().backward(share);  // sum over samples / batch, never a mean of means
-    losses.push_back(per_sample.detach().to(at::kDouble).sum().item<double>());
-    gradients_.take(model_.parameters());
-    here_.progress();
-  }
-  here_.enter(cluster::Phase::kReduce);
-  here_.next_collective();
-  std::vector<double> all(static_cast<std::size_t>(recipe_.train.slices));
-  std::vector<std::size_t> offsets = {0};  // bytes
-  for (int r = 0; r < ranks_.size(); ++r) {
-    offsets.push_back(static_cast<std::size_t>(cluster::slices_of(r, ranks_.size(), recipe_.train.slices).last) * sizeof(double));
-  }
-  std::ranges::copy(losses, all.begin() + slices.first);
-  ranks_.all_gather_in_place(std::as_writable_bytes(std::span(all)), offsets);
-  return cluster::tree_sum(all) / static_cast<double>(recipe_.train.batch);
+void TrainingStep::note_exchange(StepResult& result) {
+  const double busy = state_.exchange().busy_seconds(), exposed = state_.exchange().exposed_seconds();
+  result.exchange_exposed_seconds = exposed - exposed_before_;
+  result.exchange_hidden_seconds = std::max(0.0, busy - busy_before_ - result.exchange_exposed_seconds);
+  busy_before_ = busy;
+  exposed_before_ = exposed;
 }
 
-Slice TrainingStep::slice_of(data::Batch& batch, std::int64_t number) const {
-  const std::int64_t size = recipe_.train.batch / recipe_.train.slices;
-  const auto first = static_cast<std::size_t>(number * size), last = first + static_cast<std::size_t>(size);
-  PL_ASSERT(last <= batch.samples.size());
+std::vector<double> TrainingStep::accumulate(data::Batch& batch) {
+  const std::int64_t slices = own_slices(recipe_.train, ranks_).size();
+  const std::int64_t passes = recipe_.train.passes_per_slice(), size = recipe_.train.batch / recipe_.train.slices / passes;
+  const at::Tensor share = at::scalar_tensor(1.0 / static_cast<double>(recipe_.train.batch),
+                                             at::TensorOptions().dtype(at::kFloat).device(backend_.device()));
+  std::vector<at::Tensor> losses;  // of each own slice, still on the device
+  gradients_.start_step();
+  bucket_ready_.assign(state_.layout().buckets.size(), false);
+  next_bucket_ = 0;
+  for (std::int64_t number = 0; number < slices * passes; ++number) {
+    gradients_.start_pass();
+    const at::Tensor per_sample = objective_.loss_per_sample(samples_of(batch, number * size, size), model_);
+    per_sample.sum().backward(share);  // sum over samples / batch, never a mean of means
+    const at::Tensor loss = per_sample.detach().to(at::kDouble).sum();
+    if (number % passes == 0) losses.push_back(loss);
+    else losses.back().add_(loss);
+    gradients_.end_pass();
+    where_.progress();
+  }
+  PL_ASSERT(next_bucket_ == bucket_ready_.size());
+  return values_of(losses);
+}
+
+/// Reductions start in the order of buckets, whatever autograd does: ranks must not disagree.
+void TrainingStep::bucket_done(std::size_t bucket) {
+  bucket_ready_[bucket] = true;
+  for (; next_bucket_ < bucket_ready_.size() && bucket_ready_[next_bucket_]; ++next_bucket_) {
+    where_.next_collective();
+    state_.exchange().start_reduce(next_bucket_, gradients_.partials());
+  }
+}
+
+Slice TrainingStep::samples_of(data::Batch& batch, std::int64_t first, std::int64_t count) const {
+  PL_ASSERT(first + count <= std::ssize(batch.samples));
   Slice slice;
-  slice.x1 = as_tensor(batch.values, static_cast<std::int64_t>(batch.samples.size()), info_).narrow(0, number * size, size);
-  slice.labels.assign(batch.labels.begin() + static_cast<std::ptrdiff_t>(first), batch.labels.begin() + static_cast<std::ptrdiff_t>(last));
-  for (std::size_t i = first; i < last; ++i) slice.positions.push_back(batch.first + i);
+  slice.x1 = as_tensor(batch.values, std::ssize(batch.samples), info_).narrow(0, first, count);
+  slice.labels.assign(batch.labels.begin() + first, batch.labels.begin() + first + count);
+  for (std::int64_t i = first; i < first + count; ++i) slice.positions.push_back(batch.first + static_cast<std::uint64_t>(i));
   return slice;
 }
 

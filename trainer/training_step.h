@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "cluster/communicator.h"
 #include "cluster/reduction_tree.h"
@@ -10,10 +11,12 @@
 #include "data/loader.h"
 #include "data/shard_source.h"
 #include "trainer/dataset.h"
+#include "trainer/gradient_hooks.h"
 #include "trainer/gradient_tree.h"
 #include "trainer/objective.h"
 #include "trainer/options.h"
 #include "trainer/sharded_state.h"
+#include "trainer/step_scalars.h"
 
 namespace pathline::trainer {
 
@@ -23,30 +26,45 @@ struct StepResult {
   double learning_rate = 0;
   bool skipped = false;      // loss or gradient was not finite: nothing was updated
   double compute_seconds = 0, reduce_seconds = 0, update_seconds = 0;
+  // Reductions and gathers that ended since the last step, beside computing and with somebody waiting.
+  double exchange_hidden_seconds = 0, exchange_exposed_seconds = 0;
 };
 
 class TrainingStep {
  public:
-  /// All references must outlive it. `here` is told which phase the step is in.
+  /// All references must outlive it. `where` is told how far a step is.
   TrainingStep(const Recipe& recipe, const Objective& objective, model::VelocityModel& model, ShardedState& state,
-               const data::SetInfo& info, cluster::Communicator& ranks, cluster::Whereabouts& here);
+               Backend& backend, const data::SetInfo& info, cluster::Communicator& ranks, cluster::Whereabouts& where);
+  ~TrainingStep();
 
-  /// All ranks, each with its part of the same global batch. `optimizer_step` counts updates from 0. The same result on
-  /// every rank; the same bits on any number of ranks.
-  StepResult operator()(data::Batch& batch, std::int64_t optimizer_step);
+  /// All ranks, each with its part of the same global batch. `step` is for reports, `optimizer_step` counts updates from
+  /// 0. The same result on every rank; the same bits on any number of ranks. The parameters of the next forward pass may
+  /// still be arriving when it returns: the model waits for them by itself.
+  StepResult operator()(data::Batch& batch, std::int64_t step, std::int64_t optimizer_step);
+
+  /// What gradients take.
+  MemoryUse memory() const { return {"gradients", gradients_.bytes()}; }
 
  private:
-  double accumulate(data::Batch& batch);
-  Slice slice_of(data::Batch& batch, std::int64_t number) const;
+  std::vector<double> accumulate(data::Batch& batch);
+  void bucket_done(std::size_t bucket);
+  Slice samples_of(data::Batch& batch, std::int64_t first, std::int64_t count) const;
+  void note_exchange(StepResult& result);
 
   const Recipe& recipe_;
   const Objective& objective_;
   model::VelocityModel& model_;
   ShardedState& state_;
+  Backend& backend_;
   const data::SetInfo& info_;
   cluster::Communicator& ranks_;
-  cluster::Whereabouts& here_;
+  cluster::Whereabouts& where_;
   GradientTree gradients_;
+  GradientHooks hooks_;
+  StepScalars scalars_;
+  std::vector<bool> bucket_ready_;
+  std::size_t next_bucket_ = 0;  // to reduce
+  double busy_before_ = 0, exposed_before_ = 0;
 };
 
 /// This rank's part of every global batch, as the loader wants it.

@@ -4,8 +4,10 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 
+#include "core/log.h"
 #include "flow/keyed_draws.h"
 #include "flow/linear_path.h"
 #include "flow/transfer.h"
@@ -51,6 +53,10 @@ HeldOutLoss held_out_loss(const Dataset& dataset, model::VelocityModel& model, s
   }
   model.set_training(true);
   ranks.all_reduce(losses, cluster::Reduction::kSum);  // one term a sample is not zero: exact in any order
+  const auto bad = std::ranges::find_if(losses, [](double loss) { return !std::isfinite(loss); });
+  if (bad != losses.end() && ranks.rank() == 0) {
+    core::log_warning("the held-out loss is not finite: ", dataset.validation_name(bad - losses.begin()), " has loss ", *bad);
+  }
   HeldOutLoss result;
   std::array<double, kTimeBins> members{};
   for (std::size_t i = 0; i < losses.size(); ++i) {

@@ -21,6 +21,7 @@ struct HeldOutLoss {
 };
 
 /// All ranks. Evaluates in chunks of `chunk` samples; t is stratified: sample i of n gets ((i mod bins) + u) / bins.
+/// Rank 0 names the first sample whose loss is not finite; the mean is then not finite either.
 HeldOutLoss held_out_loss(const Dataset& dataset, model::VelocityModel& model, std::uint64_t seed, std::int64_t chunk,
                           cluster::Communicator& ranks);
 

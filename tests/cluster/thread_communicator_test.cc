@@ -6,6 +6,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "core/error.h"
 
@@ -75,6 +76,23 @@ TEST(RunOnThreads, AbortEndsAllRanksWithItsCode) {
     EXPECT_EQ(error.code(), core::ExitCode::kRankLost);
     EXPECT_EQ(std::string(error.what()), "Rank 1 ended all ranks with exit code 67.");
   }
+}
+
+TEST(RunOnThreads, ACancelledRankThrowsOutOfACollectiveThatNobodyElseComesTo) {
+  run_on_threads(2, [](Communicator& ranks) {
+    const auto same = duplicate(ranks);
+    if (ranks.rank() != 0) return;
+    std::thread waiting([&] {
+      try {
+        same->barrier();
+        ADD_FAILURE() << "nothing was thrown";
+      } catch (const core::Error& error) {
+        EXPECT_EQ(error.code(), core::ExitCode::kRankLost);
+      }
+    });
+    same->cancel();
+    waiting.join();
+  });
 }
 
 }  // namespace

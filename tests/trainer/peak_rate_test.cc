@@ -21,12 +21,11 @@ TEST(PeakRate, KnowsDevicesByTheNamesThatDriversGive) {
 }
 
 /// Any processor that runs this multiplies faster than 10 MFLOP/s and slower than 1 PFLOP/s.
-TEST(PeakRate, IsMeasuredWhereTheTableKnowsNothing) {
+TEST(PeakRate, IsMeasuredOnProcessors) {
   const auto ranks = cluster::make_self_communicator();
-  const double peak = peak_of_ranks("fp32", at::kCPU, "", *ranks, 0.01);
+  const double peak = peak_of_ranks(TrainOptions{}, at::kCPU, *ranks, 0.01);
   EXPECT_GT(peak, 1e7);
   EXPECT_LT(peak, 1e15);
-  EXPECT_EQ(peak_of_ranks("bf16", at::kCPU, "NVIDIA H200", *ranks, 0.01), 989e12);
 }
 
 }  // namespace
