@@ -40,8 +40,8 @@ const std::map<std::string, std::string>& helps() {
       {"data_wait_share", "Share of the time that the slowest rank waited for data."},
       {"compute_seconds", "Forward and backward of the last step."},
       {"reduce_seconds", "Gradient reduction of the last step."},
-      {"reduce_hidden_seconds", "Gradient reduction of the last step that ran beside the backward pass."},
-      {"reduce_exposed_seconds", "Gradient reduction of the last step that compute waited for."},
+      {"exchange_hidden_seconds", "Reductions and gathers of the last step that ran beside computing."},
+      {"exchange_exposed_seconds", "Reductions and gathers of the last step that somebody waited for."},
       {"update_seconds", "Optimizer and averages of the last step."},
       {"peak_memory_bytes", "Most resident memory of any rank."},
   };

@@ -85,12 +85,16 @@ StepTimes benchmark_step(const RunRequest& request, std::int64_t warmup, std::in
     times.compute_seconds += result.compute_seconds / static_cast<double>(steps);
     times.reduce_seconds += result.reduce_seconds / static_cast<double>(steps);
     times.update_seconds += result.update_seconds / static_cast<double>(steps);
+    times.exchange_hidden_seconds += result.exchange_hidden_seconds / static_cast<double>(steps);
+    times.exchange_exposed_seconds += result.exchange_exposed_seconds / static_cast<double>(steps);
   }
   std::vector<double> sorted = times.seconds;
   std::sort(sorted.begin(), sorted.end());
   times.samples_per_second = static_cast<double>(recipe.train.batch) / sorted[sorted.size() / 2];
   times.model_flops_per_second = times.samples_per_second * model::training_flops(recipe.model).total();
   times.peak_memory_bytes = peak_memory_bytes();
+  times.memory = engine.state->memory();
+  times.memory.push_back(step.memory());
   for (const auto& parameter : model->parameters()) times.parameters += parameter.tensor.numel();
   times.slices = recipe.train.slices;
   times.ranks = ranks.size();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <optional>
 
 #include "cluster/agree.h"
@@ -183,16 +184,25 @@ class TrainingRun {
     std::vector<double> over_ranks = {waited_, peak_memory_bytes()};
     ranks_.all_reduce(over_ranks, cluster::Reduction::kMax);
     const double rate = samples / std::max(seconds, 1e-9), waited = over_ranks[0] / std::max(seconds, 1e-9);
-    telemetry_.report("train", progress().step,
-                      {{"loss", last_.loss}, {"gradient_norm", last_.gradient_norm}, {"lr", last_.learning_rate},
-                       {"position", static_cast<double>(progress().position)}, {"samples_per_second", rate},
-                       {"model_flops_per_second", rate * flops_a_sample_}, {"peak_flops_per_second", peak_},
-                       {"peak_share", rate * flops_a_sample_ / peak_},
-                       {"data_wait_share", waited}, {"compute_seconds", last_.compute_seconds},
-                       {"reduce_seconds", last_.reduce_seconds}, {"update_seconds", last_.update_seconds},
-                       {"peak_memory_bytes", over_ranks[1]}});
+    std::map<std::string, double> values = {
+        {"loss", last_.loss}, {"gradient_norm", last_.gradient_norm}, {"lr", last_.learning_rate},
+        {"position", static_cast<double>(progress().position)}, {"samples_per_second", rate},
+        {"model_flops_per_second", rate * flops_a_sample_}, {"peak_flops_per_second", peak_},
+        {"peak_share", rate * flops_a_sample_ / peak_}, {"data_wait_share", waited},
+        {"compute_seconds", last_.compute_seconds}, {"reduce_seconds", last_.reduce_seconds},
+        {"update_seconds", last_.update_seconds}, {"exchange_hidden_seconds", last_.exchange_hidden_seconds},
+        {"exchange_exposed_seconds", last_.exchange_exposed_seconds}, {"peak_memory_bytes", over_ranks[1]}};
+    for (const auto& use : memory()) values["memory_" + use.kind + "_bytes"] = static_cast<double>(use.bytes);
+    telemetry_.report("train", progress().step, values);
     telemetry_.progress(static_cast<std::int64_t>(progress().step), progress_line(rate, waited));
     start_window();
+  }
+
+  /// What this rank's engine has allocated.
+  std::vector<MemoryUse> memory() const {
+    std::vector<MemoryUse> uses = state_.memory();
+    uses.push_back(step_.memory());
+    return uses;
   }
 
   std::string progress_line(double rate, double waited) const {

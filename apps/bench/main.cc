@@ -17,15 +17,20 @@ using namespace pathline;
 
 void print(const trainer::StepTimes& times, bool json) {
   if (json) {
+    nlohmann::ordered_json memory;
+    for (const auto& use : times.memory) memory[use.kind] = use.bytes;
     const nlohmann::ordered_json result = {{"seconds_per_step", times.seconds},
                                            {"compute_seconds", times.compute_seconds},
                                            {"reduce_seconds", times.reduce_seconds},
                                            {"update_seconds", times.update_seconds},
+                                           {"exchange_hidden_seconds", times.exchange_hidden_seconds},
+                                           {"exchange_exposed_seconds", times.exchange_exposed_seconds},
                                            {"samples_per_second", times.samples_per_second},
                                            {"model_flops_per_second", times.model_flops_per_second},
                                            {"peak_flops_per_second", times.peak_flops_per_second},
                                            {"peak_share", times.model_flops_per_second / times.peak_flops_per_second},
                                            {"peak_rss_bytes", times.peak_memory_bytes},
+                                           {"memory_bytes", memory},
                                            {"parameters", times.parameters},
                                            {"slices", times.slices},
                                            {"ranks", times.ranks},
@@ -38,8 +43,8 @@ void print(const trainer::StepTimes& times, bool json) {
               "(forward and backward %.4f, reduction %.4f, update %.4f); peak memory %.0f MB\n",
               times.samples_per_second, trainer::human_flops_rate(times.model_flops_per_second).c_str(),
               100 * times.model_flops_per_second / times.peak_flops_per_second,
-              trainer::human_flops_rate(times.peak_flops_per_second).c_str(), *fastest, *slowest, times.compute_seconds, times.reduce_seconds,
-              times.update_seconds, times.peak_memory_bytes / 1e6);
+              trainer::human_flops_rate(times.peak_flops_per_second).c_str(), *fastest, *slowest, times.compute_seconds,
+              times.reduce_seconds, times.update_seconds, times.peak_memory_bytes / 1e6);
 }
 
 }  // namespace
