@@ -33,16 +33,18 @@ Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t fir
 
 class Search {
  public:
-  Search(const Objective& objective, model::VelocityModel& model, const data::SetInfo& info, data::Batch& batch)
-      : objective_(objective), model_(model), info_(info), batch_(batch) {}
+  Search(const TrainOptions& train, const Objective& objective, model::VelocityModel& model, const data::SetInfo& info,
+         data::Batch& batch)
+      : train_(train), objective_(objective), model_(model), info_(info), batch_(batch) {}
 
-  /// Samples of this rank. Slices keep the step's shapes, so that they show what the step saw.
-  std::vector<Culprit> operator()(std::int64_t slice_size) {
-    for (std::int64_t first = 0; first < std::ssize(batch_.samples); first += slice_size) look_at_losses(first, slice_size);
+  /// Samples of this rank, as many at a time as in the step: they show, and need, what they did there.
+  std::vector<Culprit> operator()() {
+    const std::int64_t pass = train_.batch / train_.slices / train_.passes_per_slice();
+    for (std::int64_t first = 0; first < std::ssize(batch_.samples); first += pass) look_at_losses(first, pass);
     if (!found_.empty()) return found_;
-    for (std::int64_t first = 0; first < std::ssize(batch_.samples); first += slice_size) {
-      if (gradient_is_finite(first, slice_size)) continue;
-      for (std::int64_t i = first; i < first + slice_size; ++i) {
+    for (std::int64_t first = 0; first < std::ssize(batch_.samples); first += pass) {
+      if (gradient_is_finite(first, pass)) continue;
+      for (std::int64_t i = first; i < first + pass; ++i) {
         if (!gradient_is_finite(i, 1)) note(i, Fault::kGradient);
       }
     }
@@ -66,13 +68,15 @@ class Search {
 
   /// Through grad(), not backward(): what listens to the parameters' gradients must not hear of this.
   bool gradient_is_finite(std::int64_t first, std::int64_t count) {
-    const at::Tensor loss = objective_.loss_per_sample(samples_of(batch_, info_, first, count), model_).sum();
+    const at::Tensor losses = objective_.loss_per_sample(samples_of(batch_, info_, first, count), model_);  // (count)
+    const at::Tensor loss = losses.sum().div(train_.batch);
     torch::autograd::variable_list parameters;
     for (const auto& parameter : model_.parameters()) parameters.push_back(parameter.tensor);
     const auto gradients = torch::autograd::grad({loss}, parameters, {}, std::nullopt, false, true);
     return std::ranges::all_of(gradients, [](const auto& gradient) { return !gradient.defined() || all_finite(gradient); });
   }
 
+  const TrainOptions& train_;
   const Objective& objective_;
   model::VelocityModel& model_;
   const data::SetInfo& info_;
@@ -108,7 +112,7 @@ const char* text_of(Fault fault) {
 
 std::vector<Culprit> find_culprits(const Recipe& recipe, const Objective& objective, model::VelocityModel& model,
                                    const data::SetInfo& info, data::Batch& batch, cluster::Communicator& ranks) {
-  std::vector<Culprit> all = gathered(Search(objective, model, info, batch)(recipe.train.batch / recipe.train.slices), ranks);
+  std::vector<Culprit> all = gathered(Search(recipe.train, objective, model, info, batch)(), ranks);
   // A rank without a bad loss looks at gradients; where another rank has one, that is not what the step failed of.
   const bool losses = std::ranges::any_of(all, [](const auto& one) { return one.fault != Fault::kGradient; });
   if (losses) std::erase_if(all, [](const auto& one) { return one.fault == Fault::kGradient; });
