@@ -10,7 +10,7 @@ namespace pathline::trainer {
 FlowObjective::FlowObjective(const flow::FlowOptions& options, std::uint64_t seed)
     : time_(flow::TimeLaw::parse(options.time)), label_drop_(options.label_drop), seed_(seed) {}
 
-at::Tensor FlowObjective::loss_per_sample(const Slice& slice, model::VelocityModel& model) const {
+Question FlowObjective::question(const Slice& slice, const model::VelocityModel& model) const {
   const at::Device device = device_of(model);
   const at::Tensor x1 = flow::sent_to(slice.x1, device);
   const at::Tensor t = flow::keyed_times(seed_, core::Purpose::kTime, slice.positions, time_, device);
@@ -20,7 +20,11 @@ at::Tensor FlowObjective::loss_per_sample(const Slice& slice, model::VelocityMod
       model, flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop_, model.options().classes, device));
   condition.seed = seed_;
   condition.positions = slice.positions;
-  return flow::squared_error_per_sample(model.velocity(path.x, t, condition), path.velocity);
+  return {path.x, t, condition, path.velocity};
+}
+
+at::Tensor FlowObjective::loss_of(const Question& question, model::VelocityModel& model) const {
+  return flow::squared_error_per_sample(model.velocity(question.x, question.t, question.condition), question.target);
 }
 
 std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed) {

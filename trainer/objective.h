@@ -31,11 +31,30 @@ class Objective {
   virtual at::Tensor loss_per_sample(const Slice& slice, model::VelocityModel& model) const = 0;
 };
 
+/// What the network is asked about a slice, and the answer wanted, on its device.
+struct Question {
+  at::Tensor x, t;  // (n, ...), (n)
+  model::Condition condition;
+  at::Tensor target;  // as x
+};
+
+/// An objective in two parts: what draws random numbers and comes from the host, and what only computes on the device (so
+/// that a CUDA graph can hold it).
+class TwoPartObjective : public Objective {
+ public:
+  virtual Question question(const Slice& slice, const model::VelocityModel& model) const = 0;
+  virtual at::Tensor loss_of(const Question& question, model::VelocityModel& model) const = 0;
+  at::Tensor loss_per_sample(const Slice& slice, model::VelocityModel& model) const final {
+    return loss_of(question(slice, model), model);
+  }
+};
+
 /// Conditional flow matching: draw t and noise, interpolate, predict, squared error.
-class FlowObjective final : public Objective {
+class FlowObjective final : public TwoPartObjective {
  public:
   FlowObjective(const flow::FlowOptions& options, std::uint64_t seed);
-  at::Tensor loss_per_sample(const Slice& slice, model::VelocityModel& model) const override;
+  Question question(const Slice& slice, const model::VelocityModel& model) const override;
+  at::Tensor loss_of(const Question& question, model::VelocityModel& model) const override;
 
  private:
   flow::TimeLaw time_;

@@ -42,6 +42,7 @@ void bind(Config& c, TrainOptions& o) {
          "samples of a slice that are computed at once; less memory; 0: the whole slice");
   c.bind("train", "precision", o.precision, OnResume::kFixed, "fp32 | bf16 (parameters and activations; masters fp32)");
   c.bind("train", "tf32", o.tf32, OnResume::kFixed, "on GPUs, fp32 products of TF32 inputs (10 bits): faster, less exact");
+  c.bind("train", "cuda_graph", o.cuda_graph, OnResume::kFree, "on GPUs, replay a slice's pass as one graph: less work for the host");
   c.bind("train", "reduction", o.reduction, OnResume::kFixed,
          "tree: the same bits on any number of ranks | fastest: the library's own order");
   c.bind("train", "bucket_mb", o.bucket_mb, OnResume::kFixed, "MiB of fp32 gradients that are reduced in one go");

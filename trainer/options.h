@@ -37,6 +37,7 @@ struct TrainOptions {
   std::int64_t micro_batch = 0;  // samples a pass; 0: the whole slice
   std::string precision = "fp32";
   bool tf32 = false;
+  bool cuda_graph = false;
   std::string reduction = "tree";
   double bucket_mb = 8;
   std::string activation_checkpointing = "none";  // none | every:n | all

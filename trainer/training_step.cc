@@ -22,6 +22,13 @@ cluster::SliceRange own_slices(const TrainOptions& train, const cluster::Communi
   return cluster::slices_of(ranks.rank(), ranks.size(), train.slices);
 }
 
+const TwoPartObjective& two_parts(const Objective& objective) {
+  const auto* parts = dynamic_cast<const TwoPartObjective*>(&objective);
+  PL_CHECK(parts != nullptr, core::ExitCode::kUsage, "train.cuda_graph = true, but this objective draws random numbers ",
+           "while it computes (a captured pass would repeat them). Leave it away.");
+  return *parts;
+}
+
 double clip_scale(double clip, double norm) { return clip > 0 && norm > clip ? clip / norm : 1.0; }
 
 std::vector<double> values_of(const std::vector<at::Tensor>& scalars) {
@@ -55,6 +62,9 @@ TrainingStep::TrainingStep(const Recipe& recipe, const Objective& objective, mod
                gradients_.take(last - parameter, gradient);
              }),
       scalars_(ranks, state.exchange().map(), recipe.train.slices) {
+  if (recipe.train.cuda_graph) {
+    graph_ = make_slice_graph(two_parts(objective), model, 1.0 / static_cast<double>(recipe.train.batch));
+  }
   model_.set_parameter_gate([this](std::size_t count) {
     where_.waiting(cluster::Phase::kGather, [&] { state_.wait_for_parameters(count); });
   });
@@ -109,8 +119,9 @@ std::vector<double> TrainingStep::accumulate(data::Batch& batch) {
   next_bucket_ = 0;
   for (std::int64_t number = 0; number < slices * passes; ++number) {
     gradients_.start_pass();
-    const at::Tensor per_sample = objective_.loss_per_sample(samples_of(batch, number * size, size), model_);
-    per_sample.sum().backward(share);  // sum over samples / batch, never a mean of means
+    const Slice samples = samples_of(batch, number * size, size);
+    const at::Tensor per_sample = graph_ ? replay(samples) : objective_.loss_per_sample(samples, model_);
+    if (!graph_) per_sample.sum().backward(share);  // sum over samples / batch, never a mean of means
     const at::Tensor loss = per_sample.detach().to(at::kDouble).sum();
     if (number % passes == 0) losses.push_back(loss);
     else losses.back().add_(loss);
@@ -119,6 +130,17 @@ std::vector<double> TrainingStep::accumulate(data::Batch& batch) {
   }
   PL_ASSERT(next_bucket_ == bucket_ready_.size());
   return values_of(losses);
+}
+
+/// A captured pass hands over its gradients when all of them are there.
+at::Tensor TrainingStep::replay(const Slice& samples) {
+  state_.wait_for_all_parameters();
+  const at::Tensor losses = graph_->run(two_parts(objective_).question(samples, model_));
+  const std::vector<at::Tensor>& gradients = graph_->gradients();
+  for (std::size_t i = gradients.size(); i-- > 0;) {
+    if (gradients[i].defined()) gradients_.take(gradients.size() - 1 - i, gradients[i]);
+  }
+  return losses;
 }
 
 /// Reductions start in the order of buckets, whatever autograd does: ranks must not disagree.

@@ -16,6 +16,7 @@
 #include "trainer/objective.h"
 #include "trainer/options.h"
 #include "trainer/sharded_state.h"
+#include "trainer/slice_graph.h"
 #include "trainer/step_scalars.h"
 
 namespace pathline::trainer {
@@ -47,6 +48,7 @@ class TrainingStep {
 
  private:
   std::vector<double> accumulate(data::Batch& batch);
+  at::Tensor replay(const Slice& samples);
   void bucket_done(std::size_t bucket);
   Slice samples_of(data::Batch& batch, std::int64_t first, std::int64_t count) const;
   void note_exchange(StepResult& result);
@@ -62,6 +64,7 @@ class TrainingStep {
   GradientTree gradients_;
   GradientHooks hooks_;
   StepScalars scalars_;
+  std::unique_ptr<SliceGraph> graph_;  // where train.cuda_graph asks for one
   std::vector<bool> bucket_ready_;
   std::size_t next_bucket_ = 0;  // to reduce
   double busy_before_ = 0, exposed_before_ = 0;
