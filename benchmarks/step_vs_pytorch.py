@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speed of a training step of Pathline beside eager PyTorch on the same machine in the same run.
+"""Speed of a training step of Pathline beside PyTorch on the same machine in the same run.
 
   compare  starts the contestants one after the other, round by round, in an order that turns round every time;
            ratios are taken within a round: median and 95 % interval over the rounds
@@ -9,6 +9,10 @@ A step is: noise, time, linear path, forward, mean square of v - (x1 - x0), back
 average. The PyTorch idioms:
   default  AdamW as it comes, clip_grad_norm_, the loop over tensors that SiT's training script uses for the average
   tuned    AdamW(fused=True), foreach clip, torch._foreach_lerp_, and a glibc that keeps freed memory
+  compiled as tuned, with torch.compile
+  ddp      as tuned, DistributedDataParallel over gloo: as many ranks as threads, one thread each; beside it runs
+           Pathline with as many ranks
+With --precision bf16 PyTorch computes under autocast, Pathline with train.precision = "bf16".
 The peers' own networks are used (--peers; benchmarks/README.md says which checkouts).
 """
 import argparse
@@ -32,7 +36,10 @@ CASES = {
               model='name = "UNet-cifar10"\ndropout = 0.1'),
     "d": dict(what="SiT depth 6 hidden 256 patch 4, 3x32x32, batch 64", shape=(3, 32, 32), batch=64, classes=10,
               label_drop=0.1, model='name = "SiT"\npatch = 4\nhidden = 256\ndepth = 6\nheads = 4'),
+    "e": dict(what="as d, batch 2", shape=(3, 32, 32), batch=2, classes=10, label_drop=0.1,
+              model='name = "SiT"\npatch = 4\nhidden = 256\ndepth = 6\nheads = 4'),
 }
+IDIOMS = ("default", "tuned", "compiled", "ddp")
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_TOP_PAD_": str(1 << 26)}
 DECAY = 0.9999
 
@@ -41,7 +48,7 @@ DECAY = 0.9999
 def build(case, peers):
     if case == "a":
         return common.sit(peers).SiT_S_2(input_size=32, num_classes=10, learn_sigma=False)
-    if case == "d":
+    if case in "de":
         return common.sit(peers).SiT(input_size=32, patch_size=4, in_channels=3, hidden_size=256, depth=6,
                                      num_heads=4, num_classes=10, learn_sigma=False)
     return common.torchcfm_unet(peers).UNetModelWrapper(  # the fields of its CIFAR-10 example
@@ -52,9 +59,10 @@ def build(case, peers):
 class TorchStep:
     """One training step of `case`, called again and again."""
 
-    def __init__(self, case, idiom, peers):
+    def __init__(self, case, idiom, precision, peers, ranks=1):
         import torch
-        self.torch, self.case, self.tuned = torch, CASES[case], idiom == "tuned"
+        self.torch, self.case, self.tuned = torch, CASES[case], idiom != "default"
+        self.bf16 = precision == "bf16"
         torch.manual_seed(0)
         self.network = build(case, peers).train()
         average = copy.deepcopy(self.network).requires_grad_(False)
@@ -62,16 +70,22 @@ class TorchStep:
         self.parameters, self.average = [p for p, _ in pairs], [q for _, q in pairs]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-4, weight_decay=0.0,
                                            **({"fused": True} if self.tuned else {}))
-        self.x1 = torch.rand(self.case["batch"], *self.case["shape"]) * 2 - 1
-        self.labels = torch.randint(0, 10, (self.case["batch"],))
+        if idiom == "compiled":
+            self.network = torch.compile(self.network)
+        if idiom == "ddp":
+            self.network = torch.nn.parallel.DistributedDataParallel(self.network, gradient_as_bucket_view=True)
+        batch = self.case["batch"] // ranks
+        self.x1 = torch.rand(batch, *self.case["shape"]) * 2 - 1
+        self.labels = torch.randint(0, 10, (batch,))
 
     def loss(self):
         torch, x1 = self.torch, self.x1
         x0, t = torch.randn_like(x1), torch.rand(len(x1))
         share = t.view(-1, 1, 1, 1)
         xt = (1 - share) * x0 + share * x1
-        v = self.network(xt, t, self.labels) if self.case["classes"] else self.network(t, xt)
-        return torch.nn.functional.mse_loss(v, x1 - x0)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+            v = self.network(xt, t, self.labels) if self.case["classes"] else self.network(t, xt)
+        return torch.nn.functional.mse_loss(v.float(), x1 - x0)
 
     def __call__(self):
         torch = self.torch
@@ -91,21 +105,30 @@ class TorchStep:
 
 
 def torch_contestant(options):
+    """Under torch.distributed.run one of several ranks: rank 0 speaks for all, whose steps end together."""
     import torch
-    torch.set_num_threads(options.threads)
-    step, seconds = TorchStep(options.case, options.idiom, options.peers), []
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    torch.set_num_threads(options.threads // ranks)
+    if ranks > 1:
+        torch.distributed.init_process_group("gloo")
+    step, seconds = TorchStep(options.case, options.idiom, options.precision, options.peers, ranks), []
     for i in range(options.warmup + options.steps):
         started = time.perf_counter()
         step()
         if i >= options.warmup:
             seconds.append(time.perf_counter() - started)
+    if ranks > 1:
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+    if int(os.environ.get("RANK", "0")) > 0:
+        return
     print(json.dumps({"seconds_per_step": seconds, "peak_rss_bytes": common.peak_rss_bytes(),
                       "samples_per_second": CASES[options.case]["batch"] / statistics.median(seconds),
                       "torch": torch.__version__, "parameters": sum(p.numel() for p in step.parameters)}))
 
 
 # ---- comparison -----------------------------------------------------------------------------------------------------
-def recipe_text(case, slices, threads, directory):
+def recipe_text(case, slices, threads, precision, directory):
     c = CASES[case]
     return "\n".join([
         "[run]", f'directory = "{directory}/run"', f"threads = {threads}",
@@ -113,7 +136,7 @@ def recipe_text(case, slices, threads, directory):
         "[model]", c["model"], f"input_size = {c['shape'][1]}", f"input_channels = {c['shape'][0]}",
         f"classes = {c['classes']}",
         "[flow]", 'path = "linear"', 'time = "uniform"', f"label_drop = {c['label_drop']}",
-        "[train]", f"batch = {c['batch']}", *([f"slices = {slices}"] if slices != "default" else []), "clip = 1.0",
+        "[train]", f"batch = {c['batch']}", *([f"slices = {slices}"] if slices != "default" else []), "clip = 1.0", f'precision = "{precision}"',
         "[optimizer]", "lr = 1e-4",
         "[ema]", f"decays = [{DECAY}]", ""])
 
@@ -125,12 +148,17 @@ def contestants(options, case, directory):
     for slices in options.slices:
         path = os.path.join(directory, f"{case}-{slices}.toml")
         with open(path, "w") as file:
-            file.write(recipe_text(case, slices, options.threads, directory))
-        found[f"pathline slices={slices}"] = ([options.pathline, "bench", "step", path, *shared, "--json"], {})
+            file.write(recipe_text(case, slices, options.threads, options.precision, directory))
+        command = [options.pathline, "bench", "step", path, *shared, "--json"]
+        found[f"pathline slices={slices}"] = (command, {})
+        if "ddp" in options.idioms and slices == "default":
+            found["pathline ranks"] = (["mpirun", "-n", str(options.threads), "--bind-to", "none", "--oversubscribe",
+                                        *command, "--set", "run.threads=1"], {})
     for idiom in options.idioms:
-        command = [sys.executable, os.path.abspath(__file__), "torch", "--case", case, "--idiom", idiom, "--peers",
-                   options.peers, "--threads", str(options.threads), *shared]
-        found[f"pytorch {idiom}"] = (command, KEEP_FREED_MEMORY if idiom == "tuned" else {})
+        launcher = [] if idiom != "ddp" else ["-m", "torch.distributed.run", "--nproc-per-node", str(options.threads)]
+        command = [sys.executable, *launcher, os.path.abspath(__file__), "torch", "--case", case, "--idiom", idiom,
+                   "--precision", options.precision, "--peers", options.peers, "--threads", str(options.threads), *shared]
+        found[f"pytorch {idiom}"] = (command, KEEP_FREED_MEMORY if idiom != "default" else {})
     return found
 
 
@@ -176,8 +204,9 @@ def measure(case, options, directory):
 def compare_case(case, options, directory):
     rounds, discarded, contended = measure(case, options, directory)
     batch, record = CASES[case]["batch"], {"case": case, "what": CASES[case]["what"], "threads": options.threads,
+                                           "precision": options.precision,
                                            "rounds": rounds, "discarded": discarded, "contended": contended}
-    print(f"\ncase {case}: {CASES[case]['what']}, {options.threads} thread(s), {len(rounds)} rounds, "
+    print(f"\ncase {case}: {CASES[case]['what']}, {options.precision}, {options.threads} thread(s), {len(rounds)} rounds, "
           f"{discarded} discarded" + (", CONTENDED: others used the machine" if contended else ""))
     for name in rounds[0]:
         seconds = statistics.median(r[name]["seconds"] for r in rounds)
@@ -213,6 +242,7 @@ def main():
         sub.set_defaults(run=function)
         sub.add_argument("--peers", required=True, help="directory of the peers' checkouts")
         sub.add_argument("--threads", type=int, default=2)
+        sub.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
         sub.add_argument("--steps", type=int, default=5, help="timed steps of a process")
         sub.add_argument("--warmup", type=int, default=2)
         return sub
@@ -225,14 +255,14 @@ def main():
     sub.add_argument("--pathline", required=True, help="the command, for example build/bin/pathline")
     sub.add_argument("--cases", type=words(CASES), default=list(CASES))
     sub.add_argument("--slices", type=words(("default", "NUMBER")), default=["default", "1"])
-    sub.add_argument("--idioms", type=words(("default", "tuned")), default=["default", "tuned"])
+    sub.add_argument("--idioms", type=words(IDIOMS), default=["default", "tuned"])
     sub.add_argument("--rounds", type=int, default=9)
     sub.add_argument("--patience", type=float, default=600, help="seconds lost to noise before a case is CONTENDED")
     sub.add_argument("--most-others", type=float, default=0.1, help="cores that others may use")
     sub.add_argument("--json", metavar="FILE")
     sub = command("torch", torch_contestant, "one PyTorch process")
     sub.add_argument("--case", choices=CASES, required=True)
-    sub.add_argument("--idiom", choices=("default", "tuned"), default="default")
+    sub.add_argument("--idiom", choices=IDIOMS, default="default")
     options = parser.parse_args()
     options.run(options)
 
