@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iomanip>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -51,34 +52,40 @@ std::string text_of(const cluster::Traffic& traffic) {
 std::string plan_text(const trainer::Plan& plan) {
   const auto [smallest, largest] = std::minmax_element(plan.buckets.begin(), plan.buckets.end());
   const trainer::StepPrediction& step = plan.step;
-  const double flops = plan.flops_per_step / step.seconds;
   const std::string a_rank = plan.fewest_slices == plan.most_slices
                                  ? std::to_string(plan.most_slices)
                                  : core::concat(plan.fewest_slices, " to ", plan.most_slices);
+  const auto ranks = static_cast<double>(plan.ranks);
+  const double places = ranks * static_cast<double>(plan.most_slices);
   std::ostringstream out;
   out.precision(4);
   out << "ranks          " << plan.ranks << ", " << plan.ranks_per_node << " a node\n"
-      << "parameters     " << static_cast<double>(plan.parameters) / 1e6 << " M in " << plan.buckets.size() << " buckets of "
-      << bytes(4.0 * static_cast<double>(*smallest)) << " to " << bytes(4.0 * static_cast<double>(*largest)) << " (fp32)\n"
+      << "parameters     " << static_cast<double>(plan.parameters) / 1e6 << " M in " << plan.buckets.size()
+      << " buckets of " << bytes(4.0 * static_cast<double>(*smallest)) << " to "
+      << bytes(4.0 * static_cast<double>(*largest)) << " (fp32)\n"
       << "slices         " << plan.slices << ", " << a_rank << " a rank ("
-      << share(static_cast<double>(plan.most_slices * plan.ranks - plan.slices), static_cast<double>(plan.most_slices * plan.ranks))
-      << " of the machine waits)\n"
+      << share(places - static_cast<double>(plan.slices), places) << " of the machine waits)\n"
       << "memory         " << bytes(static_cast<double>(total(plan.memory))) << " on rank " << plan.fullest_rank
       << ", the fullest, without activations\n";
   for (const auto& use : plan.memory) {
-    if (use.bytes > 0) out << "  " << use.kind << std::string(13 - use.kind.size(), ' ') << bytes(static_cast<double>(use.bytes)) << "\n";
+    if (use.bytes == 0) continue;
+    out << "  " << std::left << std::setw(13) << use.kind << bytes(static_cast<double>(use.bytes)) << "\n";
   }
-  if (plan.activation_bytes_estimate) out << "  activations  about " << bytes(*plan.activation_bytes_estimate) << " (estimate, measured on one pass here)\n";
+  if (plan.activation_bytes_estimate) {
+    out << "  activations  about " << bytes(*plan.activation_bytes_estimate)
+        << " (an estimate: one pass measured here)\n";
+  }
   out << "wire a step    reduction: " << text_of(plan.reduce) << "\n"
       << "               gather: " << text_of(plan.gather) << "\n"
-      << "checkpoint     " << bytes(plan.checkpoint_bytes) << ", at most " << bytes(plan.checkpoint_rank_bytes) << " by a rank\n"
+      << "checkpoint     " << bytes(plan.checkpoint_bytes) << ", at most " << bytes(plan.checkpoint_rank_bytes)
+      << " by a rank\n"
       << "work a step    " << plan.flops_per_step / 1e12 << " TFLOP (model); a rank does "
       << trainer::human_flops_rate(plan.flops_per_second) << ", its update " << plan.memory_gbytes << " GB/s\n"
-      << "time a step    about " << seconds(step.seconds) << " (" << trainer::human_flops_rate(flops) << "): compute "
-      << seconds(step.compute_seconds) << ", reduction " << seconds(step.reduce_seconds) << " (exposed "
-      << seconds(step.reduce_exposed_seconds) << "), update " << seconds(step.update_seconds)
-      << ", gather " << seconds(step.gather_seconds) << " (exposed "
-      << seconds(step.gather_exposed_seconds) << ")\n";
+      << "time a step    about " << seconds(step.seconds) << ", "
+      << trainer::human_flops_rate(plan.flops_per_step / step.seconds) << "\n"
+      << "               compute " << seconds(step.compute_seconds) << ", update " << seconds(step.update_seconds)
+      << ", reduction " << seconds(step.reduce_seconds) << " (exposed " << seconds(step.reduce_exposed_seconds)
+      << "), gather " << seconds(step.gather_seconds) << " (exposed " << seconds(step.gather_exposed_seconds) << ")\n";
   return out.str();
 }
 
