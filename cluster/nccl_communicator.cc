@@ -5,6 +5,7 @@
 #include <nccl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
@@ -90,6 +91,7 @@ class NcclCommunicator final : public Communicator {
 
   ~NcclCommunicator() override {
     watch_.reset();
+    if (cancelled_) return;
     // While an exception unwinds the others will not come to an orderly end with us.
     const bool orderly = std::uncaught_exceptions() == exceptions_ &&
                          settled(nccl_, ncclCommFinalize(nccl_), kPatienceAtTheEnd) == ncclSuccess;
@@ -179,6 +181,14 @@ class NcclCommunicator final : public Communicator {
     return std::make_unique<NcclCommunicator>(host_->subset(members), device_, stream_, deadlines_);
   }
 
+  void cancel() override {
+    if (!cancelled_.exchange(true)) {
+      watch_->stop();
+      abort_nccl(nccl_, kPatienceAtTheEnd);  // ends its kernels, and with them a wait for the stream
+    }
+    host_->cancel();
+  }
+
   [[noreturn]] void abort(int exit_code) override {
     abort_nccl(nccl_, kPatienceAtTheEnd);
     host_->abort(exit_code);
@@ -194,13 +204,21 @@ class NcclCommunicator final : public Communicator {
   /// One NCCL group: what `work` asks for happens at once.
   template <class Work>
   void call(const char* what, const Work& work) {
+    check_not_cancelled(what);
     use_device();
     watch_->begin(what, stream_);
     ncclGroupStart();
     const ncclResult_t asked = work();
     const ncclResult_t ended = ncclGroupEnd();
-    check_nccl(accepted(asked) ? settled(nccl_, ended, deadlines_.init_seconds) : asked, what, nccl_);
+    const ncclResult_t result = accepted(asked) ? settled(nccl_, ended, deadlines_.init_seconds) : asked;
+    check_not_cancelled(what);
+    check_nccl(result, what, nccl_);
     watch_->end(stream_);
+  }
+
+  void check_not_cancelled(const char* what) const {
+    PL_CHECK(!cancelled_, core::ExitCode::kRankLost, what, " was given up (this rank ends because of another error). ",
+             "Look for the first error in the log.");
   }
 
   /// work(r) for every rank until one fails.
@@ -222,7 +240,8 @@ class NcclCommunicator final : public Communicator {
   CUstream_st* stream_;
   NcclDeadlines deadlines_;
   int exceptions_;
-  ncclComm_t nccl_ = nullptr;
+  ncclComm_t nccl_ = nullptr;  // gone once cancelled
+  std::atomic<bool> cancelled_{false};
   std::optional<NcclWatch> watch_;
 };
 

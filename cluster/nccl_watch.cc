@@ -24,13 +24,17 @@ NcclWatch::NcclWatch(ncclComm* communicator, int device, double call_seconds,
   thread_ = std::thread([this] { watch(); });
 }
 
-NcclWatch::~NcclWatch() {
+void NcclWatch::stop() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
   ends_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+}
+
+NcclWatch::~NcclWatch() {
+  stop();
   for (const Call& call : calls_) {
     cudaEventDestroy(call.reached);
     cudaEventDestroy(call.done);

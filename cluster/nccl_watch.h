@@ -27,8 +27,11 @@ class NcclWatch {
   /// `on_failure` is called once at most, on the watch's thread, with the reason; it ends the process.
   NcclWatch(ncclComm* communicator, int device, double call_seconds,
             std::function<void(const std::string& reason)> on_failure);
-  /// Stops the thread. The communicator still exists.
+  /// As stop(). The communicator still exists.
   ~NcclWatch();
+
+  /// Ends the thread: nobody asks the communicator any more. From any thread but the watch's own.
+  void stop();
 
   /// Around a call on `stream`, by the thread that makes it. `what` is a literal.
   void begin(const char* what, CUstream_st* stream);
