@@ -93,8 +93,9 @@ struct HalfBlock : Function<HalfBlock> {
   }
 };
 
-at::Tensor half_block(const at::Tensor& x, const at::Tensor& modulation, const Linear& first, const Linear& second,
+at::Tensor half_block(const at::Tensor& x, const at::Tensor& any_modulation, const Linear& first, const Linear& second,
                       std::int64_t heads) {
+  const at::Tensor modulation = any_modulation.to(x.scalar_type());
   if (!at::GradMode::is_enabled()) return half_block_forward(x, modulation, first, second, heads, nullptr);
   return HalfBlock::apply(x, modulation, first.weight, first.bias, second.weight, second.bias, heads);
 }
