@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <iomanip>
-#include <limits>
 #include <map>
 #include <sstream>
 #include <tuple>
@@ -50,26 +49,27 @@ std::string waiting_ranks(std::span<const int> missing, std::span<const Sighting
 }  // namespace
 
 double Deadlines::in(Phase phase) const {
-  if (!watched()) return std::numeric_limits<double>::infinity();
   const bool inside_step = phase >= Phase::kData && phase <= Phase::kReport;
   return inside_step ? step : step + grace;
 }
 
 std::optional<Verdict> find_missing(std::span<const Sighting> ranks, const Deadlines& deadlines, double now) {
+  if (!deadlines.watched()) return std::nullopt;
   const auto behind = std::min_element(ranks.begin(), ranks.end(), [](const Sighting& a, const Sighting& b) {
     return position_of(a.record) < position_of(b.record);
   });
   Verdict silent{{}, true}, stuck;
-  bool over = false;  // one that is stuck is over its deadline
+  bool over = false;  // one of them is over its deadline
   for (int r = 0; r < static_cast<int>(ranks.size()); ++r) {
-    const double deadline = deadlines.in(ranks[r].record.phase), still = now - ranks[r].progress_at;
-    if (still > deadline && now - ranks[r].heard_at > deadline / 2) silent.missing.push_back(r);
+    const double unheard = now - ranks[r].heard_at, still = now - ranks[r].progress_at;
+    if (unheard > deadlines.step / 2) silent.missing.push_back(r);
+    over = over || unheard > deadlines.step;
     if (position_of(ranks[r].record) != position_of(behind->record)) continue;
+    const double deadline = deadlines.in(ranks[r].record.phase);
     if (still > deadline / 2) stuck.missing.push_back(r);
     over = over || still > deadline;
   }
-  if (!silent.missing.empty()) return silent;
-  if (over) return stuck;
+  if (over) return silent.missing.empty() ? stuck : silent;
   return std::nullopt;
 }
 

@@ -44,8 +44,9 @@ struct Verdict {
 /// Note [Who is missing]
 /// Ranks go through the same steps and phases together, so the one that is stuck is the one that is furthest behind
 /// (step, phase, number of collectives); those before it wait. It alone has to be over the deadline of the phase that it
-/// is in: ranks that wait for a long checkpoint of another are never accused. Ranks that no longer answer go before those
-/// that do: a stopped process leaves a record behind that may look like the others'.
+/// is in: ranks that wait for a long checkpoint of another are never accused. A rank that does not answer is missing after
+/// the deadline of a step, whatever it did (a rank that lives answers in all phases), and before ranks that do: the record
+/// that a stopped process leaves behind is old and may look like the others'.
 std::optional<Verdict> find_missing(std::span<const Sighting> ranks, const Deadlines& deadlines, double now);
 
 /// The verdict in words: who is missing, where, since when, and who waits for it where.

@@ -55,27 +55,24 @@ void append_to_log(const std::string& file, const std::string& text) try {
 }  // namespace
 
 Watchdog::Watchdog(Communicator& ranks, const Deadlines& deadlines)
-    : ranks_(duplicate(ranks)),
-      rank_(ranks.rank()),
+    : rank_(ranks.rank()),
       last_(ranks.size() - 1),
       exceptions_(std::uncaught_exceptions()),
       deadlines_(deadlines),
       interval_(interval_for(deadlines)),
       names_(gather_names(ranks)),
-      last_look_(core::monotonic_seconds()),
-      sightings_(names_.size()),
-      sending_(names_.size()),
       slow_(names_.size(), slow_window_for(deadlines)) {
-  thread_ = std::thread([this] { run(); });
+  exchange_.emplace(ranks, here_, interval_);
+  thread_ = std::thread([this] { keep_watch(); });
 }
 
 Watchdog::~Watchdog() {
-  const bool unwinding = std::uncaught_exceptions() > exceptions_;
-  if (!unwinding) here_.enter(Phase::kEnd);
+  if (std::uncaught_exceptions() == exceptions_) here_.enter(Phase::kEnd);
   heartbeat_.reset();
+  exchange_->close();
   {
     const std::lock_guard lock(mutex_);
-    ending_ = unwinding ? Ending::kAtOnce : Ending::kTogether;
+    ended_ = true;
   }
   ends_.notify_all();
   thread_.join();
@@ -102,96 +99,46 @@ std::string Watchdog::heartbeat() const {
                       "}\n");
 }
 
-void Watchdog::run() try {
-  watch();
-} catch (const core::Error& error) {
-  // Between threads: this rank or another gave up, and the training threads know. Over MPI nobody else would.
-  if (error.code() != core::ExitCode::kRankLost) end_all(core::concat("the watchdog cannot go on: ", error.what()));
-}
-
-void Watchdog::watch() {
+void Watchdog::keep_watch() try {
+  double last_look = core::monotonic_seconds();
   std::unique_lock lock(mutex_);
-  while (ending_ == Ending::kNone) {
+  while (!ended_) {
     lock.unlock();
-    tick();
+    const double look = core::monotonic_seconds();
+    now_ += std::min(look - last_look, 4 * interval_);  // time that this thread slept through does not count
+    last_look = look;
+    view_ = exchange_->look(now_);
+    if (deadlines_.watched()) judge();
+    if (rank_ == 0) look_for_slow_ranks();
     lock.lock();
-    ends_.wait_for(lock, of_seconds(interval_), [this] { return ending_ != Ending::kNone; });
+    ends_.wait_for(lock, of_seconds(interval_), [this] { return ended_; });
   }
-  const Ending ending = ending_;
-  lock.unlock();
-  if (ending == Ending::kTogether) return close();
-  for (auto& request : sending_) static_cast<void>(request.release());  // to wait for it could be for ever
-}
-
-/// Nobody stops watching before all have come to their end, nor leaves before all messages have been taken.
-void Watchdog::close() {
-  constexpr auto kPause = std::chrono::milliseconds(1);
-  const auto wait_for_all = [&](const auto& meanwhile) {
-    std::int64_t nothing = 0;
-    const auto all_came = ranks_->start_all_reduce(std::span(&nothing, 1), Reduction::kMax);
-    for (; !all_came->done(); std::this_thread::sleep_for(kPause)) meanwhile();
-  };
-  wait_for_all([&] {
-    if (core::monotonic_seconds() - last_look_ > interval_) tick();
-  });
-  const auto all_taken = [&] {
-    return std::all_of(sending_.begin(), sending_.end(), [](auto& request) { return !request || request->done(); });
-  };
-  for (; !all_taken(); std::this_thread::sleep_for(kPause)) take_records();
-  wait_for_all([&] { take_records(); });
-}
-
-void Watchdog::tick() {
-  const double look = core::monotonic_seconds();
-  now_ += std::min(look - last_look_, 4 * interval_);  // time that this thread slept through does not count
-  last_look_ = look;
-  send_record();
-  take_records();
-  judge();
-  if (rank_ == 0) look_for_slow_ranks();
-}
-
-/// The newest record to each judge that has taken the one before.
-void Watchdog::send_record() {
-  const RankRecord record = here_.record();
-  note(rank_, record);
-  for (const int judge : {0, last_}) {
-    if (judge == rank_ || (sending_[judge] && !sending_[judge]->done())) continue;
-    sending_[judge] = ranks_->start_send(std::as_bytes(std::span(&record, 1)), judge);
-  }
-}
-
-void Watchdog::take_records() {
-  RankRecord record;
-  while (const auto from = ranks_->receive_arrived(std::as_writable_bytes(std::span(&record, 1)))) note(*from, record);
-}
-
-void Watchdog::note(int rank, const RankRecord& record) {
-  if (record.ends_all) spoken_ = true;
-  Sighting& last = sightings_[rank];
-  if (record.progress != last.record.progress) last.progress_at = now_;
-  last.heard_at = now_;
-  last.record = record;
+} catch (const core::Error& error) {
+  PL_ASSERT(error.code() == core::ExitCode::kRankLost);  // between threads: the end of all has begun
 }
 
 void Watchdog::judge() {
-  if (!deadlines_.watched()) return;
-  const double waited = now_ - sightings_[rank_].progress_at;
+  const double waited = now_ - view_.ranks[rank_].progress_at;
   if (waited > deadlines_.without_judge()) {
-    end_all(core::concat("this rank has been in ", place_of(sightings_[rank_].record), " for ", static_cast<int>(waited),
+    end_all(core::concat("this rank has been in ", place_of(view_.ranks[rank_].record), " for ", static_cast<int>(waited),
                          " s, and neither rank 0 nor rank ", last_, " has ended the job: both must be stuck or lost"));
   }
-  if (spoken_ || (rank_ != 0 && rank_ != last_)) return;
+  if (view_.spoken || (rank_ != 0 && rank_ != last_)) return;
   Deadlines deadlines = deadlines_;
   if (rank_ != 0) deadlines.step += 4 * interval_;  // the first judge speaks first
-  if (const auto verdict = find_missing(sightings_, deadlines, now_)) {
-    end_all(describe(*verdict, sightings_, names_, now_));
+  const bool deaf = now_ - view_.talked_at > deadlines.step / 2;
+  if (deaf) {  // then silence says nothing about the others
+    for (Sighting& last : view_.ranks) last.heard_at = now_;
+  }
+  if (const auto verdict = find_missing(view_.ranks, deadlines, now_)) {
+    end_all((deaf ? core::concat("rank ", rank_, " itself is stuck inside MPI; when it last heard of the others: ") : "") +
+            describe(*verdict, view_.ranks, names_, now_));
   }
 }
 
 void Watchdog::look_for_slow_ranks() {
   std::vector<RankRecord> records;
-  for (const Sighting& last : sightings_) records.push_back(last.record);
+  for (const Sighting& last : view_.ranks) records.push_back(last.record);
   for (const auto& slow : slow_.look(records, now_)) {
     core::log_warning("rank ", slow.rank, " (pid ", names_[slow.rank].pid, " on ", names_[slow.rank].host, ") ",
                       cluster::describe(slow), ". All ranks go at its pace: look at its host.");
@@ -203,11 +150,7 @@ void Watchdog::end_all(const std::string& why) {
   const std::string text = core::concat("hang: ", why, ". All ranks end with code ", kCode,
                                         "; started again, the run goes on from its newest checkpoint (docs/clusters.md).");
   const ExitDeadline deadline(kLongestEnding, kCode, text + "\n");
-  if (rank_ == 0 && last_ != 0) {
-    RankRecord record = here_.record();
-    record.ends_all = true;
-    static_cast<void>(ranks_->start_send(std::as_bytes(std::span(&record, 1)), last_).release());
-  }
+  if (rank_ == 0 && last_ != 0) exchange_->tell_end();
   core::log_error(text);
   std::string log_file;
   {
@@ -215,7 +158,7 @@ void Watchdog::end_all(const std::string& why) {
     if (rank_ != 0) log_file = log_file_;
   }
   if (!log_file.empty()) append_to_log(log_file, text);
-  ranks_->abort(kCode);
+  exchange_->abort(kCode);
 }
 
 }  // namespace pathline::cluster

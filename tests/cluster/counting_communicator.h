@@ -9,7 +9,7 @@
 
 namespace pathline::tests {
 
-class CountingCommunicator final : public cluster::Communicator {
+class CountingCommunicator : public cluster::Communicator {
  public:
   explicit CountingCommunicator(cluster::Communicator& ranks) : ranks_(ranks) {}
 

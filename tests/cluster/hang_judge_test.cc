@@ -64,6 +64,11 @@ TEST(FindMissing, ARankThatDoesNotAnswerGoesBeforeOnesInTheSamePlace) {
   EXPECT_THAT(missing({answering(7, Phase::kReduce, 2, 11), silent(7, Phase::kReduce, 3, 11)}), ElementsAre(1));
 }
 
+TEST(FindMissing, SilenceHasNoGrace) {
+  EXPECT_THAT(missing({silent(0, Phase::kSetup, 0, 11), answering(9, Phase::kReduce, 30, 10.9)}), ElementsAre(0));
+  EXPECT_THAT(missing({silent(0, Phase::kSetup, 0, 9), answering(9, Phase::kReduce, 30, 8.9)}), IsEmpty());
+}
+
 TEST(FindMissing, ASilentRankWhoseOthersGoOnIsMissingToo) {
   EXPECT_THAT(missing({answering(90, Phase::kCompute, 300, 0), silent(7, Phase::kCompute, 3, 11)}), ElementsAre(1));
 }

@@ -11,6 +11,7 @@
 #include "cluster/thread_communicator.h"
 #include "core/error.h"
 #include "core/machine.h"
+#include "tests/cluster/counting_communicator.h"
 #include "tests/support/temporary_directory.h"
 
 namespace pathline::cluster {
@@ -46,6 +47,42 @@ TEST(Watchdog, NamesTheRankThatStopsAndReleasesTheOthers) {
                                              " \\(pid [0-9]+ on .*\\) answers, but has been stuck in step 7, compute"));
   }
   EXPECT_THAT(hang(3, 1), HasSubstr("Waiting for it: ranks 0, 2 in step 7, reduce"));
+}
+
+/// Ranks whose messages get stuck inside the library on the rank `deaf`, once they have been exchanged for a while.
+class StuckMessages final : public tests::CountingCommunicator {
+ public:
+  StuckMessages(std::unique_ptr<Communicator> ranks, int deaf)
+      : CountingCommunicator(*ranks), ranks_(std::move(ranks)), deaf_(deaf) {}
+  std::unique_ptr<Communicator> subset(std::span<const int> members) override {
+    return std::make_unique<StuckMessages>(ranks_->subset(members), deaf_);
+  }
+  std::optional<int> receive_arrived(std::span<std::byte> message) override {
+    if (rank() == deaf_ && ++looks_ > 20) ranks_->barrier();  // where nobody comes
+    return ranks_->receive_arrived(message);
+  }
+
+ private:
+  std::unique_ptr<Communicator> ranks_;
+  int deaf_;
+  int looks_ = 0;
+};
+
+TEST(Watchdog, JudgesEvenIfItsOwnMessagesAreStuck) {
+  testing::internal::CaptureStderr();
+  EXPECT_THROW(run_on_threads(2,
+                              [](Communicator& all) {
+                                const auto nobody_comes = duplicate(all);
+                                StuckMessages messages(duplicate(all), 1);
+                                Watchdog watchdog(messages, all.rank() == 0 ? Deadlines{8, 0} : kShort);
+                                watchdog.here().enter(Phase::kCompute, 7);
+                                if (all.rank() == 0) nobody_comes->barrier();
+                                watchdog.here().enter(Phase::kReduce);
+                                all.barrier();
+                              }),
+               core::Error);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("hang: rank 1 itself is stuck inside MPI; when it last heard of the others: rank 0 (pid"));
 }
 
 TEST(Watchdog, ARankThatSaysThatItGoesOnIsWaitedFor) {
