@@ -103,16 +103,16 @@ void RecordExchange::finish() {
 }
 
 void RecordExchange::round() {
-  send_record();
+  const bool told = send_record();
   take_records();
   const std::lock_guard lock(mutex_);
   view_.talked_at = now_;
-  told_ = ends_all_;
+  told_ = told;
   changed_.notify_all();
 }
 
-/// The newest record to each judge that has taken the one before.
-void RecordExchange::send_record() {
+/// The newest record to each judge that has taken the one before. True if it tells that this rank ends all.
+bool RecordExchange::send_record() {
   RankRecord record = here_.record();
   {
     const std::lock_guard lock(mutex_);
@@ -123,6 +123,7 @@ void RecordExchange::send_record() {
     if (record.ends_all) static_cast<void>(sending_[judge].release());  // this one does not wait for the one before
     sending_[judge] = ranks_->start_send(bytes_of(record), judge);
   }
+  return record.ends_all;
 }
 
 void RecordExchange::take_records() {

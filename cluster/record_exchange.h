@@ -51,7 +51,7 @@ class RecordExchange {
   void run();
   void finish();
   void round();
-  void send_record();
+  bool send_record();
   void take_records();
   void note(int rank, const RankRecord& record);
 
