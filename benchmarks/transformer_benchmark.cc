@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forward and backward of one slice of the transformers that benchmarks/README.md names, in fp32 and bf16, beside the rate
-// of a 2048 matrix product in the same process. The two take turns; best of all rounds. Seconds are those of the
+// Forward and backward of one slice of a transformer in fp32 and bf16 (cases: benchmarks/README.md), beside the rate of a
+// 2048 matrix product in the same process. The two take turns; the best of all rounds counts. Seconds are those of the
 // processors (user and kernel time of all threads over the number of threads): other programs disturb them less.
 //   transformer_benchmark [threads] [rounds] [case ...]     cases: d16 d64 e a
 #include <ATen/Parallel.h>
@@ -36,7 +36,9 @@ const std::map<std::string, Case> kCases = {{"d16", {32, 3, 4, 256, 6, 4, 16}},
 double processor_seconds() {
   rusage usage;
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
   return (seconds(usage.ru_utime) + seconds(usage.ru_stime)) / at::get_num_threads();
 }
 
@@ -95,9 +97,11 @@ void measure(const std::string& name, at::ScalarType type, int rounds) {
   }
   const double rate = 2.0 * 2048 * 2048 * 2048 / product;
   const double work = static_cast<double>(c.batch) * model::training_flops(options).total();
-  std::printf("%-4s %-8s forward %8.2f ms  backward %8.2f ms  sampling %8.2f ms  %6.1f GFLOP/s of %6.1f: %5.1f %%\n", name.c_str(),
-              type == at::kFloat ? "fp32" : "bf16", 1e3 * ahead, 1e3 * back, 1e3 * sampling, 1e-9 * work / (ahead + back), 1e-9 * rate,
-              100 * work / (ahead + back) / rate);
+  const double achieved = work / (ahead + back);
+  std::printf("%-4s %s  forward %8.2f ms  backward %8.2f ms  sampling %8.2f ms  %6.1f GFLOP/s of %6.1f: %5.1f %%\n",
+              name.c_str(), type == at::kFloat ? "fp32" : "bf16", 1e3 * ahead, 1e3 * back, 1e3 * sampling,
+              1e-9 * achieved, 1e-9 * rate, 100 * achieved / rate);
+  std::fflush(stdout);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 
 #include "model/block_product.h"
 #include "model/fused_kernels.h"
+#include "model/layout_kernels.h"
+#include "model/softmax_kernels.h"
 
 namespace pathline::model {
 namespace {

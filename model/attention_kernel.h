@@ -10,8 +10,9 @@
 namespace pathline::model {
 
 struct HeadSize {
-  std::int64_t tokens, width;    // T, w; w is even
-  std::int64_t stride, distance; // between rows of q, k, v (3 D); between q, k and v in a row (D), also between rows of out
+  std::int64_t tokens, width;  // T, w; w is even for bf16
+  std::int64_t stride;         // between rows of q, k, v: 3 D
+  std::int64_t distance;       // between q, k and v in a row, and between rows of out: D
 };
 
 /// out (T, w): rows D apart. peak and share (T) are what backward needs of the softmax. E is float or c10::BFloat16.

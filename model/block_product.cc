@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "model/fused_kernels.h"
+#include "model/layout_kernels.h"
 
 namespace pathline::model {
 namespace {
@@ -23,8 +24,8 @@ constexpr std::int64_t kColumn = std::is_same_v<E, BFloat16> ? 2 : 1;
 template <class E>
 void product(ProductSize size, const E* a, const E* b, float* c, bool add) {
   for (std::int64_t k = 0; k < size.k; k += kInner) {
-    at::native::cpublas::brgemm(size.m, size.n, std::min(kInner, size.k - k), size.lda, size.ldb, size.ldc, add || k > 0,
-                                a + k, b + k * size.ldb, c, std::is_same_v<E, BFloat16>);
+    at::native::cpublas::brgemm(size.m, size.n, std::min(kInner, size.k - k), size.lda, size.ldb, size.ldc,
+                                add || k > 0, a + k, b + k * size.ldb, c, std::is_same_v<E, BFloat16>);
   }
 }
 
@@ -70,7 +71,9 @@ void each_task(std::int64_t count, const std::function<void(std::int64_t, Arena&
   });
 }
 
-void block_product(ProductSize size, const float* a, const float* b, float* c, bool add) { product(size, a, b, c, add); }
+void block_product(ProductSize size, const float* a, const float* b, float* c, bool add) {
+  product(size, a, b, c, add);
+}
 void block_product(ProductSize size, const BFloat16* a, const BFloat16* b, float* c, bool add) {
   product(size, a, b, c, add);
 }
@@ -83,7 +86,8 @@ RightHandSide<E> RightHandSide<E>::transposed(const at::Tensor& weight) {
   const auto* from = reinterpret_cast<const float*>(weight.const_data_ptr<E>());
   auto* to = reinterpret_cast<float*>(memory.mutable_data_ptr<E>());
   each_task(blocks(out, kBlockRows), [&](std::int64_t block, Arena&) {
-    const std::int64_t row = block * kBlockRows, first = row - row % kColumns, columns = std::min(kColumns, out - first);
+    const std::int64_t row = block * kBlockRows, first = row - row % kColumns;
+    const std::int64_t columns = std::min(kColumns, out - first);
     transpose<float, float>({std::min(kBlockRows, out - row), words}, from + row * words, words,
                             to + first * words + row - first, columns);
   });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Halves of an adaLN transformer block on the host, each one node of autograd: first derivatives only. E below is fp32 or
-// bf16, all tensors of one type; sums, norms, softmax and GELU are computed in fp32.
+// Halves of an adaLN transformer block on the host, each one node of autograd: first derivatives only. fp32 or bf16,
+// parameters and x of one type; sums, norms, softmax and GELU are computed in fp32.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -6,8 +6,6 @@
 
 #include "model/lanes.h"
 
-#define PATHLINE_BODY [&](std::int64_t i, std::int64_t n) __attribute__((always_inline))
-
 namespace pathline::model {
 namespace {
 
@@ -208,135 +206,6 @@ PATHLINE_INLINE void add_rows(Rows rows, const float* in, std::int64_t stride, E
   });
 }
 
-/// Exchanges what lies off the diagonal in pairs of rows `kStep` apart: one of four rounds of a 16 x 16 transpose.
-template <int kStep>
-PATHLINE_INLINE void exchange(Lanes* v) {
-  IntLanes low, high;
-  for (int i = 0; i < kLanes; ++i) {
-    low[i] = (i & kStep) ? i - kStep + static_cast<int>(kLanes) : i;
-    high[i] = (i & kStep) ? i + static_cast<int>(kLanes) : i + kStep;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) {
-    if (i & kStep) continue;
-    const Lanes a = v[i], b = v[i + kStep];
-    v[i] = __builtin_shuffle(a, b, low);
-    v[i + kStep] = __builtin_shuffle(a, b, high);
-  }
-}
-
-template <class From, class To>
-PATHLINE_INLINE void transpose_rows(Rows rows, const From* in, std::int64_t in_stride, To* out,
-                                    std::int64_t out_stride) {
-  for (std::int64_t row = 0; row < rows.count; row += kLanes) {
-    const std::int64_t height = std::min(kLanes, rows.count - row);
-    for (std::int64_t column = 0; column < rows.width; column += kLanes) {
-      const std::int64_t wide = std::min(kLanes, rows.width - column);
-      Lanes v[kLanes];
-      if (height == kLanes && wide == kLanes) {
-#pragma GCC unroll 16
-        for (int i = 0; i < kLanes; ++i) load(v[i], in + (row + i) * in_stride + column);
-        exchange<1>(v);
-        exchange<2>(v);
-        exchange<4>(v);
-        exchange<8>(v);
-#pragma GCC unroll 16
-        for (int i = 0; i < kLanes; ++i) store(v[i], out + (column + i) * out_stride + row);
-      } else {
-        for (int i = 0; i < wide; ++i) {
-          for (int j = 0; j < height; ++j) out[(column + i) * out_stride + row + j] = in[(row + j) * in_stride + column + i];
-        }
-      }
-    }
-  }
-}
-
-template <class E>
-PATHLINE_INLINE void fill_gap(E* row, std::int64_t width, std::int64_t stride) {
-  for (std::int64_t i = width; i < stride; ++i) row[i] = 0.0f;
-}
-
-template <class E>
-PATHLINE_INLINE void softmax(Rows rows, const float* s, float scale, E* p, std::int64_t stride, float* peak,
-                             float* share) {
-  const float lowest = -INFINITY;
-  for (std::int64_t row = 0; row < rows.count; ++row, s += rows.width, p += stride) {
-    Lanes tops = Lanes{} + lowest;
-    each_lanes(rows.width, PATHLINE_BODY {
-      Lanes v;
-      load(v, s + i, n, lowest);
-      tops = v < tops ? tops : v;
-    });
-    float top = tops[0];
-    for (int i = 1; i < kLanes; ++i) top = tops[i] < top ? top : tops[i];
-    Lanes sums = {};
-    each_lanes(rows.width, PATHLINE_BODY {
-      Lanes v;
-      load(v, s + i, n, lowest);
-      exponential((v - top) * scale, v);
-      for (std::int64_t j = n; j < kLanes; ++j) v[j] = 0.0f;
-      sums += v;
-    });
-    const float portion = 1.0f / total(sums);
-    each_lanes(rows.width, PATHLINE_BODY {
-      Lanes v;
-      load(v, s + i, n);
-      exponential((v - top) * scale, v);
-      store(v * portion, p + i, n);
-    });
-    fill_gap(p, rows.width, stride);
-    peak[row] = top;
-    share[row] = portion;
-  }
-}
-
-template <class E>
-PATHLINE_INLINE void softmax_transposed(Rows rows, const float* s, float scale, const float* peak, const float* share,
-                                        E* p, std::int64_t stride) {
-  for (std::int64_t row = 0; row < rows.count; ++row, s += rows.width, p += stride) {
-    each_lanes(rows.width, PATHLINE_BODY {
-      Lanes v, top, portion;
-      load(v, s + i, n);
-      load(top, peak + i, n);
-      load(portion, share + i, n);
-      exponential((v - top) * scale, v);
-      store(v * portion, p + i, n);
-    });
-    fill_gap(p, rows.width, stride);
-  }
-}
-
-template <class E>
-PATHLINE_INLINE void softmax_slope(Rows rows, const E* p, const float* delta, float scale, float* dp, E* ds,
-                                   std::int64_t stride) {
-  for (std::int64_t row = 0; row < rows.count; ++row, p += stride, dp += rows.width, ds += stride) {
-    each_lanes(rows.width, PATHLINE_BODY {
-      Lanes v, d, less;
-      load(v, p + i, n);
-      load(d, dp + i, n);
-      load(less, delta + i, n);
-      v = v * (d - less) * scale;
-      store(v, dp + i, n);
-      store(v, ds + i, n);
-    });
-    fill_gap(ds, rows.width, stride);
-  }
-}
-
-template <class E>
-PATHLINE_INLINE void products(Rows rows, const E* a, const E* b, std::int64_t stride, float* out) {
-  for (std::int64_t row = 0; row < rows.count; ++row) {
-    Lanes sums = {};
-    each_lanes(rows.width, PATHLINE_BODY {
-      Lanes v, w;
-      load(v, a + row * stride + i, n);
-      load(w, b + row * stride + i, n);
-      sums += v * w;
-    });
-    out[row] = total(sums);
-  }
-}
-
 }  // namespace
 
 // Each loop for both element types; a template cannot have copies for every instruction set, its specialisations can.
@@ -374,62 +243,19 @@ PATHLINE_INLINE void products(Rows rows, const E* a, const E* b, std::int64_t st
   template <>                                                                                                          \
   PATHLINE_EVERY_ISA void sum_rows(Rows rows, const float* in, std::int64_t stride, E* out) {                          \
     add_rows(rows, in, stride, out);                                                                                   \
-  }                                                                                                                    \
-  template <>                                                                                                          \
-  PATHLINE_EVERY_ISA void softmax_rows(Rows rows, const float* s, float scale, E* p, std::int64_t stride, float* peak, \
-                                       float* share) {                                                                 \
-    softmax(rows, s, scale, p, stride, peak, share);                                                                   \
-  }                                                                                                                    \
-  template <>                                                                                                          \
-  PATHLINE_EVERY_ISA void softmax_again(Rows rows, const float* s, float scale, const float* peak, const float* share, \
-                                        E* p, std::int64_t stride) {                                                   \
-    softmax_transposed(rows, s, scale, peak, share, p, stride);                                                        \
-  }                                                                                                                    \
-  template <>                                                                                                          \
-  PATHLINE_EVERY_ISA void softmax_backward(Rows rows, const E* p, const float* delta, float scale, float* dp, E* ds,   \
-                                           std::int64_t stride) {                                                      \
-    softmax_slope(rows, p, delta, scale, dp, ds, stride);                                                              \
-  }                                                                                                                    \
-  template <>                                                                                                          \
-  PATHLINE_EVERY_ISA void row_products(Rows rows, const E* a, const E* b, std::int64_t stride, float* out) {           \
-    products(rows, a, b, stride, out);                                                                                 \
   }
 PATHLINE_KERNELS(float)
 PATHLINE_KERNELS(BFloat16)
 
 #define PATHLINE_TWO_TYPES(E, G)                                                                                       \
   template <>                                                                                                          \
-  PATHLINE_EVERY_ISA void modulated_norm_backward(Rows rows, const G* d, const E* x, const E* scale, const float* mean, \
-                                                  const float* rstd, const E* residual, E* dx, float* dshift,          \
-                                                  float* dscale) {                                                     \
+  PATHLINE_EVERY_ISA void modulated_norm_backward(Rows rows, const G* d, const E* x, const E* scale,                   \
+                                                  const float* mean, const float* rstd, const E* residual, E* dx,      \
+                                                  float* dshift, float* dscale) {                                      \
     norm_backward(rows, d, x, scale, mean, rstd, residual, dx, dshift, dscale);                                        \
-  }                                                                                                                    \
-  template <>                                                                                                          \
-  PATHLINE_EVERY_ISA void transpose(Rows rows, const G* in, std::int64_t in_stride, E* out, std::int64_t out_stride) { \
-    transpose_rows(rows, in, in_stride, out, out_stride);                                                              \
   }
 PATHLINE_TWO_TYPES(float, float)
 PATHLINE_TWO_TYPES(BFloat16, float)
 PATHLINE_TWO_TYPES(BFloat16, BFloat16)
-
-PATHLINE_EVERY_ISA
-void interleave(Rows rows, const BFloat16* in, std::int64_t in_stride, BFloat16* out) {
-  const std::int64_t body = rows.width - rows.width % kLanes;
-  for (std::int64_t row = 0; row < rows.count; row += 2, out += 2 * rows.width) {
-    const BFloat16 *first = in + row * in_stride, *second = first + in_stride;
-    if (row + 1 == rows.count) {
-      for (std::int64_t i = 0; i < rows.width; ++i) out[2 * i] = first[i], out[2 * i + 1] = 0.0f;
-      continue;
-    }
-    for (std::int64_t i = 0; i < body; i += kLanes) {
-      ShortLanes a, b;
-      std::memcpy(&a, first + i, sizeof a);
-      std::memcpy(&b, second + i, sizeof b);
-      const WordLanes pairs = __builtin_convertvector(a, WordLanes) | (__builtin_convertvector(b, WordLanes) << 16);
-      std::memcpy(static_cast<void*>(out + 2 * i), &pairs, sizeof pairs);
-    }
-    for (std::int64_t i = body; i < rows.width; ++i) out[2 * i] = first[i], out[2 * i + 1] = second[i];
-  }
-}
 
 }  // namespace pathline::model

@@ -8,12 +8,9 @@
 
 #include <cstdint>
 
-namespace pathline::model {
+#include "model/rows.h"
 
-/// `count` rows of `width` numbers, contiguous unless a distance between rows is given.
-struct Rows {
-  std::int64_t count, width;
-};
+namespace pathline::model {
 
 /// out = LN(x) (1 + scale) + shift, eps 1e-6; mean, rstd (count) are written.
 template <class E>
@@ -33,8 +30,8 @@ void gated_residual_forward(Rows rows, const E* x, const E* gate, const float* p
 template <class E>
 void gated_residual_backward(Rows rows, const E* d, const E* gate, const E* y, E* dy, float* dgate, float* dbias);
 
-/// h = product + bias; out = GELU(h) in its tanh form (Hendrycks and Gimpel, 2016) and, where `slope` is given, GELU'(h).
-/// Rows of out and slope are `stride` apart.
+/// h = product + bias; out = GELU(h) in its tanh form (Hendrycks and Gimpel, 2016) and, where `slope` is given,
+/// GELU'(h). Rows of out and slope are `stride` apart.
 template <class E>
 void gelu_forward(Rows rows, const float* product, const E* bias, E* out, E* slope, std::int64_t stride);
 
@@ -49,32 +46,5 @@ void write_rows(Rows rows, const float* product, const E* bias, E* out, std::int
 /// out (width) = rows added up in order, `stride` apart.
 template <class E>
 void sum_rows(Rows rows, const float* in, std::int64_t stride, E* out);
-
-/// out (width, count) = in^T for in (count, width); distances between rows as given.
-template <class From, class To>
-void transpose(Rows rows, const From* in, std::int64_t in_stride, To* out, std::int64_t out_stride);
-
-/// Pairs of rows side by side, as bf16 products want their right-hand side: out (count / 2, width, 2); the partner of an
-/// odd last row is zero. Rows of in are `in_stride` apart.
-void interleave(Rows rows, const c10::BFloat16* in, std::int64_t in_stride, c10::BFloat16* out);
-
-/// p = exp(scale (s - max s)) / sum over each row of s (count, width), rows `stride` apart in p, with zeros between width
-/// and stride; peak = max s and share = 1 / sum (count) say how to do it again.
-template <class E>
-void softmax_rows(Rows rows, const float* s, float scale, E* p, std::int64_t stride, float* peak, float* share);
-
-/// The same probabilities from s^T (keys, queries): peak, share (width) per query.
-template <class E>
-void softmax_again(Rows rows, const float* s, float scale, const float* peak, const float* share, E* p,
-                   std::int64_t stride);
-
-/// Gradient of softmax, transposed (keys, queries): ds = scale p (dp - delta), in place of dp (contiguous); also as E
-/// with rows `stride` apart (zeros between) for E = c10::BFloat16. delta (width) per query.
-template <class E>
-void softmax_backward(Rows rows, const E* p, const float* delta, float scale, float* dp, E* ds, std::int64_t stride);
-
-/// out (count) = sums over each row of a b; rows `stride` apart.
-template <class E>
-void row_products(Rows rows, const E* a, const E* b, std::int64_t stride, float* out);
 
 }  // namespace pathline::model

@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "model/attention_kernel.h"
+#include "model/layout_kernels.h"
 #include "model/token_chunks.h"
 
 namespace pathline::model {

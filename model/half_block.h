@@ -16,8 +16,8 @@
 
 namespace pathline::model {
 
-/// What the gradient of a half needs. D hidden, W the MLP's width, M all tokens (each sample padded to an even number in
-/// bf16); "right" is the layout of a right-hand side (block_product.h).
+/// What the gradient of a half needs. D hidden, W the MLP's width, M all tokens (each sample padded to an even number
+/// in bf16); "right" is the layout of a right-hand side (block_product.h).
 struct Half {
   at::Tensor x, modulation;             // (N, T, D); (N, 3 D): shift, scale, gate
   at::Tensor first_weight, second_weight;

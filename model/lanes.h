@@ -18,6 +18,8 @@
 #endif
 /// For what is called inside such a function.
 #define PATHLINE_INLINE inline __attribute__((always_inline))
+/// The body of each_lanes().
+#define PATHLINE_BODY [&](std::int64_t i, std::int64_t n) __attribute__((always_inline))
 
 namespace pathline::model {
 

@@ -41,8 +41,8 @@ Tensors value_and_gradients(const Formula& formula, const Tensors& inputs, at::S
   return results;
 }
 
-/// Largest difference from the double-precision formula, as a share of the largest number of the same tensor. The inputs
-/// are rounded to `type` first, for both.
+/// Largest difference from the double-precision formula, as a share of the largest number of the same tensor. The
+/// inputs are rounded to `type` first, for both.
 double worst_difference(const Formula& fused, const Formula& plain, const Tensors& inputs,
                         at::ScalarType type = at::kFloat) {
   Tensors rounded;
@@ -67,8 +67,8 @@ at::Tensor plain_norm(const Tensors& in) {
 
 // fp32 sums of a few hundred terms of size 1: some units in the last place, 6e-8 each.
 constexpr double kRounding = 2e-6;
-// bf16 rounds to 8 bits, 2^-9 relative; errors of the handful of roundings on the way to a number add up, and are compared
-// with the largest number of the tensor.
+// bf16 rounds to 8 bits, 2^-9 relative; errors of the handful of roundings on the way to a number add up, and are
+// compared with the largest number of the tensor.
 constexpr double kHalfRounding = 0.02;
 
 TEST(ModulatedNorm, HasTheValueAndGradientsOfItsFormula) {
@@ -89,7 +89,7 @@ TEST(ModulatedNorm, TakesSlicesOfTheModulationAsTheyAre) {
 struct Shape {
   std::int64_t samples, tokens, heads, head_width, mlp_width;
 };
-// One block of rows and several, full and not; odd numbers of tokens and samples; widths beside the vector's and products'.
+// One block of rows and several, full and not; odd numbers of tokens and samples; widths that no vector or block divides.
 const std::vector<Shape> kShapes = {{2, 64, 4, 64, 300}, {3, 49, 2, 16, 32}, {2, 131, 2, 18, 50},
                                     {1, 4, 1, 4, 6},     {1, 1, 1, 8, 14},   {2, 256, 1, 64, 520}};
 
@@ -149,8 +149,9 @@ TEST(FusedHalves, HoldInBf16WhereTheProcessorMultipliesIt) {
   for (const Shape& s : kShapes) {
     const Tensors attention = attention_inputs(s), mlp = mlp_inputs(s);
     if (!model::can_fuse(attention[0].to(at::kBFloat16), s.head_width, s.mlp_width)) continue;  // tested in plain ATen
-    EXPECT_LT(worst_difference(fused_attention(s), plain_attention(s), attention, at::kBFloat16), kHalfRounding) << s.tokens;
-    EXPECT_LT(worst_difference(fused_mlp, plain_mlp, mlp, at::kBFloat16), kHalfRounding) << s.tokens;
+    const auto half = at::kBFloat16;
+    EXPECT_LT(worst_difference(fused_attention(s), plain_attention(s), attention, half), kHalfRounding) << s.tokens;
+    EXPECT_LT(worst_difference(fused_mlp, plain_mlp, mlp, half), kHalfRounding) << s.tokens;
   }
 }
 
