@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstring>
 #include <thread>
 
 #include "cluster/thread_communicator.h"
@@ -49,7 +50,7 @@ TEST(Watchdog, NamesTheRankThatStopsAndReleasesTheOthers) {
   EXPECT_THAT(hang(3, 1), HasSubstr("Waiting for it: ranks 0, 2 in step 7, reduce"));
 }
 
-/// Ranks whose messages get stuck inside the library on the rank `deaf`, once they have been exchanged for a while.
+/// Ranks whose messages get stuck inside the library on the rank `deaf`, once it has heard of another that computes.
 class StuckMessages final : public tests::CountingCommunicator {
  public:
   StuckMessages(std::unique_ptr<Communicator> ranks, int deaf)
@@ -58,14 +59,18 @@ class StuckMessages final : public tests::CountingCommunicator {
     return std::make_unique<StuckMessages>(ranks_->subset(members), deaf_);
   }
   std::optional<int> receive_arrived(std::span<std::byte> message) override {
-    if (rank() == deaf_ && ++looks_ > 20) ranks_->barrier();  // where nobody comes
-    return ranks_->receive_arrived(message);
+    if (stuck_) ranks_->barrier();  // where nobody comes
+    const auto from = ranks_->receive_arrived(message);
+    RankRecord record;
+    std::memcpy(&record, message.data(), sizeof(record));
+    stuck_ = from && rank() == deaf_ && record.phase == Phase::kCompute;
+    return from;
   }
 
  private:
   std::unique_ptr<Communicator> ranks_;
   int deaf_;
-  int looks_ = 0;
+  bool stuck_ = false;
 };
 
 TEST(Watchdog, JudgesEvenIfItsOwnMessagesAreStuck) {
