@@ -31,7 +31,7 @@ data::Batch made_batch(const cluster::SliceRange& own, const data::SetInfo& info
   for (auto& value : batch.values) value = 2 * value - 1;
   for (std::int64_t i = 0; i < own.size(); ++i) {
     batch.samples.push_back(i);
-    batch.labels.push_back(info.classes > 0 ? i % info.classes : -1);
+    batch.labels.push_back(info.classes > 0 ? (own.first + i) % info.classes : -1);
   }
   return batch;
 }

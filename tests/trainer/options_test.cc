@@ -52,7 +52,8 @@ TEST(Recipe, RefusesABatchThatSlicesDoNotDivide) {
 
 TEST(Recipe, RefusesImpossibleValues) {
   for (const char* text : {"[train]\nsteps = 0\n", "[optimizer]\nschedule = \"step\"\n", "[ema]\ndecays = [1.5]\n",
-                           "[train]\nprecision = \"fp8\"\n", "[run]\nthreads = 0\n", "[flow]\npath = \"curved\"\n"}) {
+                           "[train]\nprecision = \"fp8\"\n", "[run]\nthreads = 0\n", "[flow]\npath = \"curved\"\n",
+                           "[train]\nactivation_checkpointing = \"some\"\n"}) {
     EXPECT_NE(refusal(recipe(text)), "") << text;
   }
 }
