@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Note [Squares on the GPU]: the fixed order of block_norm.h has 16 running sums, so 16 threads share a block of 4,096
-// elements and each adds up 256 of them in turn. A warp works on two blocks: it reads two runs of 64 bytes at a time, eight
-// such reads under way, and a GPU holds thousands of warps, which is enough to be bound by memory. The square of a float is
-// exact in fp64, so only the order of the additions matters.
+// elements and each adds up 256 of them in turn. A warp works on two blocks: it reads two runs of 64 bytes at a time,
+// eight such reads under way, and a GPU holds thousands of warps, which is enough to be bound by memory. The square of
+// a float is exact in fp64, so only the order of the additions matters.
 #include <cstdint>
 
 #include "cluster/block_layout.h"
@@ -93,7 +93,8 @@ void add_on_gpu(const float* left, const float* right, float* sum, std::size_t e
 
 void sum_squares_on_gpu(const float* values, std::size_t blocks, double* squares, CUstream_st* stream) {
   if (blocks == 0) return;
-  squares_of_blocks<false><<<blocks_for(blocks, kGroups), kThreads, 0, stream>>>(values, nullptr, nullptr, blocks, squares);
+  squares_of_blocks<false>
+      <<<blocks_for(blocks, kGroups), kThreads, 0, stream>>>(values, nullptr, nullptr, blocks, squares);
   core::check_cuda(cudaGetLastError(), "taking the norm of gradients");
 }
 

@@ -71,7 +71,8 @@ class CudaArrayMath final : public ArrayMath {
     PL_ASSERT(from.size() == to.size());
     if (from.empty() || from.data() == to.data()) return;
     use_device();
-    check_cuda(cudaMemcpyAsync(to.data(), from.data(), from.size_bytes(), cudaMemcpyDefault, stream_), "copying gradients");
+    check_cuda(cudaMemcpyAsync(to.data(), from.data(), from.size_bytes(), cudaMemcpyDefault, stream_),
+               "copying gradients");
   }
 
   void add(std::span<const float> left, std::span<const float> right, std::span<float> sum) override {

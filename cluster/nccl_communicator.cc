@@ -38,7 +38,8 @@ void check_version() {
   const int loaded = loaded_version();
   PL_CHECK(loaded / 10000 == NCCL_MAJOR, core::ExitCode::kEnvironment, "NCCL ", version_text(loaded),
            " was loaded, but the program was built for ", version_text(NCCL_VERSION_CODE),
-           " (another major version has other calls). Remove the other libnccl.so.2 from LD_LIBRARY_PATH, or build again.");
+           " (another major version has other calls). Remove the other libnccl.so.2 from LD_LIBRARY_PATH, ",
+           "or build again.");
 }
 
 /// Waits until NCCL has dealt with what it was asked for, which may be later than its call returns.
@@ -57,8 +58,8 @@ void check_nccl(ncclResult_t result, const char* what, ncclComm_t communicator) 
   PL_CHECK(result == ncclSuccess, lost ? core::ExitCode::kRankLost : core::ExitCode::kEnvironment, what, " failed: ",
            result == ncclInProgress ? "the other ranks did not answer in time" : ncclGetErrorString(result), " (",
            ncclGetLastError(communicator),
-           "). Look for a rank that ended, and at the network: NCCL_DEBUG=INFO tells what NCCL does, NCCL_SOCKET_IFNAME ",
-           "names the interface to use.");
+           "). Look for a rank that ended, and at the network: NCCL_DEBUG=INFO tells what NCCL does, ",
+           "NCCL_SOCKET_IFNAME names the interface to use.");
 }
 
 bool equal_parts(std::span<const std::size_t> offsets) {
@@ -104,7 +105,9 @@ class NcclCommunicator final : public Communicator {
   void barrier() override { host_->barrier(); }
 
   void broadcast(std::span<std::byte> data, int root) override {
-    call("a broadcast", [&] { return ncclBroadcast(data.data(), data.data(), data.size(), ncclInt8, root, nccl_, stream_); });
+    call("a broadcast", [&] {
+      return ncclBroadcast(data.data(), data.data(), data.size(), ncclInt8, root, nccl_, stream_);
+    });
   }
 
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
@@ -120,8 +123,8 @@ class NcclCommunicator final : public Communicator {
         return ncclAllGather(part(rank()).data(), part(0).data(), part(0).size(), ncclInt8, nccl_, stream_);
       }
       return each_rank([&](int r) {
-        return part(r).empty() ? ncclSuccess
-                               : ncclBroadcast(part(r).data(), part(r).data(), part(r).size(), ncclInt8, r, nccl_, stream_);
+        if (part(r).empty()) return ncclSuccess;
+        return ncclBroadcast(part(r).data(), part(r).data(), part(r).size(), ncclInt8, r, nccl_, stream_);
       });
     });
   }
@@ -161,14 +164,16 @@ class NcclCommunicator final : public Communicator {
       }
       return each_rank([&](int r) {
         const std::size_t count = offsets[r + 1] - offsets[r];
-        return count == 0 ? ncclSuccess
-                          : ncclReduce(in.data() + offsets[r], out.data(), count, ncclFloat32, ncclSum, r, nccl_, stream_);
+        if (count == 0) return ncclSuccess;
+        return ncclReduce(in.data() + offsets[r], out.data(), count, ncclFloat32, ncclSum, r, nccl_, stream_);
       });
     });
   }
 
   void all_reduce(std::span<double> values, Reduction reduction) override { host_->all_reduce(values, reduction); }
-  void all_reduce(std::span<std::int64_t> values, Reduction reduction) override { host_->all_reduce(values, reduction); }
+  void all_reduce(std::span<std::int64_t> values, Reduction reduction) override {
+    host_->all_reduce(values, reduction);
+  }
   std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values, Reduction reduction) override {
     return host_->start_all_reduce(values, reduction);
   }
@@ -247,8 +252,8 @@ class NcclCommunicator final : public Communicator {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<Communicator> host, int device, CUstream_st* stream,
-                                                     NcclDeadlines deadlines) {
+std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<Communicator> host, int device,
+                                                     CUstream_st* stream, NcclDeadlines deadlines) {
   const bool first = host->rank() == 0;
   auto ranks = std::make_unique<NcclCommunicator>(std::move(host), device, stream, deadlines);
   if (first) {

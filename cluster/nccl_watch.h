@@ -19,9 +19,9 @@ struct ncclComm;
 namespace pathline::cluster {
 
 /// Note [NCCL and lost ranks]: when a rank is gone the others' kernels spin for ever; nothing on the stream ends, and
-/// cudaStreamSynchronize() with it. NCCL reports errors of the network asynchronously, and a silent rank not at all. So a
-/// thread asks for both, by two events around each call: a call may wait long for the computation before it, but not for
-/// the other ranks. Results of an aborted call are void, hence there is no way on but the end of the job.
+/// cudaStreamSynchronize() with it. NCCL reports errors of the network asynchronously, and a silent rank not at all. So
+/// a thread asks for both, by two events around each call: a call may wait long for the computation before it, but not
+/// for the other ranks. Results of an aborted call are void, hence there is no way on but the end of the job.
 class NcclWatch {
  public:
   /// `on_failure` is called once at most, on the watch's thread, with the reason; it ends the process.
@@ -63,7 +63,8 @@ class NcclWatch {
   std::thread thread_;
 };
 
-/// ncclCommAbort() in a thread of its own, which is left behind if it does not end within `seconds`. Returns whether it did.
+/// ncclCommAbort() in a thread of its own, which is left behind if it does not end within `seconds`. Returns whether it
+/// did.
 bool abort_nccl(ncclComm* communicator, double seconds);
 
 }  // namespace pathline::cluster

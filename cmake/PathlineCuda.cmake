@@ -1,4 +1,5 @@
-# The GPU side, built where nvcc, NCCL (a CUDA wheel brings it) and a CUDA build of LibTorch are found (docs/gpu.md). Included once Torch_DIR is known.
+# The GPU side, built where nvcc, NCCL (a CUDA wheel brings it) and a CUDA build of LibTorch are found (docs/gpu.md).
+# Included once Torch_DIR is known.
 #   PATHLINE_CUDA        AUTO | ON (missing pieces are an error) | OFF
 #   PATHLINE_HAS_CUDA    result: sources behind pathline_gpu_sources() are the CUDA ones
 #   pathline_torch       LibTorch, where it is a CUDA build. Its own CMake files are not used then: they refuse to
@@ -47,16 +48,19 @@ if(NOT PATHLINE_CUDA STREQUAL "OFF")
     set(_cuda_missing "LibTorch at ${_torch_root} is a CPU build")
   elseif(NOT _cuda_home)
     set(_cuda_missing "no nvcc was found (on PATH, in CUDA_HOME, in /usr/local/cuda)")
-  elseif(_wheel_cudart AND NOT _wheel_cudart MATCHES "libcudart\\.so\\.${_cuda_version}" )
+  elseif(_wheel_cudart)
     string(REGEX REPLACE "\\..*" "" _cuda_major "${_cuda_version}")
     if(NOT _wheel_cudart MATCHES "libcudart\\.so\\.${_cuda_major}")
       set(_cuda_missing "nvcc is of CUDA ${_cuda_version}, but LibTorch brings ${_wheel_cudart}")
     endif()
   endif()
-  find_path(PATHLINE_NCCL_INCLUDE nccl.h HINTS "${_torch_root}/../nvidia/nccl/include" "${_cuda_home}/include")
-  find_library(PATHLINE_NCCL_LIBRARY NAMES libnccl.so.2 nccl HINTS "${_torch_root}/../nvidia/nccl/lib" "${_cuda_home}/lib64")
-  if(NOT _cuda_missing AND NOT (PATHLINE_NCCL_INCLUDE AND PATHLINE_NCCL_LIBRARY))
-    set(_cuda_missing "NCCL was not found (PATHLINE_NCCL_INCLUDE, PATHLINE_NCCL_LIBRARY)")
+  if(NOT _cuda_missing)
+    find_path(PATHLINE_NCCL_INCLUDE nccl.h HINTS "${_torch_root}/../nvidia/nccl/include" "${_cuda_home}/include")
+    find_library(PATHLINE_NCCL_LIBRARY NAMES libnccl.so.2 nccl
+      HINTS "${_torch_root}/../nvidia/nccl/lib" "${_cuda_home}/lib64")
+    if(NOT PATHLINE_NCCL_INCLUDE OR NOT PATHLINE_NCCL_LIBRARY)
+      set(_cuda_missing "NCCL was not found (PATHLINE_NCCL_INCLUDE, PATHLINE_NCCL_LIBRARY)")
+    endif()
   endif()
   if(NOT _cuda_missing)
     set(PATHLINE_HAS_CUDA ON)

@@ -12,7 +12,7 @@ void check_cuda(int result, const char* what) {
   PL_CHECK(error == cudaSuccess, ExitCode::kEnvironment, what, " failed on the GPU: ", cudaGetErrorName(error), ", ",
            cudaGetErrorString(error), " (this call or one before it; results on this device are void). ",
            error == cudaErrorMemoryAllocation ? "Use smaller slices (train.slices) or micro-batches."
-                                              : "Look at nvidia-smi and the kernel's log for the device's state, and start again.");
+                                              : "Look at nvidia-smi for the device's state, and start again.");
 }
 
 }  // namespace pathline::core

@@ -4,8 +4,8 @@
 
 namespace pathline::core {
 
-/// `result` is a cudaError_t; `what` says what was tried ("copying gradients"). Throws ExitCode::kEnvironment. What runs
-/// on a GPU fails later than it was asked for, so the failure may belong to an earlier call.
+/// `result` is a cudaError_t; `what` says what was tried ("copying gradients"). Throws ExitCode::kEnvironment. What
+/// runs on a GPU fails later than it was asked for, so the failure may belong to an earlier call.
 void check_cuda(int result, const char* what);
 
 }  // namespace pathline::core

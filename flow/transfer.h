@@ -7,8 +7,8 @@
 
 namespace pathline::flow {
 
-/// `host` itself where it is on `device` already; for a GPU a copy, by way of pinned memory and in the order of the current
-/// stream: the caller does not wait, and `host` may change once this returns.
+/// `host` itself where it is on `device` already; for a GPU a copy, by way of pinned memory and in the order of the
+/// current stream: the caller does not wait, and `host` may change once this returns.
 at::Tensor sent_to(const at::Tensor& host, at::Device device);
 
 }  // namespace pathline::flow

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The masks of dropout.h computed on a GPU: the host's bits. gpu_dropout.cc; no_gpu_dropout.cc where the build has no CUDA.
+// The masks of dropout.h computed on a GPU: the host's bits. gpu_dropout.cc; no_gpu_dropout.cc where the build has no
+// CUDA.
 #pragma once
 
 #include <ATen/core/Tensor.h>

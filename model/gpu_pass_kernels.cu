@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A thread block takes kChunk tokens of one sample. A thread owns 16 bytes of every token's row, so that what belongs to a
-// column (shift, scale, gate, sums over tokens) stays in its registers. kRows tokens are under way at once: four loads in
-// flight a thread, and one exchange between the threads for the sums over four rows.
+// A thread block takes kChunk tokens of one sample. A thread owns 16 bytes of every token's row, so that what belongs
+// to a column (shift, scale, gate, sums over tokens) stays in its registers. kRows tokens are under way at once: four
+// loads in flight a thread, and one exchange between the threads for the sums over four rows.
 #include <cuda_bf16.h>
 
 #include "core/cuda_error.h"
@@ -119,8 +119,8 @@ __device__ void load_modulation(const E* rows, const PassShape& shape, const Pla
 }
 
 template <int kSize>
-__device__ void store_partial(const float (&sums)[kSize], const PassShape& shape, const Place& at, int sum, int sums_kept,
-                              float* partials) {
+__device__ void store_partial(const float (&sums)[kSize], const PassShape& shape, const Place& at, int sum,
+                              int sums_kept, float* partials) {
   if (!at.active) return;
   const std::int64_t row = (at.sample * gridDim.x + blockIdx.x) * sums_kept + sum;
 #pragma unroll
@@ -128,8 +128,8 @@ __device__ void store_partial(const float (&sums)[kSize], const PassShape& shape
 }
 
 template <class E>
-__global__ __launch_bounds__(kMostThreads) void norm_forward(PassShape shape, const E* x, const E* shift, const E* scale, E* out, float* mean,
-                             float* rstd) {
+__global__ __launch_bounds__(kMostThreads) void norm_forward(PassShape shape, const E* x, const E* shift,
+                                                             const E* scale, E* out, float* mean, float* rstd) {
   constexpr int kSize = Wide<E>::kSize;
   __shared__ float shared[2][kMostThreads / kWarp * kRows];
   const Place at = place_of<E>(shape);
@@ -169,10 +169,12 @@ __global__ __launch_bounds__(kMostThreads) void norm_forward(PassShape shape, co
   }
 }
 
-// With n = (x - mean) rstd and g = d (1 + scale): dx = rstd (g - avg(g) - n avg(g n)), dshift = sum d, dscale = sum d n.
+// With n = (x - mean) rstd and g = d (1 + scale): dx = rstd (g - avg(g) - n avg(g n)), dshift = sum d, dscale = sum d
+// n.
 template <class E>
-__global__ __launch_bounds__(kMostThreads) void norm_backward(PassShape shape, const E* d, const E* x, const E* scale, const float* mean,
-                              const float* rstd, E* dx, float* partials) {
+__global__ __launch_bounds__(kMostThreads) void norm_backward(PassShape shape, const E* d, const E* x,
+                                                              const E* scale, const float* mean,
+                                                              const float* rstd, E* dx, float* partials) {
   constexpr int kSize = Wide<E>::kSize;
   __shared__ float shared[2][kMostThreads / kWarp * 2 * kRows];
   const Place at = place_of<E>(shape);
@@ -218,7 +220,8 @@ __global__ __launch_bounds__(kMostThreads) void norm_backward(PassShape shape, c
 }
 
 template <class E>
-__global__ __launch_bounds__(kMostThreads) void residual_forward(PassShape shape, const E* x, const E* gate, const E* y, E* out) {
+__global__ __launch_bounds__(kMostThreads) void residual_forward(PassShape shape, const E* x, const E* gate,
+                                                                 const E* y, E* out) {
   constexpr int kSize = Wide<E>::kSize;
   const Place at = place_of<E>(shape);
   float factor[kSize];
@@ -240,7 +243,8 @@ __global__ __launch_bounds__(kMostThreads) void residual_forward(PassShape shape
 }
 
 template <class E>
-__global__ __launch_bounds__(kMostThreads) void residual_backward(PassShape shape, const E* d, const E* gate, const E* y, E* dy, float* partials) {
+__global__ __launch_bounds__(kMostThreads) void residual_backward(PassShape shape, const E* d, const E* gate,
+                                                                  const E* y, E* dy, float* partials) {
   constexpr int kSize = Wide<E>::kSize;
   const Place at = place_of<E>(shape);
   float factor[kSize], dgate[kSize] = {};
@@ -303,7 +307,8 @@ void modulated_norm_forward(const PassShape& shape, const void* x, const void* s
 void modulated_norm_backward(const PassShape& shape, const void* d, const void* x, const void* scale, const float* mean,
                              const float* rstd, void* dx, float* partials, CUstream_st* stream) {
   by_type(shape, "the gradient of a modulated norm", [&](auto e, dim3 blocks, unsigned threads) {
-    norm_backward<<<blocks, threads, 0, stream>>>(shape, as(d, e), as(x, e), as(scale, e), mean, rstd, as(dx, e), partials);
+    norm_backward<<<blocks, threads, 0, stream>>>(shape, as(d, e), as(x, e), as(scale, e), mean, rstd, as(dx, e),
+                                                  partials);
   });
 }
 

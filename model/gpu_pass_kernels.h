@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels of gpu_passes.cc, for the device's compiler (C++17). Memory of the current device, in the order of `stream`.
+// The kernels of gpu_passes.cc, for the device's compiler (C++17). Memory of the current device, in the order of
+// `stream`.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@ namespace pathline::model {
 
 enum class PassType { kFloat, kBFloat16 };
 
-/// x (samples, tokens, width), contiguous; rows of shift, scale and gate are `row_stride` elements apart. Every pointer and
-/// row lies on a 16-byte boundary; fits_passes(width, type) holds.
+/// x (samples, tokens, width), contiguous; rows of shift, scale and gate are `row_stride` elements apart. Every pointer
+/// and row lies on a 16-byte boundary; fits_passes(width, type) holds.
 struct PassShape {
   PassType type;
   std::int64_t samples, tokens, width, row_stride;

@@ -41,7 +41,9 @@ at::Tensor ready(const at::Tensor& x) {
 
 c10::cuda::CUDAStream stream() { return c10::cuda::getCurrentCUDAStream(); }
 
-at::Tensor fp32_like(const at::Tensor& x, at::IntArrayRef sizes) { return at::empty(sizes, x.options().dtype(at::kFloat)); }
+at::Tensor fp32_like(const at::Tensor& x, at::IntArrayRef sizes) {
+  return at::empty(sizes, x.options().dtype(at::kFloat));
+}
 
 /// partials (N, chunks, sums, D) fp32 -> (N, sums, D) in the type of x.
 at::Tensor added_up(const at::Tensor& partials, const at::Tensor& x) { return partials.sum(1).to(x.scalar_type()); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Note [Streams]: forward, backward and update run on LibTorch's current stream, as its own kernels do; reductions and
-// gathers on one stream of higher priority, so that a bucket travels as soon as it is complete. Only events join the two,
-// nobody waits on the host but for the norm and the loss.
+// gathers on one stream of higher priority, so that a bucket travels as soon as it is complete. Only events join the
+// two, nobody waits on the host but for the norm and the loss.
 #include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -105,7 +105,8 @@ class CudaBackend final : public Backend {
   void compute_after_reductions() override { Event(stream_).comes_before(current()); }
 
   void take_gradient(const at::Tensor& gradient, const at::Tensor& into, bool add) override {
-    PL_ASSERT(gradient.is_cuda() && gradient.is_contiguous() && into.is_contiguous() && into.numel() == gradient.numel());
+    PL_ASSERT(gradient.is_cuda() && gradient.is_contiguous());
+    PL_ASSERT(into.is_contiguous() && into.numel() == gradient.numel());
     const CUDAGuard device(device_);
     const auto elements = static_cast<std::size_t>(gradient.numel());
     float* const sum = into.mutable_data_ptr<float>();
@@ -113,7 +114,8 @@ class CudaBackend final : public Backend {
       take_fp32_cuda(elements, gradient.const_data_ptr<float>(), add, sum, current().stream());
     } else {
       PL_ASSERT(gradient.scalar_type() == at::kBFloat16);
-      take_bf16_cuda(elements, static_cast<const std::uint16_t*>(gradient.const_data_ptr()), add, sum, current().stream());
+      const auto* bf16 = static_cast<const std::uint16_t*>(gradient.const_data_ptr());
+      take_bf16_cuda(elements, bf16, add, sum, current().stream());
     }
   }
 
@@ -143,8 +145,9 @@ int choose_device(const std::string& kind, cluster::Communicator& ranks) {
              "). Look at nvidia-smi, or train on the processor with --set run.device=cpu.");
     PL_CHECK(topology.local_size <= devices, core::ExitCode::kEnvironment, topology.local_size,
              " ranks were started on this host, which has ", devices, devices == 1 ? " GPU" : " GPUs",
-             " for them (a rank needs one of its own; CUDA_VISIBLE_DEVICES is ", visible == nullptr ? "not set" : visible,
-             "). Start one rank a GPU, for example mpirun -n ", devices, ", or use --set run.device=cpu.");
+             " for them (a rank needs one of its own; CUDA_VISIBLE_DEVICES is ",
+             visible == nullptr ? "not set" : visible, "). Start one rank a GPU, for example mpirun -n ", devices,
+             ", or use --set run.device=cpu.");
   });
   return topology.local_rank;
 }

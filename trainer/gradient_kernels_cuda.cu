@@ -46,8 +46,8 @@ void run(std::size_t elements, const Value* gradient, bool add, float* sum, CUst
   const std::size_t blocks = (elements + kThreads * kWide - 1) / (kThreads * kWide);
   const auto kernel = add ? (aligned ? take<true, true, Value> : take<true, false, Value>)
                           : (aligned ? take<false, true, Value> : take<false, false, Value>);
-  kernel<<<static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks), kThreads, 0, stream>>>(elements, gradient,
-                                                                                                   sum);
+  const auto grid = static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks);
+  kernel<<<grid, kThreads, 0, stream>>>(elements, gradient, sum);
   core::check_cuda(cudaGetLastError(), "collecting a gradient");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A slice's forward and backward pass as one CUDA graph (train.cuda_graph): captured once, since all slices have the same
-// shapes, then replayed with one call instead of thousands. cuda_slice_graph.cc; no_slice_graph.cc without CUDA.
+// A slice's forward and backward pass as one CUDA graph (train.cuda_graph): captured once, since all slices have the
+// same shapes, then replayed with one call instead of thousands. cuda_slice_graph.cc; no_slice_graph.cc without CUDA.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,6 +26,7 @@ class SliceGraph {
 
 /// Whether `model` can be captured: on a GPU, without dropout (its keys come from the host). Throws ExitCode::kUsage.
 /// Objective and model must outlive it.
-std::unique_ptr<SliceGraph> make_slice_graph(const TwoPartObjective& objective, model::VelocityModel& model, double share);
+std::unique_ptr<SliceGraph> make_slice_graph(const TwoPartObjective& objective, model::VelocityModel& model,
+                                             double share);
 
 }  // namespace pathline::trainer

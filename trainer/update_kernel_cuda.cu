@@ -142,7 +142,9 @@ __global__ void update(Rule rule, Arrays arrays, std::size_t elements) {
   }
 }
 
-bool on_boundary(const void* pointer, std::size_t bytes) { return reinterpret_cast<std::uintptr_t>(pointer) % bytes == 0; }
+bool on_boundary(const void* pointer, std::size_t bytes) {
+  return reinterpret_cast<std::uintptr_t>(pointer) % bytes == 0;
+}
 
 bool on_boundaries(const Arrays& arrays, int moments) {
   bool all = on_boundary(arrays.gradient, 16) && on_boundary(arrays.master, 16) && on_boundary(arrays.bf16, 8);
@@ -175,8 +177,8 @@ void run(const Rule& rule, const ShardArrays& shard, CUstream_st* stream) {
   constexpr std::size_t kOfOne = static_cast<std::size_t>(kThreads) * kWide;
   const std::size_t blocks = (shard.elements + kOfOne - 1) / kOfOne;
   const auto kernel = on_boundaries(arrays, Rule::kMoments) ? update<true, Rule> : update<false, Rule>;
-  kernel<<<static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks), kThreads, 0, stream>>>(rule, arrays,
-                                                                                                   shard.elements);
+  const auto grid = static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks);
+  kernel<<<grid, kThreads, 0, stream>>>(rule, arrays, shard.elements);
   core::check_cuda(cudaGetLastError(), "updating parameters");
 }
 

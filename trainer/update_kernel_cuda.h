@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// update_kernel.h on a GPU: one pass over the shard in device memory, the same bits. For the device's compiler (C++17), too.
-// Only in builds with CUDA.
+// update_kernel.h on a GPU: one pass over the shard in device memory, the same bits. For the device's compiler (C++17),
+// too. Only in builds with CUDA.
 #pragma once
 
 #include "trainer/update_step.h"

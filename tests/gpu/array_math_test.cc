@@ -45,7 +45,8 @@ TEST(CudaArrayMath, SquaresHaveTheHostsBitsAndComeWithFinish) {
   host_array_math().sum_squares(p.left, expected);
   host_array_math().add_and_sum_squares(p.left, p.right, sum, expected_sum);
   gpu->sum_squares(device_span(p.gpu_left), found);
-  gpu->add_and_sum_squares(device_span(p.gpu_left), device_span(p.gpu_right), device_span(p.gpu_left), found_sum);  // in place
+  const auto in_place = device_span(p.gpu_left);
+  gpu->add_and_sum_squares(in_place, device_span(p.gpu_right), in_place, found_sum);
   gpu->finish();
   EXPECT_TRUE(tests::same_bits(std::span<const double>(expected), std::span<const double>(found)));
   EXPECT_TRUE(tests::same_bits(std::span<const double>(expected_sum), std::span<const double>(found_sum)));
@@ -58,7 +59,8 @@ TEST(CudaArrayMath, ManyResultsBetweenTwoFinishesAllArrive) {
   std::vector<double> expected(kBlocks);
   host_array_math().sum_squares(p.left, expected);
   for (int round = 0; round < 2; ++round) {
-    std::vector<std::vector<double>> found(400, std::vector<double>(kBlocks, -1.0));  // more than the first staging memory
+    // More than the first staging memory holds.
+    std::vector<std::vector<double>> found(400, std::vector<double>(kBlocks, -1.0));
     for (auto& squares : found) gpu->sum_squares(device_span(p.gpu_left), squares);
     gpu->finish();
     for (const auto& squares : found) EXPECT_EQ(squares, expected);

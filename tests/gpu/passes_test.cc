@@ -40,8 +40,8 @@ void expect_close(const Formula& ours, const Formula& plain, const Tensors& inpu
   for (const at::Tensor& input : inputs) rounded.push_back(input.to(type));
   const Tensors found = value_and_gradients(ours, rounded, type), again = value_and_gradients(ours, rounded, type);
   const Tensors exact = value_and_gradients(plain, rounded, at::kDouble);
-  // fp32: rounding of sums over some thousand terms; bf16: half a unit in the last place of the largest result (2^-9), the
-  // linear functional's own rounding of the gradient that comes in (another 2^-9), and a factor of two.
+  // fp32: rounding of sums over some thousand terms; bf16: half a unit in the last place of the largest result (2^-9),
+  // the linear functional's own rounding of the gradient that comes in (another 2^-9), and a factor of two.
   const double tolerance = type == at::kFloat ? 1e-5 : 8e-3;
   for (std::size_t i = 0; i < found.size(); ++i) {
     ASSERT_EQ(found[i].scalar_type(), type);
@@ -70,7 +70,8 @@ TEST(GpuPasses, ModulatedNormAgreesWithPlainAten) {
       expect_close([&](const Tensors& in) { return model::modulated_norm(in[0], parts(in[1])[3], parts(in[1])[4]); },
                    [&](const Tensors& in) {
                      const auto m = parts(in[1]);
-                     return at::layer_norm(in[0], {s.width}, {}, {}, 1e-6) * (m[4].unsqueeze(1) + 1.0) + m[3].unsqueeze(1);
+                     const at::Tensor normed = at::layer_norm(in[0], {s.width}, {}, {}, 1e-6);
+                     return normed * (m[4].unsqueeze(1) + 1.0) + m[3].unsqueeze(1);
                    },
                    {modulated_inputs(s)[0], modulated_inputs(s)[1]}, type);
     }

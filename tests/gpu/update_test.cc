@@ -28,7 +28,8 @@ struct Arrays {
     host[1][7] = 3e38f;
     for (const auto& array : host) gpu.push_back(tests::on_gpu(array));
     host_bf16.resize(kElements);
-    gpu_bf16 = at::zeros({static_cast<std::int64_t>(kElements)}, at::TensorOptions().dtype(at::kShort).device(at::kCUDA));
+    const auto shorts = at::TensorOptions().dtype(at::kShort).device(at::kCUDA);
+    gpu_bf16 = at::zeros({static_cast<std::int64_t>(kElements)}, shorts);
   }
 
   ShardArrays on(bool device, std::size_t begin, std::size_t moments) {
@@ -44,7 +45,8 @@ struct Arrays {
     for (std::size_t a = 0; a < kArrays; ++a) EXPECT_TRUE(tests::same_bits(host[a], tests::on_host(gpu[a]))) << a;
     const at::Tensor bf16 = gpu_bf16.to(at::kCPU);
     const auto* found = reinterpret_cast<const std::uint16_t*>(bf16.const_data_ptr<std::int16_t>());
-    EXPECT_TRUE(tests::same_bits(std::span<const std::uint16_t>(host_bf16), std::span<const std::uint16_t>(found, kElements)));
+    const std::span<const std::uint16_t> expected(host_bf16);
+    EXPECT_TRUE(tests::same_bits(expected, {found, kElements}));
   }
 
   std::vector<std::vector<float>> host;
