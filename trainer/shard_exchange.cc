@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "cluster/block_layout.h"
+#include "core/log.h"
 #include "core/progress.h"
 
 namespace pathline::trainer {
@@ -38,7 +39,15 @@ ShardExchange::ShardExchange(Backend& backend, const FlatLayout& layout, cluster
       thread_(std::make_unique<TaskThread>()) {}
 
 ShardExchange::~ShardExchange() {
-  if (std::uncaught_exceptions() > exceptions_) reducer_->cancel();
+  if (std::uncaught_exceptions() > exceptions_) {
+    reducer_->cancel();
+    return;
+  }
+  try {
+    thread_->wait_for_all();  // the others wait for our part
+  } catch (const std::exception& error) {
+    core::log_warning("the last exchange between ranks failed: ", error.what());
+  }
 }
 
 void ShardExchange::start_reduce(std::size_t b, std::span<const at::Tensor> partials) {

@@ -24,7 +24,8 @@ class ShardExchange {
   /// Collective. `levels`: how ranks share hosts (with reduction = "fastest" one level is used). References must outlive it.
   ShardExchange(Backend& backend, const FlatLayout& layout, cluster::Communicator& ranks, const TrainOptions& train,
                 const cluster::Levels& levels);
-  /// While an exception unwinds the other ranks may never come: what is under way is broken off.
+  /// Ends what is under way, since other ranks wait for our part of it; but while an exception unwinds they may never come,
+  /// and it is broken off.
   ~ShardExchange();
 
   const cluster::ShardMap& map() const { return map_; }
