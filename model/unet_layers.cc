@@ -7,13 +7,13 @@
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
 #include <cmath>
 
 #include "model/dropout.h"
+#include "model/self_attention.h"
 
 namespace pathline::model {
 namespace {
@@ -81,15 +81,14 @@ AttentionBlock::AttentionBlock(ParameterStore& store, const std::string& name, c
 }
 
 at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
-  const std::int64_t n = x.size(0), channels = x.size(1), places = x.size(2) * x.size(3), width = channels / heads_;
+  const std::int64_t channels = x.size(1), width = channels / heads_;
   const at::Tensor rows = norm_(x).flatten(2).transpose(1, 2).contiguous();  // (N, T, C): one product with bias
-  const at::Tensor qkv = at::linear(rows, qkv_weight_.squeeze(2), qkv_bias_);
-  const auto parts = (legacy_ ? qkv.view({n, places, heads_, 3, width}).permute({3, 0, 2, 1, 4})
-                              : qkv.view({n, places, 3, heads_, width}).permute({2, 0, 3, 1, 4}))
-                         .unbind(0);  // each (N, heads, T, width)
-  const at::Tensor mixed = at::scaled_dot_product_attention(parts[0], parts[1], parts[2]);
-  const at::Tensor out = at::linear(mixed.transpose(1, 2).reshape({n, places, channels}),
-                                    projection_weight_.squeeze(2), projection_bias_);
+  // The legacy order of rows (head, q k v, channel) becomes the new one in the weights, which are smaller than qkv.
+  const auto ordered = [&](const at::Tensor& by_row, std::int64_t columns) {
+    return legacy_ ? by_row.view({heads_, 3, width, columns}).transpose(0, 1).reshape({3 * channels, columns}) : by_row;
+  };
+  const at::Tensor qkv = at::linear(rows, ordered(qkv_weight_.squeeze(2), channels), ordered(qkv_bias_, 1).flatten());
+  const at::Tensor out = at::linear(self_attention(qkv, heads_), projection_weight_.squeeze(2), projection_bias_);
   return x + out.transpose(1, 2).reshape(x.sizes());
 }
 
