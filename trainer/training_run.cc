@@ -256,6 +256,7 @@ class TrainingRun {
     progress().metrics["loss"] = last_.loss;
     count_checkpoint(progress(), recipe().checkpoint);
     const double started = core::monotonic_seconds();
+    state_.wait_for_all_parameters();  // an error below ends all ranks in order: no gather may be left under way
     const OwnSegments own = own_segments(state_, model_.buffers(), ranks_.rank());
     try {
       checkpoint::save(files_, setup_.directory->checkpoints(), progress(),
