@@ -10,7 +10,7 @@
 #include <ATen/ops/layer_norm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "core/error.h"
+#include "model/first_derivatives.h"
 #include "model/gpu_passes.h"
 #include "model/half_block.h"
 #include "model/token_chunks.h"
@@ -24,12 +24,6 @@ using torch::autograd::variable_list;
 
 /// Rows that are contiguous in themselves (a slice of the modulation (N, 6 D) is) need no copy.
 at::Tensor dense_rows(const at::Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
-
-void refuse_second_derivatives() {
-  PL_CHECK(!at::GradMode::is_enabled(), core::ExitCode::kUsage,
-           "second derivatives of a transformer are not available (its fused layers give first derivatives only). Use "
-           "an MLP for objectives that differentiate a divergence.");
-}
 
 struct ModulatedNorm : Function<ModulatedNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x_any, const at::Tensor& shift_any,

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "core/error.h"
+#include "model/first_derivatives.h"
 #include "model/gpu_pass_kernels.h"
 
 namespace pathline::model {
@@ -47,12 +48,6 @@ at::Tensor fp32_like(const at::Tensor& x, at::IntArrayRef sizes) {
 
 /// partials (N, chunks, sums, D) fp32 -> (N, sums, D) in the type of x.
 at::Tensor added_up(const at::Tensor& partials, const at::Tensor& x) { return partials.sum(1).to(x.scalar_type()); }
-
-void refuse_second_derivatives() {
-  PL_CHECK(!at::GradMode::is_enabled(), core::ExitCode::kUsage,
-           "second derivatives of a transformer are not available (its fused layers give first derivatives only). Use "
-           "an MLP for objectives that differentiate a divergence.");
-}
 
 struct ModulatedNorm : Function<ModulatedNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x_any, const at::Tensor& shift_any,

@@ -20,17 +20,6 @@ constexpr std::size_t kNamed = 8;
 
 bool all_finite(const at::Tensor& tensor) { return at::isfinite(tensor).all().item<bool>(); }
 
-/// Samples [first, first + count) of a part, as the step takes them.
-Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t first, std::int64_t count) {
-  Slice slice;
-  slice.x1 = as_tensor(batch.values, std::ssize(batch.samples), info).narrow(0, first, count);
-  for (std::int64_t i = first; i < first + count; ++i) {
-    slice.labels.push_back(batch.labels[static_cast<std::size_t>(i)]);
-    slice.positions.push_back(batch.first + static_cast<std::uint64_t>(i));
-  }
-  return slice;
-}
-
 class Search {
  public:
   Search(const TrainOptions& train, const Objective& objective, model::VelocityModel& model, const data::SetInfo& info,

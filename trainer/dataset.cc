@@ -97,4 +97,13 @@ std::vector<std::int64_t> sample_shape(const data::SetInfo& info) {
   return {info.channels, info.height, info.width};
 }
 
+Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t first, std::int64_t count) {
+  PL_ASSERT(first + count <= std::ssize(batch.samples));
+  Slice slice;
+  slice.x1 = as_tensor(batch.values, std::ssize(batch.samples), info).narrow(0, first, count);
+  slice.labels.assign(batch.labels.begin() + first, batch.labels.begin() + first + count);
+  for (std::int64_t i = first; i < first + count; ++i) slice.positions.push_back(batch.first + static_cast<std::uint64_t>(i));
+  return slice;
+}
+
 }  // namespace pathline::trainer

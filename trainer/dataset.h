@@ -44,6 +44,9 @@ class Dataset {
 /// (n, C, H, W), or (n, D) for points, viewing `values` without a copy.
 at::Tensor as_tensor(std::vector<float>& values, std::int64_t n, const data::SetInfo& info);
 
+/// Samples [first, first + count) of a rank's part of a batch, as objectives take them; a view of the batch.
+Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t first, std::int64_t count);
+
 /// Shape of one sample: (C, H, W) or (D).
 std::vector<std::int64_t> sample_shape(const data::SetInfo& info);
 

@@ -14,10 +14,6 @@ namespace {
 
 at::ScalarType type_of(const TrainOptions& train) { return train.precision == "bf16" ? at::kBFloat16 : at::kFloat; }
 
-std::size_t bucket_elements(const TrainOptions& train) {
-  return static_cast<std::size_t>(train.bucket_mb * (1 << 20) / sizeof(float));
-}
-
 at::Tensor flat_zeros(std::size_t elements, at::ScalarType type, at::Device device) {
   return at::zeros({static_cast<std::int64_t>(elements)}, at::TensorOptions().dtype(type).device(device));
 }
@@ -37,7 +33,7 @@ void move_into(const at::Tensor& flat, const FlatTensor& place, at::Tensor param
 
 ShardedState::ShardedState(const std::vector<model::NamedTensor>& parameters, const Recipe& recipe, Backend& backend,
                            cluster::Communicator& ranks, const cluster::Levels& levels)
-    : layout_(flat_layout(parameters, bucket_elements(recipe.train))),
+    : layout_(flat_layout(parameters, recipe.train.bucket_elements())),
       average_options_(recipe.ema),
       optimizer_(make_optimizer(recipe.optimizer, backend.kernels())),
       groups_(group_settings(recipe.optimizer, layout_)),

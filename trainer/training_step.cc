@@ -119,7 +119,7 @@ std::vector<double> TrainingStep::accumulate(data::Batch& batch) {
   next_bucket_ = 0;
   for (std::int64_t number = 0; number < slices * passes; ++number) {
     gradients_.start_pass();
-    const Slice samples = samples_of(batch, number * size, size);
+    const Slice samples = samples_of(batch, info_, number * size, size);
     const at::Tensor per_sample = graph_ ? replay(samples) : objective_.loss_per_sample(samples, model_);
     if (!graph_) per_sample.sum().backward(share);  // sum over samples / batch, never a mean of means
     const at::Tensor loss = per_sample.detach().to(at::kDouble).sum();
@@ -150,15 +150,6 @@ void TrainingStep::bucket_done(std::size_t bucket) {
     where_.next_collective();
     state_.exchange().start_reduce(next_bucket_, gradients_.partials());
   }
-}
-
-Slice TrainingStep::samples_of(data::Batch& batch, std::int64_t first, std::int64_t count) const {
-  PL_ASSERT(first + count <= std::ssize(batch.samples));
-  Slice slice;
-  slice.x1 = as_tensor(batch.values, std::ssize(batch.samples), info_).narrow(0, first, count);
-  slice.labels.assign(batch.labels.begin() + first, batch.labels.begin() + first + count);
-  for (std::int64_t i = first; i < first + count; ++i) slice.positions.push_back(batch.first + static_cast<std::uint64_t>(i));
-  return slice;
 }
 
 }  // namespace pathline::trainer

@@ -50,7 +50,6 @@ class TrainingStep {
   std::vector<double> accumulate(data::Batch& batch);
   at::Tensor replay(const Slice& samples);
   void bucket_done(std::size_t bucket);
-  Slice samples_of(data::Batch& batch, std::int64_t first, std::int64_t count) const;
   void note_exchange(StepResult& result);
 
   const Recipe& recipe_;
