@@ -3,7 +3,7 @@
 
 namespace pathline::model {
 
-/// In the backward pass of a fused layer of a transformer: throws ExitCode::kUsage if it is to be differentiated again.
+/// In the backward pass of a fused layer: throws ExitCode::kUsage if it is to be differentiated again.
 void refuse_second_derivatives();
 
 }  // namespace pathline::model

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/self_attention.h"
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "core/error.h"
 #include "model/attention_kernel.h"
+#include "model/first_derivatives.h"
 #include "model/fused.h"
 #include "model/token_chunks.h"
 
@@ -46,8 +45,7 @@ struct SelfAttention : torch::autograd::Function<SelfAttention> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    PL_CHECK(!at::GradMode::is_enabled(), core::ExitCode::kUsage, "second derivatives of attention are not available (it ",
-             "gives first derivatives only). Use an MLP for objectives that differentiate a divergence.");
+    refuse_second_derivatives();
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &qkv = saved[0], &out = saved[1], &softmax = saved[2], d = gradients[0].contiguous();
     const std::int64_t heads = context->saved_data["heads"].toInt(), n = qkv.size(0);

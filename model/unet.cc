@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "model/network.h"
+#include "model/norm_silu.h"
 #include "model/unet_layers.h"
 
 namespace pathline::model {
@@ -150,7 +151,7 @@ class Unet final : public Network {
       kept.pop_back();
     }
     await_group(group);
-    return out_convolution_(at::silu(out_norm_(h.to(at::kFloat))));
+    return out_convolution_(norm_silu(h.to(at::kFloat), {}, out_norm_));
   }
 
   /// maps: what the stage's first layer sees.

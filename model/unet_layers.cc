@@ -2,17 +2,16 @@
 #include "model/unet_layers.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/alias.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/silu.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
 #include <cmath>
 
 #include "model/dropout.h"
+#include "model/norm_silu.h"
 #include "model/self_attention.h"
 
 namespace pathline::model {
@@ -48,19 +47,17 @@ ResidualBlock::ResidualBlock(ParameterStore& store, const std::string& name, con
 }
 
 at::Tensor ResidualBlock::modulated(const at::Tensor& h, const at::Tensor& embedding) const {
-  if (!scale_shift_) return out_norm_(h + embedding);
+  if (!scale_shift_) return norm_silu(h, embedding, out_norm_);
   const auto halves = embedding.chunk(2, 1);  // scale, shift
-  const at::Tensor normed = out_norm_(h);
-  return at::addcmul(normed + halves[1], normed, halves[0]);  // 1 + scale would lose a small scale in bf16
+  return modulated_norm_silu(h, out_norm_, halves[0], halves[1]);
 }
 
 at::Tensor ResidualBlock::operator()(at::TensorList maps, const at::Tensor& input_embedding,
                                      const Condition* dropout) const {
   // The alias is where the two uses of x meet; the block's input has others, on the way up (see recompute.cc).
   const at::Tensor x = maps.size() == 1 ? at::alias(maps[0]) : at::cat(maps, 1);
-  at::Tensor h = in_convolution_(resampled(at::silu(in_norm_(x)), resample_));
-  const at::Tensor embedding = embedding_(input_embedding).unsqueeze(2).unsqueeze(3);  // (N, C or 2C, 1, 1)
-  h = at::silu(modulated(h, embedding));
+  at::Tensor h = in_convolution_(resampled(norm_silu(x, {}, in_norm_), resample_));
+  h = modulated(h, embedding_(input_embedding));
   if (dropout != nullptr && dropout_ > 0.0) h = keyed_dropout(h, dropout_, *dropout, layer_);
   h = out_convolution_(h);
   const at::Tensor kept = resampled(x, resample_);

@@ -15,61 +15,17 @@
 
 #include "core/error.h"
 #include "model/fused.h"
-#include "tests/model/support.h"
+#include "tests/model/formulas.h"
 
 namespace pathline {
 namespace {
 
-using Tensors = std::vector<at::Tensor>;
-using Formula = std::function<at::Tensor(const Tensors&)>;
-
-at::Tensor noise(std::vector<std::int64_t> shape, std::uint64_t index) {
-  at::Tensor tensor = at::empty(shape, at::kFloat);
-  core::Draws(5, index, core::Purpose::kMadeData)
-      .fill_normal({tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())});
-  return tensor;
-}
-
-/// The value and the gradients of a random linear functional of it.
-Tensors value_and_gradients(const Formula& formula, const Tensors& inputs, at::ScalarType type) {
-  Tensors leaves;
-  for (const at::Tensor& input : inputs) leaves.push_back(input.to(type).detach().clone().set_requires_grad(true));
-  const at::Tensor value = formula(leaves);
-  (value * noise(value.sizes().vec(), 99).to(type)).sum().backward();
-  Tensors results = {value.detach()};
-  for (const at::Tensor& leaf : leaves) results.push_back(leaf.grad());
-  return results;
-}
-
-/// Largest difference from the double-precision formula, as a share of the largest number of the same tensor. The
-/// inputs are rounded to `type` first, for both.
-double worst_difference(const Formula& fused, const Formula& plain, const Tensors& inputs,
-                        at::ScalarType type = at::kFloat) {
-  Tensors rounded;
-  for (const at::Tensor& input : inputs) rounded.push_back(input.to(type));
-  const Tensors ours = value_and_gradients(fused, rounded, type);
-  const Tensors exact = value_and_gradients(plain, rounded, at::kDouble);
-  double worst = 0.0;
-  for (std::size_t i = 0; i < ours.size(); ++i) {
-    EXPECT_EQ(ours[i].scalar_type(), type);
-    const at::Tensor difference = (ours[i].to(at::kDouble) - exact[i]).abs().max() / exact[i].abs().max();
-    const double found = difference.item<double>();
-    EXPECT_FALSE(std::isnan(found)) << i;
-    worst = std::max(worst, found);
-  }
-  return worst;
-}
+using tests::Formula, tests::kHalfRounding, tests::kRounding, tests::noise, tests::Tensors, tests::value_and_gradients, tests::worst_difference;
 
 at::Tensor fused_norm(const Tensors& in) { return model::modulated_norm(in[0], in[1], in[2]); }
 at::Tensor plain_norm(const Tensors& in) {
   return at::layer_norm(in[0], {in[0].size(2)}, {}, {}, 1e-6) * (in[2].unsqueeze(1) + 1.0) + in[1].unsqueeze(1);
 }
-
-// fp32 sums of a few hundred terms of size 1: some units in the last place, 6e-8 each.
-constexpr double kRounding = 2e-6;
-// bf16 rounds to 8 bits, 2^-9 relative; errors of the handful of roundings on the way to a number add up, and are
-// compared with the largest number of the tensor.
-constexpr double kHalfRounding = 0.02;
 
 TEST(ModulatedNorm, HasTheValueAndGradientsOfItsFormula) {
   for (const std::int64_t width : {4, 16, 36, 256}) {  // shorter than, equal to and not a multiple of the vector
