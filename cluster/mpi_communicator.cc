@@ -99,14 +99,14 @@ class MpiRequest final : public Request {
 
 class MpiCommunicator final : public Communicator {
  public:
-  /// Owns `comm`.
+  /// Owns `comm`, unless it is MPI_COMM_WORLD.
   MpiCommunicator(MPI_Comm comm, std::size_t largest_message)
       : comm_(comm), limit_(largest_message), exceptions_(std::uncaught_exceptions()) {
     checked("MPI_Comm_rank", MPI_Comm_rank(comm_, &rank_));
     checked("MPI_Comm_size", MPI_Comm_size(comm_, &size_));
   }
   ~MpiCommunicator() override {
-    if (std::uncaught_exceptions() == exceptions_) MPI_Comm_free(&comm_);  // collective
+    if (comm_ != MPI_COMM_WORLD && std::uncaught_exceptions() == exceptions_) MPI_Comm_free(&comm_);  // collective
   }
 
   int rank() const override { return rank_; }
@@ -327,14 +327,15 @@ std::unique_ptr<Communicator> make_mpi_communicator(std::size_t largest_message)
   return std::make_unique<MpiCommunicator>(all, largest_message);
 }
 
-MpiSession::MpiSession() : exceptions_(std::uncaught_exceptions()) {
+MpiSession::MpiSession(FirstContact contact) : exceptions_(std::uncaught_exceptions()) {
   int provided = MPI_THREAD_SINGLE;
   checked("MPI_Init_thread", MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided));
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);  // inherited by all others
   PL_CHECK(provided == MPI_THREAD_MULTIPLE, core::ExitCode::kEnvironment,
            "MPI gives thread level ", provided, " instead of MPI_THREAD_MULTIPLE (checkpoints and "
            "the control word use it from other threads). Use an MPI built with thread support.");
-  world_ = make_mpi_communicator();
+  world_ = contact == FirstContact::kTogether ? make_mpi_communicator()
+                                              : std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, kLargestMessage);
 }
 
 MpiSession::~MpiSession() {

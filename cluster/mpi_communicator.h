@@ -12,6 +12,10 @@ namespace pathline::cluster {
 /// Bytes that one MPI call may move: MPI counts in int. Longer messages are cut.
 inline constexpr std::size_t kLargestMessage = std::size_t{1} << 30;
 
+/// A session's world() is a communicator of its own, made in a collective call, or MPI_COMM_WORLD itself, made without a
+/// word: for a program that first has to find out, by messages, which ranks reach each other.
+enum class FirstContact { kTogether, kByMessages };
+
 /// MPI from MPI_Init_thread(MPI_THREAD_MULTIPLE) to MPI_Finalize: at most one in a process, made before threads that
 /// use MPI and destroyed after them. Throws ExitCode::kEnvironment if MPI cannot serve several threads.
 /// Note [No MPI_Finalize while an exception unwinds]: the other ranks may wait in a collective that this rank will
@@ -19,7 +23,8 @@ inline constexpr std::size_t kLargestMessage = std::size_t{1} << 30;
 /// that wants the error's own code catches it before (run_with_ranks in cluster/session.h).
 class MpiSession {
  public:
-  MpiSession();
+  /// `contact`: how world() is made.
+  explicit MpiSession(FirstContact contact = FirstContact::kTogether);
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;

@@ -393,6 +393,15 @@ void File::close() {
   checked(file_.close(), path_, "close the file", ExitCode::kEnvironment);
 }
 
+std::string built_version() { return core::concat(H5_VERS_MAJOR, ".", H5_VERS_MINOR, ".", H5_VERS_RELEASE); }
+
+std::string loaded_version() {
+  const Lock lock;
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return core::concat(major, ".", minor, ".", release);
+}
+
 std::string shape_text(std::span<const std::int64_t> shape) {
   if (shape.empty()) return "scalar";
   std::string text;

@@ -114,6 +114,11 @@ class File {
   Handle file_;
 };
 
+/// Of the header that this was built with, and of the library that is loaded: "1.10.8". The library ends the process at
+/// its first use where they differ.
+std::string built_version();
+std::string loaded_version();
+
 /// "2x3x4".
 std::string shape_text(std::span<const std::int64_t> shape);
 

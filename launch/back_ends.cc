@@ -7,13 +7,14 @@
 namespace pathline::launch {
 namespace {
 
-constexpr std::array<BackEnd, 6> kBackEnds = {{
+constexpr std::array<BackEnd, 7> kBackEnds = {{
     {"data", "pathline-data", false, "import, make, inspect and verify image stores"},
     {"train", "pathline-train", true, "train a model from a recipe, alone or under mpirun or srun"},
     {"sample", "pathline-sample", true, "generate samples from a checkpoint"},
     {"model", "pathline-model", false, "run a network on given inputs"},
     {"checkpoint", "pathline-checkpoint", false, "list, verify, show, export and import checkpoints"},
     {"bench", "pathline-bench", false, "measure a training step"},
+    {"doctor", "pathline-doctor", false, "say what this machine and allocation have, and what is broken"},
 }};
 
 }  // namespace
