@@ -18,10 +18,12 @@ constexpr double kFewSamples = 500, kFewBytes = 20e6;  // a second
 Line judge_rate(std::int64_t samples, double seconds, const data::SetInfo& info) {
   const double rate = static_cast<double>(samples) / seconds;
   const double bytes = rate * static_cast<double>(info.item_bytes());
-  const std::string found = core::concat(std::round(rate), " samples/s, ", std::round(bytes / 1e5) / 10, " MB/s in random order");
+  const std::string found =
+      core::concat(std::round(rate), " samples/s, ", std::round(bytes / 1e5) / 10, " MB/s in random order");
   if (rate < kFewSamples && bytes < kFewBytes) {
-    return doctor::slow("loader", core::concat(found, ": training may wait for data"),
-                        "copy the data to a local disk, raise data.loader_threads, or write them anew with `pathline data import`");
+    return doctor::slow(
+        "loader", core::concat(found, ": training may wait for data"),
+        "copy the data to a local disk, raise data.loader_threads, or write them anew with `pathline data import`");
   }
   return doctor::good("loader", found);
 }

@@ -33,8 +33,10 @@ std::optional<unsigned long long> uncorrected_errors(int device) {
   void* const library = ::dlopen("libnvidia-ml.so.1", RTLD_NOW);
   if (!library || cudaDeviceGetPCIBusId(bus, sizeof bus, device) != cudaSuccess) return std::nullopt;
   const auto init = reinterpret_cast<int (*)()>(::dlsym(library, "nvmlInit_v2"));
-  const auto by_bus = reinterpret_cast<int (*)(const char*, void**)>(::dlsym(library, "nvmlDeviceGetHandleByPciBusId_v2"));
-  const auto errors = reinterpret_cast<int (*)(void*, int, int, unsigned long long*)>(::dlsym(library, "nvmlDeviceGetTotalEccErrors"));
+  const auto by_bus =
+      reinterpret_cast<int (*)(const char*, void**)>(::dlsym(library, "nvmlDeviceGetHandleByPciBusId_v2"));
+  const auto errors =
+      reinterpret_cast<int (*)(void*, int, int, unsigned long long*)>(::dlsym(library, "nvmlDeviceGetTotalEccErrors"));
   void* handle = nullptr;
   unsigned long long count = 0;
   constexpr int kUncorrected = 1, kSinceDriverStart = 0;  // nvmlMemoryErrorType_t, nvmlEccCounterType_t
@@ -53,7 +55,8 @@ void try_device(int device) {
   check_cuda(cudaMemcpy(back, memory, sizeof back, cudaMemcpyDeviceToHost), "copying from a GPU");
   check_cuda(cudaFree(memory), "giving back memory of a GPU");
   const bool same = std::all_of(std::begin(back), std::end(back), [](unsigned char byte) { return byte == 0x5a; });
-  PL_CHECK(same, core::ExitCode::kEnvironment, "GPU ", device, " gives back other bytes than were written. Take it out of use.");
+  PL_CHECK(same, core::ExitCode::kEnvironment, "GPU ", device,
+           " gives back other bytes than were written. Take it out of use.");
 }
 
 bool all_peers(int count) {
@@ -72,8 +75,10 @@ Line judge_devices(int count, int local_ranks) {
   for (int device = 0; device < count; ++device) {
     try_device(device);
     if (const auto errors = uncorrected_errors(device); errors && *errors > 0) {
-      return doctor::broken("devices", concat(found, "; GPU ", device, " has had ", *errors, " memory errors that could not be corrected"),
-                            "reset or drain it (nvidia-smi -q -d ECC); exclude its host from the job");
+      return doctor::broken(
+          "devices",
+          concat(found, "; GPU ", device, " has had ", *errors, " memory errors that could not be corrected"),
+          "reset or drain it (nvidia-smi -q -d ECC); exclude its host from the job");
     }
   }
   cudaDeviceProp first{};
@@ -81,13 +86,16 @@ Line judge_devices(int count, int local_ranks) {
   std::size_t free = 0, total = 0;
   check_cuda(cudaSetDevice(0), "choosing a GPU");
   check_cuda(cudaMemGetInfo(&free, &total), "asking for a GPU's memory");
-  found += concat(", ", first.name, ", ", core::human_bytes(free), " of ", core::human_bytes(total), " free on the first");
+  found +=
+      concat(", ", first.name, ", ", core::human_bytes(free), " of ", core::human_bytes(total), " free on the first");
   if (count < local_ranks) {
     return doctor::broken("devices", concat(found, ", for ", local_ranks, " ranks on this host"),
-                          "start as many ranks on a host as it has GPUs (--ntasks-per-node, --gpus-per-node); look at CUDA_VISIBLE_DEVICES");
+                          "start as many ranks on a host as it has GPUs (--ntasks-per-node, --gpus-per-node); look at "
+                          "CUDA_VISIBLE_DEVICES");
   }
   if (free < total / 10 * 9) {
-    return doctor::slow("devices", concat(found, ": something else uses it"), "end it (nvidia-smi), or ask for whole GPUs");
+    return doctor::slow("devices", concat(found, ": something else uses it"),
+                        "end it (nvidia-smi), or ask for whole GPUs");
   }
   if (!all_peers(count)) {
     return doctor::slow("devices", concat(found, "; not all reach each other's memory"),
@@ -104,8 +112,11 @@ std::vector<Line> look_at_devices(const std::string& device, int local_ranks) {
   const cudaError_t result = cudaGetDeviceCount(&count);
   if (result == cudaErrorNoDevice || (result == cudaSuccess && count == 0)) {
     const std::string found = "CUDA sees no GPU";
-    if (device == "auto") return {doctor::slow("devices", found + "; the processor will compute", "ask for GPUs (--gpus-per-node), or set run.device = \"cpu\"")};
-    return {doctor::broken("devices", found, "ask for GPUs (--gpus-per-node); look at nvidia-smi and CUDA_VISIBLE_DEVICES")};
+    if (device == "auto")
+      return {doctor::slow("devices", found + "; the processor will compute",
+                           "ask for GPUs (--gpus-per-node), or set run.device = \"cpu\"")};
+    return {doctor::broken("devices", found,
+                           "ask for GPUs (--gpus-per-node); look at nvidia-smi and CUDA_VISIBLE_DEVICES")};
   }
   if (result != cudaSuccess) {
     return {doctor::broken("devices", concat("CUDA does not start: ", cudaGetErrorString(result)),
@@ -114,8 +125,8 @@ std::vector<Line> look_at_devices(const std::string& device, int local_ranks) {
   return {judge_devices(count, local_ranks)};
 }
 
-std::vector<Line> time_device_all_reduce(const std::string& device, std::unique_ptr<cluster::Communicator> ranks, int local_rank,
-                                         double seconds) {
+std::vector<Line> time_device_all_reduce(const std::string& device, std::unique_ptr<cluster::Communicator> ranks,
+                                         int local_rank, double seconds) {
   std::int64_t without = trainer::means_gpu(device) && c10::cuda::device_count() > local_rank ? 0 : 1;
   ranks->all_reduce(std::span(&without, 1), cluster::Reduction::kMax);
   if (without != 0 || ranks->size() < 2) return {};
@@ -123,7 +134,8 @@ std::vector<Line> time_device_all_reduce(const std::string& device, std::unique_
   cudaStream_t stream = nullptr;
   check_cuda(cudaStreamCreate(&stream), "making a stream");
   const auto parts = static_cast<std::size_t>(ranks->size());
-  const auto gpus = cluster::make_nccl_communicator(std::move(ranks), local_rank, stream, {.init_seconds = 60, .call_seconds = 30});
+  const auto gpus =
+      cluster::make_nccl_communicator(std::move(ranks), local_rank, stream, {.init_seconds = 60, .call_seconds = 30});
   const std::size_t part = kReduced / sizeof(float) / parts;
   float* memory = nullptr;
   check_cuda(cudaMalloc(&memory, (parts + 1) * part * sizeof(float)), "taking memory of a GPU");
@@ -161,7 +173,8 @@ std::vector<Line> look_at_gpu_libraries() {
   const auto text = [](int version) { return concat(version / 1000, ".", version % 1000 / 10); };
   check_cuda(cudaRuntimeGetVersion(&runtime), "asking for CUDA's version");
   if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
-    lines.push_back(doctor::slow("CUDA", text(runtime) + ", but no driver is loaded here", "GPUs need one: look at nvidia-smi"));
+    lines.push_back(
+        doctor::slow("CUDA", text(runtime) + ", but no driver is loaded here", "GPUs need one: look at nvidia-smi"));
   } else if (driver / 1000 < runtime / 1000) {
     lines.push_back(doctor::broken("CUDA", concat(text(runtime), ", but the driver knows up to ", text(driver)),
                                    "a newer driver on this host, or LibTorch for an older CUDA"));

@@ -42,7 +42,8 @@ std::vector<doctor::Line> look_at_libraries() {
   Version mpi = doctor::mpi_version();
   mpi.where = file_of(libraries, "libmpi");
   const Version torch{"LibTorch", TORCH_VERSION, loaded_torch(), 3, file_of(libraries, "libtorch_cpu.so")};
-  const Version hdf5{"HDF5", data::hdf5::built_version(), data::hdf5::loaded_version(), 3, file_of(libraries, "libhdf5")};
+  const Version hdf5{"HDF5", data::hdf5::built_version(), data::hdf5::loaded_version(), 3,
+                     file_of(libraries, "libhdf5")};
   std::vector<doctor::Line> lines{doctor::judge_loaded(libraries, preload ? preload : ""), doctor::judge_version(mpi),
                                   doctor::judge_version(torch), doctor::judge_version(hdf5)};
   for (auto& line : look_at_gpu_libraries()) lines.push_back(std::move(line));

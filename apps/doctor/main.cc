@@ -27,18 +27,21 @@ using namespace pathline;
 std::string probing_program() {
   char path[PATH_MAX];
   const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
-  PL_CHECK(length > 0, core::ExitCode::kEnvironment, "cannot read /proc/self/exe: ", core::errno_text(), ". Mount /proc.");
+  PL_CHECK(length > 0, core::ExitCode::kEnvironment, "cannot read /proc/self/exe: ", core::errno_text(),
+           ". Mount /proc.");
   return core::join_path(core::parent_of(std::string(path, static_cast<std::size_t>(length))), "pathline-doctor-probe");
 }
 
 /// Rank 0 waits for nobody here; a rank whose lines did not get to it shows them itself.
 void show(const apps::DoctorOptions& options, const doctor::Told& told, const doctor::Launch& launch) {
   auto findings = doctor::merged(told.lines);
-  if (launch.rank > 0) std::erase_if(findings, [](const auto& finding) { return finding.line.verdict == doctor::Verdict::kGood; });
+  if (launch.rank > 0)
+    std::erase_if(findings, [](const auto& finding) { return finding.line.verdict == doctor::Verdict::kGood; });
   if (launch.rank == 0 && options.json == "-") {
     std::fputs(doctor::json_of(findings, launch.tasks).c_str(), stdout);
   } else {
-    const std::string header = launch.rank == 0 ? "" : core::concat("rank ", launch.rank, " on ", core::host_name(), ":\n");
+    const std::string header =
+        launch.rank == 0 ? "" : core::concat("rank ", launch.rank, " on ", core::host_name(), ":\n");
     std::fputs((header + doctor::text_of(findings, launch.tasks)).c_str(), options.json == "-" ? stderr : stdout);
   }
   std::fflush(stdout);
@@ -46,7 +49,8 @@ void show(const apps::DoctorOptions& options, const doctor::Told& told, const do
   std::ofstream file(options.json);
   file << doctor::json_of(findings, launch.tasks);
   file.close();
-  PL_CHECK(!file.fail(), core::ExitCode::kEnvironment, "cannot write ", options.json, " (the report as JSON). Choose another file.");
+  PL_CHECK(!file.fail(), core::ExitCode::kEnvironment, "cannot write ", options.json,
+           " (the report as JSON). Choose another file.");
 }
 
 int run(const apps::DoctorOptions& options, int argc, char** argv) {

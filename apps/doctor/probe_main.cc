@@ -27,7 +27,8 @@ namespace {
 using namespace pathline;
 using doctor::Line;
 
-constexpr const char* kStorageHangs = "the storage or its server hangs: look whether `ls` and `df` answer there, and at the kernel's log";
+constexpr const char* kStorageHangs =
+    "the storage or its server hangs: look whether `ls` and `df` answer there, and at the kernel's log";
 constexpr const char* kRanksHang = "look at the rank that is behind and at the network between the hosts";
 
 /// All that the probes refer to. Never destroyed: a probe that hangs may still use it.
@@ -120,12 +121,10 @@ void look_at_host(Patient& patient, const std::vector<std::vector<int>>& cores) 
                              doctor::judge_limits(doctor::look_at_limits(needs.checkpoint_of_rank))};
   });
   const int hosts = patient.topology.host_count;
-  patient.exam.look("interfaces", 15, "the name service hangs: look at /etc/resolv.conf and its servers", [hosts] {
-    return std::vector<Line>{doctor::judge_interfaces(doctor::look_at_interfaces(hosts))};
-  });
-  patient.exam.look("devices", 60, "the driver hangs: look at nvidia-smi and the kernel's log", [=] {
-    return apps::look_at_devices(needs.device, locals);
-  });
+  patient.exam.look("interfaces", 15, "the name service hangs: look at /etc/resolv.conf and its servers",
+                    [hosts] { return std::vector<Line>{doctor::judge_interfaces(doctor::look_at_interfaces(hosts))}; });
+  patient.exam.look("devices", 60, "the driver hangs: look at nvidia-smi and the kernel's log",
+                    [=] { return apps::look_at_devices(needs.device, locals); });
 }
 
 void look_at_storage(Patient& patient) {
@@ -153,13 +152,14 @@ void look_together(Patient& patient, std::vector<std::vector<int>>& cores_here) 
     }
     return std::vector<Line>{};
   });
-  const auto by_rank_0 = [&patient](const Line& line) { return patient.rank() == 0 ? std::vector<Line>{line} : std::vector<Line>{}; };
+  const auto by_rank_0 = [&patient](const Line& line) {
+    return patient.rank() == 0 ? std::vector<Line>{line} : std::vector<Line>{};
+  };
   together(patient, "clocks", 15, [&patient, by_rank_0] {
     return by_rank_0(doctor::judge_clocks(doctor::clock_skew(*patient.ranks), patient.topology.hosts));
   });
-  together(patient, "storage: shared", 25, [&patient, by_rank_0] {
-    return by_rank_0(doctor::try_shared(*patient.ranks, patient.needs.directory));
-  });
+  together(patient, "storage: shared", 25,
+           [&patient, by_rank_0] { return by_rank_0(doctor::try_shared(*patient.ranks, patient.needs.directory)); });
   together(patient, "all-reduce", 30, [&patient, by_rank_0] {
     const std::size_t bytes = patient.options.quick() ? 4 << 20 : 32 << 20;
     return by_rank_0(doctor::judge_all_reduce(
@@ -176,7 +176,8 @@ void look_together(Patient& patient, std::vector<std::vector<int>>& cores_here) 
 void examine(Patient& patient) {
   doctor::Examination& exam = patient.exam;
   exam.look("libraries", 20, kStorageHangs, [] { return apps::look_at_libraries(); });
-  exam.look("recipe", 20, kStorageHangs, [&] { return apps::look_at_recipe(patient.options, patient.run_ranks, patient.needs); });
+  exam.look("recipe", 20, kStorageHangs,
+            [&] { return apps::look_at_recipe(patient.options, patient.run_ranks, patient.needs); });
   const bool launched = patient.launch.joined;
   const bool started = launched && start_mpi(patient);
   if (started && patient.size() > 1) meet_others(patient);

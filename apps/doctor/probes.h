@@ -16,10 +16,10 @@ namespace pathline::apps {
 /// What the recipe asks of this machine; without a recipe, what it would ask by default.
 struct Needs {
   std::string directory = ".";
-  std::vector<std::string> data;         // empty: none to look at
+  std::vector<std::string> data;  // empty: none to look at
   std::string device = "auto";
   int threads = 1;
-  std::int64_t batch = 256;              // of a rank
+  std::int64_t batch = 256;  // of a rank
   int loader_threads = 1;
   std::uint64_t rank_memory = 0;         // bytes, without activations; 0: not known
   std::uint64_t checkpoint = 0;          // bytes of one; 0: not known
@@ -39,8 +39,9 @@ std::vector<doctor::Line> look_at_libraries();
 std::vector<doctor::Line> look_at_devices(const std::string& device, int local_ranks);
 /// An all-reduce over NCCL between the ranks' GPUs; nothing where they have none. `ranks` is for this call alone.
 /// Collective.
-std::vector<doctor::Line> time_device_all_reduce(const std::string& device, std::unique_ptr<cluster::Communicator> ranks,
-                                                 int local_rank, double seconds);
+std::vector<doctor::Line> time_device_all_reduce(const std::string& device,
+                                                 std::unique_ptr<cluster::Communicator> ranks, int local_rank,
+                                                 double seconds);
 /// Of NCCL and CUDA.
 std::vector<doctor::Line> look_at_gpu_libraries();
 

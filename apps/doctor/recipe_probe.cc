@@ -34,9 +34,9 @@ Line plan(const std::string& path, int ranks, Needs& needs) {
   for (const auto& use : plan.memory) needs.rank_memory += use.bytes;
   needs.checkpoint = static_cast<std::uint64_t>(plan.checkpoint_bytes);
   needs.checkpoint_of_rank = static_cast<std::uint64_t>(plan.checkpoint_rank_bytes);
-  return doctor::good("recipe", core::concat(path, ": ", static_cast<double>(plan.parameters) / 1e6, " M parameters, a checkpoint of ",
-                                             core::human_bytes(needs.checkpoint), ", ", core::human_bytes(needs.rank_memory),
-                                             " a rank and activations"));
+  return doctor::good("recipe", core::concat(path, ": ", static_cast<double>(plan.parameters) / 1e6,
+                                             " M parameters, a checkpoint of ", core::human_bytes(needs.checkpoint),
+                                             ", ", core::human_bytes(needs.rank_memory), " a rank and activations"));
 }
 
 }  // namespace

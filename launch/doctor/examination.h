@@ -23,8 +23,8 @@ class Examination {
   using Hung = std::function<Line(double waited)>;
 
   /// Runs `probe` on a thread of its own and tells its lines. An error it throws is a broken line `name`. Where it does
-  /// not return within `seconds` (or the time that is left), the line `hung` gives is told, the thread is left behind and
-  /// false returned. What the probe refers to must live until the process ends.
+  /// not return within `seconds` (or the time that is left), the line `hung` gives is told, the thread is left behind
+  /// and false returned. What the probe refers to must live until the process ends.
   bool look(const std::string& name, double seconds, const Hung& hung, const Probe& probe);
   /// With a line that says so and what to do about it.
   bool look(const std::string& name, double seconds, const std::string& advice, const Probe& probe);

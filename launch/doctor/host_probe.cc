@@ -54,7 +54,8 @@ std::vector<std::string> matching(const std::string& pattern) {
 }
 
 /// Directories of this process's control group and of those above it: version 2, or one controller of version 1.
-std::vector<std::string> group_directories(const std::string& group, const std::string& root, const std::string& controller) {
+std::vector<std::string> group_directories(const std::string& group, const std::string& root,
+                                           const std::string& controller) {
   std::vector<std::string> directories;
   std::istringstream lines(group);
   for (std::string line; std::getline(lines, line);) {  // "0::/system.slice/x", "4:cpu,cpuacct:/slurm/job_7"
@@ -130,7 +131,8 @@ GroupMemory group_memory(const std::string& group, const std::string& root) {
   for (const auto& directory : group_directories(group, root, "memory")) {
     auto limit = number_in(directory + "/memory.max");
     auto used = number_in(directory + "/memory.current");
-    if (!limit) limit = number_in(directory + "/memory.limit_in_bytes"), used = number_in(directory + "/memory.usage_in_bytes");
+    if (!limit)
+      limit = number_in(directory + "/memory.limit_in_bytes"), used = number_in(directory + "/memory.usage_in_bytes");
     const bool none = !limit || *limit >= std::uint64_t{1} << 62;  // version 1 writes a huge number for none
     if (none || (memory.limit && *memory.limit <= *limit)) continue;
     memory = {limit, used.value_or(0)};
@@ -184,7 +186,8 @@ Interfaces look_at_interfaces(int hosts) {
   ifaddrs* all = nullptr;
   if (::getifaddrs(&all) == 0) {
     for (const ifaddrs* one = all; one; one = one->ifa_next) {
-      const bool internet = one->ifa_addr && (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6);
+      const bool internet =
+          one->ifa_addr && (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6);
       if (internet && (one->ifa_flags & IFF_UP) && !(one->ifa_flags & IFF_LOOPBACK)) up.insert(one->ifa_name);
     }
     ::freeifaddrs(all);

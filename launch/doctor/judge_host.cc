@@ -47,20 +47,23 @@ Line judge_processors(const Processors& seen) {
     fewest = std::min(fewest, cores.size());
   }
   const int ranks = static_cast<int>(seen.allowed.size());
-  const double usable = seen.quota > 0 ? std::min(seen.quota, static_cast<double>(all.size())) : static_cast<double>(all.size());
+  const double usable =
+      seen.quota > 0 ? std::min(seen.quota, static_cast<double>(all.size())) : static_cast<double>(all.size());
   const char* vectors = seen.avx512 ? "AVX-512" : seen.avx2 ? "AVX2" : "no AVX2";
-  const std::string found = concat(usable, " of ", seen.online, " cores for ", ranks, ranks == 1 ? " rank" : " ranks", " of ",
-                                   seen.threads, seen.threads == 1 ? " thread, " : " threads, ", vectors);
+  const std::string found = concat(usable, " of ", seen.online, " cores for ", ranks, ranks == 1 ? " rank" : " ranks",
+                                   " of ", seen.threads, seen.threads == 1 ? " thread, " : " threads, ", vectors);
   if (ranks > 1 && all.size() == 1 && seen.online > 1) {
-    return broken("processors", concat(found, "; all ranks are bound to core ", *all.begin()),
-                  "start with `mpirun --bind-to core` or `--bind-to none`, or with `srun --cpu-bind=cores` and --cpus-per-task");
+    return broken(
+        "processors", concat(found, "; all ranks are bound to core ", *all.begin()),
+        "start with `mpirun --bind-to core` or `--bind-to none`, or with `srun --cpu-bind=cores` and --cpus-per-task");
   }
   if (usable < ranks * seen.threads) {
     return slow("processors", concat(found, "; they wait for each other"),
                 "fewer ranks on a host, fewer run.threads, or a larger --cpus-per-task");
   }
   if (fewest < static_cast<std::size_t>(seen.threads)) {
-    return slow("processors", concat(found, "; a rank may use only ", fewest), "bind a rank to as many cores as run.threads");
+    return slow("processors", concat(found, "; a rank may use only ", fewest),
+                "bind a rank to as many cores as run.threads");
   }
   if (!seen.avx2) return slow("processors", found, "a machine with AVX2 computes several times as fast");
   return good("processors", found);
@@ -75,9 +78,12 @@ Line judge_memory(const Memory& seen) {
     found += concat("; the control group may use ", human_bytes(*seen.group_limit));
   }
   const std::uint64_t need = seen.rank_needs * static_cast<std::uint64_t>(seen.ranks);
-  if (need > 0) found += concat("; ", seen.ranks, seen.ranks == 1 ? " rank needs " : " ranks need ", human_bytes(need), " and activations");
-  const char* advice = "more hosts, fewer ranks on each, a larger --mem, or train.activation_checkpointing; "
-                       "`pathline train --dry-run` shows what takes the memory";
+  if (need > 0)
+    found += concat("; ", seen.ranks, seen.ranks == 1 ? " rank needs " : " ranks need ", human_bytes(need),
+                    " and activations");
+  const char* advice =
+      "more hosts, fewer ranks on each, a larger --mem, or train.activation_checkpointing; "
+      "`pathline train --dry-run` shows what takes the memory";
   if (free < std::max(need, 256 * kMiB)) return broken("memory", found, advice);
   if (free < std::max(need + need / 4, 1024 * kMiB)) return slow("memory", concat(found, ": little is left"), advice);
   return good("memory", found);
@@ -85,8 +91,10 @@ Line judge_memory(const Memory& seen) {
 
 Line judge_shared_memory(const Memory& seen) {
   const auto ranks = static_cast<std::uint64_t>(seen.ranks);
-  const std::string found = concat(human_bytes(seen.shared_free), " free in /dev/shm for ", seen.ranks, seen.ranks == 1 ? " rank" : " ranks");
-  const char* advice = "a container needs a larger one: `docker run --shm-size=8g` or --ipc=host; or remove old files there";
+  const std::string found =
+      concat(human_bytes(seen.shared_free), " free in /dev/shm for ", seen.ranks, seen.ranks == 1 ? " rank" : " ranks");
+  const char* advice =
+      "a container needs a larger one: `docker run --shm-size=8g` or --ipc=host; or remove old files there";
   if (seen.ranks > 1 && seen.shared_free < 16 * kMiB * ranks) {
     return broken("shared memory", concat(found, " (MPI and NCCL need it between ranks of a host)"), advice);
   }
@@ -97,36 +105,44 @@ Line judge_shared_memory(const Memory& seen) {
 }
 
 Line judge_limits(const Limits& seen) {
-  const std::string found = concat(seen.open_files == kNoLimit ? std::string("any number of") : concat(seen.open_files), " open files, locked memory ",
-                                   limit_text(seen.locked_memory), ", file size ", limit_text(seen.file_size));
+  const std::string found =
+      concat(seen.open_files == kNoLimit ? std::string("any number of") : concat(seen.open_files),
+             " open files, locked memory ", limit_text(seen.locked_memory), ", file size ", limit_text(seen.file_size));
   if (seen.file_size < std::max(seen.largest_file, 64 * kMiB)) {
-    return broken("limits", concat(found, "; a checkpoint's file is larger"), "raise it with `ulimit -f unlimited` in the job");
+    return broken("limits", concat(found, "; a checkpoint's file is larger"),
+                  "raise it with `ulimit -f unlimited` in the job");
   }
-  if (seen.open_files < 256) return broken("limits", concat(found, "; connections and files need more"), "raise it with `ulimit -n 65536`");
+  if (seen.open_files < 256)
+    return broken("limits", concat(found, "; connections and files need more"), "raise it with `ulimit -n 65536`");
   if (seen.infiniband && seen.locked_memory < 64 * kMiB) {
-    return broken("limits", concat(found, "; InfiniBand cannot register its buffers"),
-                  "set memlock to unlimited (/etc/security/limits.conf; for Slurm PropagateResourceLimitsExcept=MEMLOCK)");
+    return broken(
+        "limits", concat(found, "; InfiniBand cannot register its buffers"),
+        "set memlock to unlimited (/etc/security/limits.conf; for Slurm PropagateResourceLimitsExcept=MEMLOCK)");
   }
-  if (seen.open_files < 1024) return slow("limits", concat(found, "; many ranks need more files"), "raise it with `ulimit -n 65536`");
+  if (seen.open_files < 1024)
+    return slow("limits", concat(found, "; many ranks need more files"), "raise it with `ulimit -n 65536`");
   return good("limits", found);
 }
 
 Line judge_interfaces(const Interfaces& seen) {
   const std::string found = seen.up.empty() ? "none but lo" : core::listed(seen.up);
   if (!names_one(seen.nccl, seen.up)) {
-    return broken("interfaces", concat(found, "; NCCL_SOCKET_IFNAME=", seen.nccl, " names none of them"), "set it to one that is there");
+    return broken("interfaces", concat(found, "; NCCL_SOCKET_IFNAME=", seen.nccl, " names none of them"),
+                  "set it to one that is there");
   }
   if (!names_all(seen.mpi, seen.up)) {
     return broken("interfaces", concat(found, "; OMPI_MCA_btl_tcp_if_include=", seen.mpi, " names one that is not up"),
                   "set it to one that is there, or to a network (10.0.0.0/8)");
   }
   if (seen.hosts < 2) return good("interfaces", found);
-  if (seen.up.empty()) return broken("interfaces", concat(found, ", but the job has ", seen.hosts, " hosts"), "bring the network up");
+  if (seen.up.empty())
+    return broken("interfaces", concat(found, ", but the job has ", seen.hosts, " hosts"), "bring the network up");
   if (!seen.own_name_resolves) {
     return slow("interfaces", concat(found, "; the host's own name does not resolve"), "add it to DNS or /etc/hosts");
   }
   for (const char* bridge : {"docker", "virbr", "br-"}) {
-    const bool there = std::any_of(seen.up.begin(), seen.up.end(), [&](const std::string& name) { return name.rfind(bridge, 0) == 0; });
+    const bool there = std::any_of(seen.up.begin(), seen.up.end(),
+                                   [&](const std::string& name) { return name.rfind(bridge, 0) == 0; });
     if (there && (seen.mpi.empty() || seen.nccl.empty())) {
       return slow("interfaces", concat(found, "; libraries may take the bridge, which reaches no other host, and hang"),
                   "set OMPI_MCA_btl_tcp_if_include and NCCL_SOCKET_IFNAME to the real one");
@@ -146,12 +162,15 @@ Line judge_slurm(const SlurmJob& job) {
   std::string found = concat("job ", job.id);
   if (!job.description) {
     return slow("Slurm", concat(found, "; scontrol does not answer here"),
-                "without it the job cannot put itself back into the queue: make scontrol visible on the nodes (in containers too)");
+                "without it the job cannot put itself back into the queue: make scontrol visible on the nodes (in "
+                "containers too)");
   }
-  found += concat(", ", slurm_field(*job.description, "NumNodes"), " nodes, time limit ", slurm_field(*job.description, "TimeLimit"));
+  found += concat(", ", slurm_field(*job.description, "NumNodes"), " nodes, time limit ",
+                  slurm_field(*job.description, "TimeLimit"));
   if (job.seconds_left) found += concat(", ", core::human_seconds(*job.seconds_left), " left");
   if (slurm_field(*job.description, "Requeue") == "0") {
-    return slow("Slurm", concat(found, "; not to be queued again"), "submit with --requeue, so that the job goes on by itself");
+    return slow("Slurm", concat(found, "; not to be queued again"),
+                "submit with --requeue, so that the job goes on by itself");
   }
   if (job.seconds_left && *job.seconds_left < 600) {
     return slow("Slurm", concat(found, ": too short for much"), "submit with a longer --time");

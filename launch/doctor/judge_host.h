@@ -12,16 +12,16 @@
 namespace pathline::doctor {
 
 struct Processors {
-  int online = 1;                     // of the host
+  int online = 1;                         // of the host
   std::vector<std::vector<int>> allowed;  // cores that each rank of this host may use
-  double quota = 0;                   // cores that the control group may use at a time; 0: no quota
-  int threads = 1;                    // that a rank will use
+  double quota = 0;                       // cores that the control group may use at a time; 0: no quota
+  int threads = 1;                        // that a rank will use
   bool avx2 = true, avx512 = false;
 };
 Line judge_processors(const Processors& seen);
 
 struct Memory {
-  std::uint64_t total = 0, available = 0;    // bytes, of the host
+  std::uint64_t total = 0, available = 0;                   // bytes, of the host
   std::optional<std::uint64_t> group_limit = std::nullopt;  // of the control group (container, Slurm)
   std::uint64_t group_used = 0;
   std::uint64_t shared_free = 0;  // of /dev/shm; 0 where there is none
@@ -43,8 +43,8 @@ struct Limits {
 Line judge_limits(const Limits& seen);
 
 struct Interfaces {
-  std::vector<std::string> up;     // names, with an address, without lo
-  int hosts = 1;                   // of this job
+  std::vector<std::string> up;      // names, with an address, without lo
+  int hosts = 1;                    // of this job
   std::string nccl = "", mpi = "";  // NCCL_SOCKET_IFNAME, OMPI_MCA_btl_tcp_if_include; "" if not set
   bool own_name_resolves = true;
 };

@@ -25,7 +25,8 @@ std::vector<std::string> mapped_libraries(const std::string& maps) {
 
 Line judge_loaded(std::span<const std::string> libraries, const std::string& preload) {
   const std::string set = preload.empty() ? "" : concat(" (LD_PRELOAD=", preload, ")");
-  for (const char* once : {"libmpi.so", "libnccl.so", "libcudart.so", "libtorch_cpu.so", "libc10.so", "libhdf5.so", "libcudnn.so"}) {
+  for (const char* once :
+       {"libmpi.so", "libnccl.so", "libcudart.so", "libtorch_cpu.so", "libc10.so", "libhdf5.so", "libcudnn.so"}) {
     std::vector<std::string> copies;
     for (const auto& path : libraries) {
       if (path.find(concat("/", once)) != std::string::npos) copies.push_back(path);
@@ -52,28 +53,36 @@ Line judge_version(const Version& version) {
   }
   const std::string place = version.where.empty() ? "" : concat(" from ", version.where);
   if (!same) {
-    return broken(version.library, concat("version ", version.loaded, place, ", but this program was built for ", version.built),
-                  concat("give it the one that it was built for (LD_LIBRARY_PATH, modules: ", version.library, " ", version.built, "), or build it anew"));
+    return broken(version.library,
+                  concat("version ", version.loaded, place, ", but this program was built for ", version.built),
+                  concat("give it the one that it was built for (LD_LIBRARY_PATH, modules: ", version.library, " ",
+                         version.built, "), or build it anew"));
   }
-  return good(version.library, version.loaded == version.built ? concat(version.loaded, place)
-                                                               : concat(version.loaded, place, ", built for ", version.built));
+  return good(version.library, version.loaded == version.built
+                                   ? concat(version.loaded, place)
+                                   : concat(version.loaded, place, ", built for ", version.built));
 }
 
 Line judge_start(const std::string& words, const std::string& how_it_ended) {
   std::string last;
   std::istringstream lines(words);
   for (std::string line; std::getline(lines, line);) {
-    for (const char* sign : {"error while loading shared libraries", "symbol lookup error", "version `", "cannot open shared object"}) {
+    for (const char* sign :
+         {"error while loading shared libraries", "symbol lookup error", "version `", "cannot open shared object"}) {
       if (line.find(sign) == std::string::npos) continue;
-      return broken("libraries", concat("the programs do not start: ", line),
-                    "a library is missing or of another version: load the module it comes from, look at LD_LIBRARY_PATH, or "
-                    "build again with scripts/build");
+      return broken(
+          "libraries", concat("the programs do not start: ", line),
+          "a library is missing or of another version: load the module it comes from, look at LD_LIBRARY_PATH, or "
+          "build again with scripts/build");
     }
     if (line.find_first_not_of(" -\t") != std::string::npos) last = line;
   }
-  return broken("libraries", concat("the probing process ended by itself, ", how_it_ended, last.empty() ? "" : concat("; its last words: ", last)),
-                "a library crashed: look whether LD_LIBRARY_PATH or LD_PRELOAD give it another MPI or LibTorch, and whether this "
-                "processor is the one it was built for");
+  return broken(
+      "libraries",
+      concat("the probing process ended by itself, ", how_it_ended,
+             last.empty() ? "" : concat("; its last words: ", last)),
+      "a library crashed: look whether LD_LIBRARY_PATH or LD_PRELOAD give it another MPI or LibTorch, and whether this "
+      "processor is the one it was built for");
 }
 
 }  // namespace pathline::doctor

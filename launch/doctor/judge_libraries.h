@@ -19,8 +19,8 @@ struct Version {
   std::string library;  // "MPI"
   std::string built;    // "4.1.4"
   std::string loaded;
-  int same_parts = 3;   // so many leading numbers must agree
-  std::string where;    // the library's file
+  int same_parts = 3;  // so many leading numbers must agree
+  std::string where;   // the library's file
 };
 Line judge_version(const Version& version);
 

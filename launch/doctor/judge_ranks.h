@@ -47,8 +47,8 @@ Line judge_clocks(std::span<const double> skew, std::span<const std::string> hos
 
 struct AllReduce {
   int ranks = 1, hosts = 1;
-  double latency_seconds = 0;          // of one of 8 bytes
-  double bytes_per_second = 0;         // over the wire of a rank, each way
+  double latency_seconds = 0;                   // of one of 8 bytes
+  double bytes_per_second = 0;                  // over the wire of a rank, each way
   std::optional<double> link_bytes_per_second;  // of a host's fastest interface, where the system tells
 };
 Line judge_all_reduce(const AllReduce& seen);

@@ -55,16 +55,19 @@ Mount mount_of(const std::string& mountinfo, const std::string& path) {
 Line judge_mount(const std::string& directory, const Mount& mount, const std::string& hdf5_locking,
                  const std::string& lock_error) {
   const std::string found = concat(directory, " on ", mount.type.empty() ? "an unknown file system" : mount.type);
-  if (has_option(mount, "ro")) return broken("storage", concat(found, ", mounted read-only"), "choose another directory");
+  if (has_option(mount, "ro"))
+    return broken("storage", concat(found, ", mounted read-only"), "choose another directory");
   if (!lock_error.empty() && (hdf5_locking == "TRUE" || hdf5_locking == "1")) {
-    return broken("storage", concat(found, ", which cannot lock files (", lock_error, "), but HDF5_USE_FILE_LOCKING=", hdf5_locking,
-                                    " demands it: no data set can be opened"),
+    return broken("storage",
+                  concat(found, ", which cannot lock files (", lock_error,
+                         "), but HDF5_USE_FILE_LOCKING=", hdf5_locking, " demands it: no data set can be opened"),
                   "unset HDF5_USE_FILE_LOCKING: Pathline needs no locks");
   }
   if (mount.type.rfind("nfs", 0) == 0 && has_option(mount, "soft")) {
     return slow("storage", concat(found, ", mounted soft: a slow server becomes a write error"), "mount it hard");
   }
-  if (mount.type == "lustre") return good("storage", concat(found, "; `lfs setstripe -c -1 DIR` spreads large files over its servers"));
+  if (mount.type == "lustre")
+    return good("storage", concat(found, "; `lfs setstripe -c -1 DIR` spreads large files over its servers"));
   return good("storage", found);
 }
 
@@ -72,12 +75,15 @@ Line judge_space(const std::string& directory, const Space& space) {
   std::string found = concat(human_bytes(space.free), " free in ", directory);
   found += space.checkpoint > 0 ? concat("; two checkpoints take ", human_bytes(2 * space.checkpoint))
                                 : std::string("; a checkpoint's size is known with --preflight RECIPE");
-  const char* advice = "free space there or raise the quota, choose another run.directory, or keep fewer (checkpoint.keep_last)";
+  const char* advice =
+      "free space there or raise the quota, choose another run.directory, or keep fewer (checkpoint.keep_last)";
   if (space.free_files < 100) {
-    return broken("storage: space", concat(found, "; only ", space.free_files, " more files can be made"), "remove small files there, or raise the quota of files");
+    return broken("storage: space", concat(found, "; only ", space.free_files, " more files can be made"),
+                  "remove small files there, or raise the quota of files");
   }
   if (space.free < std::max(2 * space.checkpoint, 64 * kMiB)) return broken("storage: space", found, advice);
-  if (space.free < std::max(4 * space.checkpoint, 1024 * kMiB)) return slow("storage: space", concat(found, ": soon full"), advice);
+  if (space.free < std::max(4 * space.checkpoint, 1024 * kMiB))
+    return slow("storage: space", concat(found, ": soon full"), advice);
   return good("storage: space", found);
 }
 
@@ -85,7 +91,9 @@ Line judge_sync(const Mount& mount, const Sync& sync) {
   const std::string took = concat("fsync of 4 KiB takes ", std::round(sync.seconds * 1e7) / 10, " us");
   const char* name = "storage: sync";
   if (!sync.implementer.empty() && sync.seconds < kImpossibleSync) {
-    return broken(name, concat(took, ": ", sync.implementer, " takes the place of fsync and does nothing; what was \"saved\" is lost with the power"),
+    return broken(name,
+                  concat(took, ": ", sync.implementer,
+                         " takes the place of fsync and does nothing; what was \"saved\" is lost with the power"),
                   "start without it: unset LD_PRELOAD (eatmydata is for tests)");
   }
   if (in_memory(mount)) {
@@ -93,16 +101,24 @@ Line judge_sync(const Mount& mount, const Sync& sync) {
                   "choose a run.directory on a disk or on shared storage");
   }
   if (has_option(mount, "volatile")) {
-    return broken(name, concat("an overlay mounted volatile: it does not fsync"), "mount a disk or shared storage into the container and use that");
+    return broken(name, concat("an overlay mounted volatile: it does not fsync"),
+                  "mount a disk or shared storage into the container and use that");
   }
   if (sync.seconds < kImpossibleSync) {
-    return broken(name, concat(took, ", faster than any device: this storage does not fsync; what was \"saved\" is lost with the power"),
-                  "choose a run.directory on storage that does, or switch it on there (NFS export `sync`, barriers, no eatmydata)");
+    return broken(
+        name,
+        concat(took,
+               ", faster than any device: this storage does not fsync; what was \"saved\" is lost with the power"),
+        "choose a run.directory on storage that does, or switch it on there (NFS export `sync`, barriers, no "
+        "eatmydata)");
   }
   if (has_option(mount, "nobarrier") || has_option(mount, "barrier=0")) {
-    return slow(name, concat(took, "; mounted without barriers, which only a battery-backed cache makes safe"), "mount it with barriers");
+    return slow(name, concat(took, "; mounted without barriers, which only a battery-backed cache makes safe"),
+                "mount it with barriers");
   }
-  if (sync.seconds > 0.1) return slow(name, concat(took, ", usual is under 0.1 s"), "the storage or its network is overloaded: ask its administrator");
+  if (sync.seconds > 0.1)
+    return slow(name, concat(took, ", usual is under 0.1 s"),
+                "the storage or its network is overloaded: ask its administrator");
   return good(name, took);
 }
 
@@ -111,7 +127,8 @@ Line judge_speed(const Speed& speed) {
   std::string found = concat("writes ", rate(speed.bytes, speed.write_seconds), " with fsync, reads ",
                              rate(speed.bytes, speed.read_seconds), " (", human_bytes(speed.bytes), ")");
   if (speed.checkpoint > 0) {
-    found += concat("; this host's part of a checkpoint takes about ", core::human_seconds(static_cast<double>(speed.checkpoint) / write_rate));
+    found += concat("; this host's part of a checkpoint takes about ",
+                    core::human_seconds(static_cast<double>(speed.checkpoint) / write_rate));
   }
   if (write_rate < 50e6) {
     return slow("storage: rate", concat(found, "; at least 50 MB/s is usual"),

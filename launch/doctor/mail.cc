@@ -56,7 +56,8 @@ void Mail::collect() {
 
 std::optional<Letter> Mail::take(Kind kind) {
   collect();
-  const auto found = std::find_if(letters_.begin(), letters_.end(), [&](const Letter& letter) { return letter.kind == kind; });
+  const auto found =
+      std::find_if(letters_.begin(), letters_.end(), [&](const Letter& letter) { return letter.kind == kind; });
   if (found == letters_.end()) return std::nullopt;
   Letter letter = std::move(*found);
   letters_.erase(found);

@@ -68,7 +68,8 @@ std::vector<double> clock_skew(cluster::Communicator& ranks) {
 AllReduce time_all_reduce(cluster::Communicator& ranks, int hosts, std::size_t bytes, double seconds) {
   AllReduce seen{.ranks = ranks.size(), .hosts = hosts, .link_bytes_per_second = link_bytes_per_second()};
   std::int64_t one = 1;
-  seen.latency_seconds = seconds_of(ranks, seconds / 4, [&] { ranks.all_reduce(std::span(&one, 1), cluster::Reduction::kMax); });
+  seen.latency_seconds =
+      seconds_of(ranks, seconds / 4, [&] { ranks.all_reduce(std::span(&one, 1), cluster::Reduction::kMax); });
   const auto parts = static_cast<std::size_t>(ranks.size());
   const std::size_t part = std::max<std::size_t>(1, bytes / sizeof(float) / parts);
   std::vector<float> gradient(part * parts, 1.0f), own(part);

@@ -151,8 +151,9 @@ std::vector<Line> collect_lines(Mail& mail, int ranks, double seconds) {
     return missing.empty();
   });
   if (!missing.empty()) {
-    Line line = broken("reports", core::concat(named(missing), missing.size() == 1 ? " has" : " have", " not reported within ",
-                                               core::human_seconds(seconds)),
+    Line line = broken("reports",
+                       core::concat(named(missing), missing.size() == 1 ? " has" : " have", " not reported within ",
+                                    core::human_seconds(seconds)),
                        "look at their own lines, here and in the job's output");
     line.host = core::host_name();
     lines.push_back(line);

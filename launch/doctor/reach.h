@@ -28,7 +28,7 @@ class Presence {
 };
 
 struct ReachResult {
-  bool well = false;       // all ranks may go on to collective calls; the same on all that say true
+  bool well = false;         // all ranks may go on to collective calls; the same on all that say true
   std::optional<Line> line;  // rank 0's verdict, or that of a rank that did not hear from rank 0
 };
 

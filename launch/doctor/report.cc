@@ -39,7 +39,8 @@ std::string where(const Finding& finding, int ranks) {
   if (finding.line.verdict == Verdict::kGood) {
     return finding.hosts.size() < 2 ? "" : core::concat(" [likewise on ", finding.hosts.size() - 1, " other hosts]");
   }
-  std::string hosts = finding.hosts.size() > 4 ? core::concat(finding.hosts.size(), " hosts") : core::listed(finding.hosts);
+  std::string hosts =
+      finding.hosts.size() > 4 ? core::concat(finding.hosts.size(), " hosts") : core::listed(finding.hosts);
   return core::concat(" [", named(finding.ranks), " on ", hosts, "]");
 }
 
@@ -100,7 +101,8 @@ std::string json_of(const std::vector<Finding>& findings, int ranks) {
 }
 
 int exit_code_of(const std::vector<Line>& lines) {
-  const bool any = std::any_of(lines.begin(), lines.end(), [](const Line& line) { return line.verdict == Verdict::kBroken; });
+  const bool any =
+      std::any_of(lines.begin(), lines.end(), [](const Line& line) { return line.verdict == Verdict::kBroken; });
   return static_cast<int>(any ? core::ExitCode::kEnvironment : core::ExitCode::kFinished);
 }
 

@@ -16,8 +16,8 @@ struct Finding {
   std::vector<std::string> hosts;  // of these, each once
 };
 
-/// In the order in which things were first looked at. Good lines of one name are one finding, the first rank's; anything
-/// else is one finding for every distinct wording.
+/// In the order in which things were first looked at. Good lines of one name are one finding, the first rank's;
+/// anything else is one finding for every distinct wording.
 std::vector<Finding> merged(const std::vector<Line>& lines);
 
 /// `ranks` is the number of ranks that were started: a finding that all share needs no names.

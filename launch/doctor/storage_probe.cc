@@ -111,7 +111,8 @@ Sync time_syncs(const std::string& path) {
   Sync sync;
   sync.implementer = implementer_of_fsync();
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  PL_CHECK(file >= 0, core::ExitCode::kEnvironment, "cannot create ", path, ": ", core::errno_text(), ". Check the directory.");
+  PL_CHECK(file >= 0, core::ExitCode::kEnvironment, "cannot create ", path, ": ", core::errno_text(),
+           ". Check the directory.");
   const std::vector<std::byte> page = block_at(7);
   std::vector<double> seconds;
   for (int i = 0; i < kSyncs; ++i) {
@@ -139,7 +140,8 @@ std::string why_not_locked(const std::string& path) {
 }
 
 Space look_at_space(core::FileSystem& files, const StorageQuestion& question) {
-  Space space{.free = files.free_bytes(question.directory), .free_files = kAnyNumber, .checkpoint = question.checkpoint};
+  Space space{
+      .free = files.free_bytes(question.directory), .free_files = kAnyNumber, .checkpoint = question.checkpoint};
   struct statvfs status = {};
   if (::statvfs(question.directory.c_str(), &status) == 0 && status.f_files > 0) space.free_files = status.f_favail;
   return space;
@@ -157,12 +159,14 @@ Mount mount_below(const std::string& directory) {
 
 Line try_commit(core::FileSystem& files, const std::string& directory) {
   const char* name = "storage: commit";
-  const std::string a = core::join_path(directory, "a"), b = core::join_path(directory, "b"), c = core::join_path(directory, "c");
+  const std::string a = core::join_path(directory, "a"), b = core::join_path(directory, "b"),
+                    c = core::join_path(directory, "c");
   core::replace_file(files, a, "first");
   core::replace_file(files, b, "second");
   files.rename(a, b);
   if (files.exists(a) || core::read_text(files, b) != "first") {
-    return broken(name, core::concat("rename does not replace in ", directory), "checkpoints need it: choose another file system");
+    return broken(name, core::concat("rename does not replace in ", directory),
+                  "checkpoints need it: choose another file system");
   }
   if (!files.link(b, c) || files.link(b, c)) {
     return broken(name, core::concat("link() does not refuse a name that exists in ", directory),
@@ -184,7 +188,8 @@ std::vector<Line> look_at_storage(core::FileSystem& files, const StorageQuestion
     try {
       lines.push_back(what());
     } catch (const core::Error& error) {
-      lines.push_back(broken(name, error.what(), "free space or raise the quota, check the mount, or choose another directory"));
+      lines.push_back(
+          broken(name, error.what(), "free space or raise the quota, check the mount, or choose another directory"));
     }
   };
   attempt("storage: sync", [&] { return judge_sync(mount, time_syncs(core::join_path(probe.path(), "page"))); });

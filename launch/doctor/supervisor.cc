@@ -130,7 +130,8 @@ std::string end_of(const Process& process) {
     waited = ::waitpid(process.pid, &status, WNOHANG);
   }
   if (waited != process.pid) return "";
-  if (WIFSIGNALED(status)) return core::concat("by signal ", WTERMSIG(status), " (", ::strsignal(WTERMSIG(status)), ")");
+  if (WIFSIGNALED(status))
+    return core::concat("by signal ", WTERMSIG(status), " (", ::strsignal(WTERMSIG(status)), ")");
   return core::concat("with exit code ", WEXITSTATUS(status));
 }
 
@@ -155,7 +156,8 @@ Told supervise(const std::vector<std::string>& argv, double seconds, int rank) {
     return told;
   }
   if (over) {
-    listener.tell(broken(listener.looking_at(), core::concat("has not come to an end within ", core::human_seconds(seconds)),
+    listener.tell(broken(listener.looking_at(),
+                         core::concat("has not come to an end within ", core::human_seconds(seconds)),
                          "what it looks at hangs; --deadline gives it more time"));
   } else if (listener.looking_at().empty()) {
     listener.tell(judge_start(listener.words(), how));

@@ -27,7 +27,8 @@ TEST(DoctorProcessors, TooFewCoresForTheThreadsIsSlow) {
   EXPECT_EQ(judge_processors({.online = 8, .allowed = {{0, 1}, {2, 3}}, .threads = 2}).verdict, Verdict::kGood);
   EXPECT_EQ(judge_processors({.online = 8, .allowed = {{0, 1}, {2, 3}}, .threads = 3}).verdict, Verdict::kSlow);
   EXPECT_EQ(judge_processors({.online = 8, .allowed = {{0, 1, 2}, {3}}, .threads = 2}).verdict, Verdict::kSlow);
-  EXPECT_EQ(judge_processors({.online = 8, .allowed = {{0, 1, 2, 3}}, .quota = 1.5, .threads = 2}).verdict, Verdict::kSlow);
+  EXPECT_EQ(judge_processors({.online = 8, .allowed = {{0, 1, 2, 3}}, .quota = 1.5, .threads = 2}).verdict,
+            Verdict::kSlow);
   EXPECT_EQ(judge_processors({.online = 8, .allowed = {{0}}, .avx2 = false}).verdict, Verdict::kSlow);
 }
 
@@ -92,13 +93,15 @@ TEST(DoctorInterfaces, AVariableThatNamesNoInterfaceIsBroken) {
 
 TEST(DoctorInterfaces, ABridgeIsSlowWhereThereAreOtherHosts) {
   EXPECT_EQ(judge_interfaces({.up = {"docker0", "eth0"}, .hosts = 2}).verdict, Verdict::kSlow);
-  EXPECT_EQ(judge_interfaces({.up = {"docker0", "eth0"}, .hosts = 2, .nccl = "eth0", .mpi = "eth0"}).verdict, Verdict::kGood);
+  EXPECT_EQ(judge_interfaces({.up = {"docker0", "eth0"}, .hosts = 2, .nccl = "eth0", .mpi = "eth0"}).verdict,
+            Verdict::kGood);
   EXPECT_EQ(judge_interfaces({.up = {"docker0", "eth0"}}).verdict, Verdict::kGood);
   EXPECT_EQ(judge_interfaces({.up = {}, .hosts = 2}).verdict, Verdict::kBroken);
 }
 
 TEST(DoctorSlurm, SaysWhatIsMissingForGoingOnByItself) {
-  const std::string text = "JobId=7 JobName=x Requeue=1 Restarts=0 NumNodes=2 TimeLimit=1-00:00:00 EndTime=2026-11-24T12:00:00";
+  const std::string text =
+      "JobId=7 JobName=x Requeue=1 Restarts=0 NumNodes=2 TimeLimit=1-00:00:00 EndTime=2026-11-24T12:00:00";
   EXPECT_EQ(slurm_field(text, "Requeue"), "1");
   EXPECT_EQ(slurm_field(text, "Id"), "");
   EXPECT_EQ(judge_slurm({"7", text, 86400}).verdict, Verdict::kGood);

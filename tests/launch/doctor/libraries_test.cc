@@ -45,7 +45,8 @@ TEST(DoctorLibraries, VersionsAgreeInAsManyNumbersAsTheyMust) {
 }
 
 TEST(DoctorLibraries, AProgramThatDoesNotStartSaysWhichLibraryIsMissing) {
-  const Line missing = judge_start("x: error while loading shared libraries: libmpi.so.40: cannot open shared object file\n", "with exit code 127");
+  const Line missing = judge_start(
+      "x: error while loading shared libraries: libmpi.so.40: cannot open shared object file\n", "with exit code 127");
   EXPECT_EQ(missing.verdict, Verdict::kBroken);
   EXPECT_THAT(missing.found, HasSubstr("libmpi.so.40"));
   const Line crashed = judge_start("Illegal instruction soon\n\n----\n", "by signal 4 (Illegal instruction)");

@@ -30,7 +30,8 @@ TEST(DoctorRanks, AloneAndUnderEachLauncherIsGood) {
   const auto mpirun = judged({{"OMPI_COMM_WORLD_SIZE", "2"}, {"OMPI_COMM_WORLD_RANK", "1"}}, 2, {"a", "a"});
   EXPECT_EQ(mpirun.verdict, Verdict::kGood);
   EXPECT_EQ(mpirun.found, "2 on a, by mpirun");
-  const auto srun = judged({{"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_NTASKS", "4"}, {"PMIX_RANK", "0"}}, 4, {"a", "b", "a", "b"});
+  const auto srun =
+      judged({{"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_NTASKS", "4"}, {"PMIX_RANK", "0"}}, 4, {"a", "b", "a", "b"});
   EXPECT_EQ(srun.verdict, Verdict::kGood);
   EXPECT_EQ(srun.found, "4 on 2 hosts, 2 on each, by srun");
 }
@@ -138,7 +139,8 @@ TEST(DoctorClocks, ASecondIsSlowAMinuteIsBroken) {
 }
 
 TEST(DoctorAllReduce, IsJudgedByTheLink) {
-  AllReduce seen{.ranks = 8, .hosts = 2, .latency_seconds = 20e-6, .bytes_per_second = 1e9, .link_bytes_per_second = 1.25e9};
+  AllReduce seen{
+      .ranks = 8, .hosts = 2, .latency_seconds = 20e-6, .bytes_per_second = 1e9, .link_bytes_per_second = 1.25e9};
   EXPECT_EQ(judge_all_reduce(seen).verdict, Verdict::kGood);
   seen.link_bytes_per_second = 12.5e9;
   EXPECT_EQ(judge_all_reduce(seen).verdict, Verdict::kSlow);

@@ -51,7 +51,8 @@ TEST(DoctorReport, SaysOnceWhatAllRanksSay) {
 TEST(DoctorReport, NamesTheRanksOfWhatOnlySomeSay) {
   std::vector<Line> lines;
   for (int r = 0; r < 4; ++r) {
-    lines.push_back(of_rank(r < 2 ? good("storage", "fine") : broken("storage", "full", "free it"), r, r < 2 ? "a" : "b"));
+    lines.push_back(
+        of_rank(r < 2 ? good("storage", "fine") : broken("storage", "full", "free it"), r, r < 2 ? "a" : "b"));
   }
   const std::string text = text_of(merged(lines), 4);
   EXPECT_THAT(text, HasSubstr("good    storage  fine\n"));

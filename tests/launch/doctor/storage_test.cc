@@ -51,7 +51,8 @@ TEST(DoctorSync, WhatIsFasterThanAnyDeviceIsBroken) {
   EXPECT_EQ(shim.verdict, Verdict::kBroken);
   EXPECT_THAT(shim.found, HasSubstr("libeatmydata.so takes the place of fsync"));
   // A tracer that passes the call on is none.
-  EXPECT_EQ(judge_sync({"ext4", "rw"}, {.seconds = 300e-6, .implementer = "/usr/lib/libtrace.so"}).verdict, Verdict::kGood);
+  EXPECT_EQ(judge_sync({"ext4", "rw"}, {.seconds = 300e-6, .implementer = "/usr/lib/libtrace.so"}).verdict,
+            Verdict::kGood);
 }
 
 TEST(DoctorSync, MemoryAndVolatileOverlaysAreBrokenHoweverLongTheyTake) {
@@ -79,8 +80,10 @@ class OneFault : public core::FileSystem {
     return std::make_unique<File>(files_.create(path), what_ == What::kFull);
   }
   void rename(const std::string& from, const std::string& to) override {
-    if (what_ == What::kRenameCopies && files_.exists(to)) files_.link(from, to);
-    else files_.rename(from, to);
+    if (what_ == What::kRenameCopies && files_.exists(to))
+      files_.link(from, to);
+    else
+      files_.rename(from, to);
   }
   bool link(const std::string& from, const std::string& to) override {
     return files_.link(from, to) || what_ == What::kLinkReplaces;
@@ -89,7 +92,9 @@ class OneFault : public core::FileSystem {
     PL_CHECK(what_ != What::kNoDirectorySync, core::ExitCode::kEnvironment, "cannot sync ", path);
     files_.sync_directory(path);
   }
-  void read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) override { files_.read(path, offset, out); }
+  void read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) override {
+    files_.read(path, offset, out);
+  }
   std::uint64_t size(const std::string& path) override { return files_.size(path); }
   bool exists(const std::string& path) override { return files_.exists(path); }
   bool is_directory(const std::string& path) override { return files_.is_directory(path); }
@@ -143,12 +148,15 @@ TEST(DoctorStorage, AQuotaThatFreeSpaceDoesNotShowIsFoundByWriting) {
 
 TEST(DoctorStorage, WhatACommitRestsOnIsTriedOut) {
   using What = OneFault::What;
-  for (const auto& [what, works] : {std::pair(What::kNone, true), {What::kRenameCopies, false}, {What::kLinkReplaces, false},
+  for (const auto& [what, works] : {std::pair(What::kNone, true),
+                                    {What::kRenameCopies, false},
+                                    {What::kLinkReplaces, false},
                                     {What::kNoDirectorySync, false}}) {
     const tests::TemporaryDirectory directory;
     OneFault files(what);
     const auto lines = look_at_storage(files, {.directory = directory.path(), .bytes = 1 << 20});
-    EXPECT_EQ(named(lines, "storage: commit").verdict, works ? Verdict::kGood : Verdict::kBroken) << static_cast<int>(what);
+    EXPECT_EQ(named(lines, "storage: commit").verdict, works ? Verdict::kGood : Verdict::kBroken)
+        << static_cast<int>(what);
   }
 }
 
