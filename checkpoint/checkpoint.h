@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "core/file_system.h"
 
 namespace pathline::checkpoint {
@@ -51,10 +52,18 @@ struct State {
   std::map<std::string, std::string> extra;
 };
 
+/// The run directory has another owner now: two jobs must not write one run. This job ends (ExitCode::kEnvironment).
+class LostLock : public core::Error {
+ public:
+  explicit LostLock(const std::string& paragraph) : core::Error(core::ExitCode::kEnvironment, paragraph) {}
+};
+
 /// The collectives that saving and loading need. All ranks take part in each.
 struct Collectives {
   int rank = 0;
   int ranks = 1;
+  /// Not collective: this rank has got somewhere (a few MiB are written), for whoever watches it.
+  std::function<void()> progress = [] {};
   std::function<void()> barrier = [] {};
   /// Rank 0's bytes to all.
   std::function<std::string(const std::string&)> broadcast = [](const std::string& text) { return text; };
@@ -63,9 +72,13 @@ struct Collectives {
       [](const std::string& text) { return std::vector<std::string>{text}; };
 };
 
+/// Bytes of all tensors: what a checkpoint takes on storage but for headers and manifest.
+std::uint64_t bytes_of(const std::vector<TensorRecord>& tensors);
+
 /// Collective. Writes `directory`/step-N by the commit protocol: each rank its own file, rank 0 the manifest and the
-/// rename. When it returns the checkpoint is committed and `latest` names it; a failure on any rank throws on all ranks
-/// (ExitCode::kEnvironment, the first rank's reason) and leaves earlier checkpoints untouched.
+/// rename. When it returns the checkpoint is committed and `latest` names it; a failure on any rank (a full disk: noticed
+/// before the first byte where possible) throws on all ranks (ExitCode::kEnvironment, the first rank's reason) and leaves
+/// earlier checkpoints untouched; LostLock on all ranks where `still_owner` said no.
 /// `attempt` is the fencing number of the run lock. `still_owner` is asked (rank 0) just before the rename.
 void save(core::FileSystem& files, const std::string& directory, const State& state,
           const std::vector<TensorRecord>& tensors, const std::vector<SegmentBytes>& segments,

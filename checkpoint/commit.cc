@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // save(): the commit protocol of docs/formats/checkpoint.md, step by step.
+#include <algorithm>
 #include <exception>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -39,14 +40,27 @@ Written written_of(const json& told) {
   return written;
 }
 
-/// "" if `act` returned, else the reason why not.
+constexpr std::uint64_t kWrittenAtOnce = 16 * kPieceBytes;  // then progress is told
+constexpr std::uint64_t kSpareBytes = 4 << 20;              // headers and the manifest
+
+/// Why a rank could not do its part; an empty reason if it could.
+struct Failure {
+  std::string reason;
+  bool lost_lock = false;
+};
+
+json as_json(const Failure& failure) { return {{"reason", failure.reason}, {"lost_lock", failure.lost_lock}}; }
+Failure as_failure(const json& told) { return {told.at("reason"), told.at("lost_lock")}; }
+
 template <class Act>
-std::string reason_of(const Act& act) {
+Failure failure_of(const Act& act) {
   try {
     act();
-    return "";
+    return {};
+  } catch (const LostLock& error) {
+    return {error.what(), true};
   } catch (const std::exception& error) {
-    return *error.what() ? error.what() : "unknown error";
+    return {*error.what() ? error.what() : "unknown error"};
   }
 }
 
@@ -62,9 +76,9 @@ class Save {
   void run(const std::vector<SegmentBytes>& segments, const std::function<bool()>& still_owner) {
     agree_with_rank_0([&] { make_temporary(); });
     Written mine;
-    const std::string failure = reason_of([&] { mine = write_segments(segments); });
-    const std::string tables = failure.empty() ? text_of(mine) : "";
-    const auto told = ranks_.gather(json{{"failure", failure}, {"written", tables}}.dump());
+    const Failure failure = failure_of([&] { mine = write_segments(segments); });
+    const std::string tables = failure.reason.empty() ? text_of(mine) : "";
+    const auto told = ranks_.gather(json{{"failure", as_json(failure)}, {"written", tables}}.dump());
     refuse_failures(told);
     agree_with_rank_0([&] { commit(told, still_owner); });
   }
@@ -73,8 +87,16 @@ class Save {
   void make_temporary() {
     files_.make_directory(parent_);
     files_.sync_directory(core::parent_of(parent_));
+    check_free_space();
     core::remove_tree(files_, temporary_);  // of a save of this attempt that failed and could not tidy up
     files_.make_directory(temporary_);
+  }
+
+  /// A disk that is too small is better found before it is full: others write there too.
+  void check_free_space() {
+    const std::uint64_t needed = bytes_of(tensors_) + kSpareBytes, free = files_.free_bytes(parent_);
+    PL_CHECK(free >= needed, ExitCode::kEnvironment, parent_, " has ", free >> 20, " MB left (the checkpoint takes ", needed >> 20,
+             " MB). Free space there, lower checkpoint.keep_last, or set run.directory to larger storage.");
   }
 
   Written write_segments(const std::vector<SegmentBytes>& segments) {
@@ -100,7 +122,7 @@ class Save {
     out.append(std::as_bytes(std::span(header)));
     for (std::size_t i = 0; i < entries.size(); ++i) {
       written.segments[i].begin = out.length();
-      out.append(entries[i].bytes);
+      append(out, entries[i].bytes);
       written.segments[i].end = out.length();
     }
     file->sync();
@@ -108,6 +130,15 @@ class Save {
     files_.sync_directory(temporary_);
     written.file.length = out.length();
     written.file.pieces = out.pieces();
+  }
+
+  void append(PieceWriter& out, std::span<const std::byte> bytes) const {
+    while (!bytes.empty()) {
+      const auto part = bytes.first(std::min<std::uint64_t>(bytes.size(), kWrittenAtOnce));
+      out.append(part);
+      ranks_.progress();
+      bytes = bytes.subspan(part.size());
+    }
   }
 
   std::map<std::string, std::string> metadata() const {
@@ -127,10 +158,11 @@ class Save {
   /// Everywhere: throws the first rank's reason, if any rank failed.
   void refuse_failures(const std::vector<std::string>& told) {
     for (std::size_t rank = 0; rank < told.size(); ++rank) {
-      const std::string failure = json::parse(told[rank]).at("failure");
-      if (failure.empty()) continue;
+      Failure failure = as_failure(json::parse(told[rank]).at("failure"));
+      if (failure.reason.empty()) continue;
       discard();
-      throw_failure(core::concat("rank ", rank, ": ", failure));
+      if (ranks_.ranks > 1) failure.reason = core::concat("rank ", rank, ": ", failure.reason);
+      throw_failure(failure);
     }
   }
 
@@ -141,8 +173,10 @@ class Save {
     file->sync();
     file->close();
     files_.sync_directory(temporary_);
-    PL_CHECK(still_owner(), ExitCode::kEnvironment, "the run lock of attempt ", attempt_,
-             " has another owner now (two jobs must not write one run). This job must end; the other one goes on.");
+    if (!still_owner()) {
+      throw LostLock(core::concat("the run lock of attempt ", attempt_,
+                                  " has another owner now (two jobs must not write one run). This job must end; the other one goes on."));
+    }
     supersede();
     rename_to_final();
     files_.sync_directory(parent_);
@@ -199,22 +233,24 @@ class Save {
   /// Rank 0 acts; all ranks return or throw together.
   template <class Act>
   void agree_with_rank_0(const Act& act) {
-    std::string failure;
-    if (ranks_.rank == 0) failure = reason_of(act);
-    failure = ranks_.broadcast(failure);
-    if (failure.empty()) return;
+    Failure failure;
+    if (ranks_.rank == 0) failure = failure_of(act);
+    failure = as_failure(json::parse(ranks_.broadcast(as_json(failure).dump())));
+    if (failure.reason.empty()) return;
     discard();
     throw_failure(failure);
   }
 
-  [[noreturn]] void throw_failure(const std::string& reason) const {
-    throw core::Error(ExitCode::kEnvironment, core::concat("checkpoint ", final_, " could not be saved: ", reason,
-                                                           " Earlier checkpoints are untouched."));
+  [[noreturn]] void throw_failure(const Failure& failure) const {
+    const auto text =
+        core::concat("checkpoint ", final_, " could not be saved: ", failure.reason, " Earlier checkpoints are untouched.");
+    if (failure.lost_lock) throw LostLock(text);
+    throw core::Error(ExitCode::kEnvironment, text);
   }
 
   /// Rank 0: the reason is worth more than what tidying up may meet; the next start removes what stays.
   void discard() {
-    if (ranks_.rank == 0) reason_of([&] { core::remove_tree(files_, temporary_); });
+    if (ranks_.rank == 0) failure_of([&] { core::remove_tree(files_, temporary_); });
   }
 
   core::FileSystem& files_;
@@ -229,6 +265,12 @@ class Save {
 };
 
 }  // namespace
+
+std::uint64_t bytes_of(const std::vector<TensorRecord>& tensors) {
+  std::uint64_t bytes = 0;
+  for (const auto& tensor : tensors) bytes += elements_of(tensor) * core::dtype_size(tensor.dtype);
+  return bytes;
+}
 
 void save(core::FileSystem& files, const std::string& directory, const State& state,
           const std::vector<TensorRecord>& tensors, const std::vector<SegmentBytes>& segments, std::uint64_t attempt,

@@ -13,10 +13,8 @@ namespace pathline::cluster {
 /// Flags of a control word.
 inline constexpr std::uint64_t kStop = 1;        // write a checkpoint and end with ExitCode::kStopped
 inline constexpr std::uint64_t kCheckpoint = 2;  // write a checkpoint and go on
-inline constexpr std::uint64_t kSaveDone = 4;
-inline constexpr std::uint64_t kSaveFailed = 8;
-inline constexpr std::uint64_t kNonFinite = 16;
-inline constexpr std::uint64_t kWallTime = 32;  // the job's time is nearly over
+inline constexpr std::uint64_t kSaving = 4;      // this rank still writes its part of a checkpoint
+inline constexpr std::uint64_t kWallTime = 8;    // the job's time is nearly over
 
 /// Once a step every rank calls collect(), acts on the word, and calls publish(): all ranks act on the same word in the
 /// same step. The reduction runs on a communicator of its own beside everything else.

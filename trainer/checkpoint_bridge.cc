@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trainer/checkpoint_bridge.h"
 
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <numeric>
 #include <set>
@@ -63,27 +65,44 @@ std::vector<checkpoint::TensorRecord> tensor_records(ShardedState& state,
   return records;
 }
 
-OwnSegments own_segments(ShardedState& state, const std::vector<model::NamedTensor>& buffers, int rank) {
-  OwnSegments own;
-  const auto on_host = [&own](const at::Tensor& tensor) {
-    own.host.push_back(tensor.to(at::kCPU));
-    return bytes_of(own.host.back());
-  };
-  for (const auto& shard : state.shards()) {
-    each_piece(state, [&](std::size_t bucket, const std::vector<Piece>& pieces) {
-      const auto bytes = on_host(shard.parts[bucket]);
+StagedState::StagedState(ShardedState& state, const std::vector<model::NamedTensor>& buffers, int rank, bool copies)
+    : state_(state) {
+  if (rank == 0) {
+    for (const auto& buffer : buffers) buffers_.push_back(buffer.tensor);
+  }
+  for (const at::Tensor& source : sources()) {
+    const bool in_place = source.is_cpu() && !copies;
+    const auto on_host = source.options().device(at::kCPU).pinned_memory(source.is_cuda());
+    host_.push_back(in_place ? source : at::zeros(source.sizes(), on_host));
+    if (!in_place) staging_bytes_ += source.nbytes();
+  }
+  auto host = host_.begin();
+  for (const auto& shard : state_.shards()) {
+    each_piece(state_, [&](std::size_t, const std::vector<Piece>& pieces) {
+      const auto bytes = bytes_of(*host++);
       for (const auto& piece : pieces) {
-        own.segments.push_back({shard.kind, piece.tensor->name, piece.in_tensor, piece.count,
-                                bytes.subspan(piece.in_part * sizeof(float), piece.count * sizeof(float))});
+        segments_.push_back({shard.kind, piece.tensor->name, piece.in_tensor, piece.count,
+                             bytes.subspan(piece.in_part * sizeof(float), piece.count * sizeof(float))});
       }
     });
   }
-  if (rank != 0) return own;
-  for (const auto& buffer : buffers) {
-    own.segments.push_back({kBufferKind, buffer.name, 0, static_cast<std::uint64_t>(buffer.tensor.numel()),
-                            on_host(buffer.tensor)});
+  for (std::size_t i = 0; i < buffers_.size(); ++i, ++host) {
+    segments_.push_back({kBufferKind, buffers[i].name, 0, static_cast<std::uint64_t>(buffers_[i].numel()), bytes_of(*host)});
   }
-  return own;
+}
+
+std::vector<at::Tensor> StagedState::sources() const {
+  std::vector<at::Tensor> all;
+  for (const auto& shard : state_.shards()) all.insert(all.end(), shard.parts.begin(), shard.parts.end());
+  all.insert(all.end(), buffers_.begin(), buffers_.end());
+  return all;
+}
+
+void StagedState::copy() {
+  const auto now = sources();
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (host_[i].const_data_ptr() != now[i].const_data_ptr()) host_[i].copy_(now[i]);
+  }
 }
 
 void restore_own_shard(ShardedState& state, const checkpoint::Reader& reader) {
@@ -127,7 +146,8 @@ checkpoint::Collectives collectives(cluster::Communicator& ranks) {
     for (std::size_t r = 0; r < world; ++r) texts.push_back(all.substr(offsets[r], sizes[r]));
     return texts;
   };
-  return {ranks.rank(), ranks.size(), [&ranks] { ranks.barrier(); }, broadcast, gather};
+  return {.rank = ranks.rank(), .ranks = ranks.size(), .barrier = [&ranks] { ranks.barrier(); }, .broadcast = broadcast,
+          .gather = gather};
 }
 
 }  // namespace pathline::trainer

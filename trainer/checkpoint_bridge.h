@@ -17,13 +17,28 @@ std::vector<checkpoint::TensorRecord> tensor_records(ShardedState& state,
                                                      const std::vector<model::NamedTensor>& parameters,
                                                      const std::vector<model::NamedTensor>& buffers);
 
-/// What this rank stores: the parts of its shard; rank 0 also the buffers. Views of `host`, valid as long as that and, on
-/// the processor, as the state lives.
-struct OwnSegments {
-  std::vector<checkpoint::SegmentBytes> segments;
-  std::vector<at::Tensor> host;  // on the processor the state itself, else copies
+/// What this rank stores: the parts of its shard; rank 0 also the buffers.
+class StagedState {
+ public:
+  /// `copies`: of everything, in memory taken (and touched) here, page-locked where the state is on a GPU. Without, what is
+  /// on the processor is stored from where it is. References must outlive it.
+  StagedState(ShardedState& state, const std::vector<model::NamedTensor>& buffers, int rank, bool copies);
+
+  /// Segments hold the state of this moment from here on: to the next call, or without copies until the state changes.
+  void copy();
+  const std::vector<checkpoint::SegmentBytes>& segments() const { return segments_; }
+  std::size_t staging_bytes() const { return staging_bytes_; }
+
+ private:
+  /// All that is stored, where training has it: the parts of the shards in their order, then the buffers.
+  std::vector<at::Tensor> sources() const;
+
+  ShardedState& state_;
+  std::vector<at::Tensor> buffers_;  // rank 0 only
+  std::vector<at::Tensor> host_;     // one of every source
+  std::size_t staging_bytes_ = 0;
+  std::vector<checkpoint::SegmentBytes> segments_;  // views of host_
 };
-OwnSegments own_segments(ShardedState& state, const std::vector<model::NamedTensor>& buffers, int rank);
 
 /// Local: fills the own shard from a checkpoint that any number of ranks wrote. Throws ExitCode::kUsage where tensors
 /// differ from the model's ("a checkpoint of another model").

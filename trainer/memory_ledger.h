@@ -9,7 +9,7 @@
 namespace pathline::trainer {
 
 struct MemoryUse {
-  std::string kind;  // parameters | masters | moments | averages | gradients | staging
+  std::string kind;  // parameters | masters | moments | averages | gradients | staging | checkpoint
   std::size_t bytes = 0;
 };
 

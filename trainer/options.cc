@@ -74,6 +74,8 @@ void bind(Config& c, OptimizerOptions& o) {
 void bind(Config& c, Recipe& r) {
   c.bind("ema", "decays", r.ema.decays, OnResume::kFixed, "averages of the weights; the first is what is sampled");
   c.bind("ema", "warmup", r.ema.warmup, OnResume::kChangeable, "ratio: min(decay, (1 + n) / (10 + n)) | none");
+  c.bind("checkpoint", "background", r.checkpoint.background, OnResume::kFree,
+         "write while training goes on, from a copy; false: training waits, and no memory is taken for the copy");
   c.bind("checkpoint", "every_steps", r.checkpoint.every_steps, OnResume::kFree, "0: only at the end");
   c.bind("checkpoint", "every_minutes", r.checkpoint.every_minutes, OnResume::kFree, "0: never by time");
   c.bind("checkpoint", "keep_last", r.checkpoint.keep_last, OnResume::kFree, "newest ones that stay");

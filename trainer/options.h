@@ -66,6 +66,7 @@ struct EmaOptions {
 };
 
 struct CheckpointOptions {
+  bool background = true;
   std::int64_t every_steps = 1000;
   double every_minutes = 15;
   std::int64_t keep_last = 3;

@@ -124,7 +124,8 @@ std::vector<MemoryUse> planned_memory(const Recipe& recipe, std::size_t flat_ele
           {"moments", shard * moments(recipe.optimizer)},
           {"averages", shard * recipe.ema.decays.size()},
           {"gradients", gradient_buffers * flat_elements * kMasterBytes},
-          {"staging", staging_bytes}};
+          {"staging", staging_bytes},
+          {"checkpoint", recipe.checkpoint.background ? shard * (1 + moments(recipe.optimizer) + recipe.ema.decays.size()) : 0}};
 }
 
 Plan make_plan(const Recipe& recipe, const PlanRequest& asked) {

@@ -9,10 +9,11 @@
 #include "cluster/agree.h"
 #include "cluster/control_word.h"
 #include "core/log.h"
+#include "core/machine.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "model/flops.h"
-#include "trainer/checkpoint_bridge.h"
+#include "trainer/background_saver.h"
 #include "trainer/culprits.h"
 #include "trainer/dataset.h"
 #include "trainer/peak_rate.h"
@@ -28,6 +29,8 @@
 namespace pathline::trainer {
 namespace {
 
+constexpr double kRetrySeconds = 60;  // after a checkpoint that could not be written
+constexpr double kFirstComplaint = 30;  // seconds without a byte written; then after twice as many
 constexpr double kPeakSeconds = 0.1;  // for measuring what processors can do, once a start
 
 class TrainingRun {
@@ -42,6 +45,7 @@ class TrainingRun {
         state_(*setup_.engine.state),
         step_(recipe(), *objective_, model_, state_, *setup_.engine.backend, dataset_.info(), ranks, here()),
         control_(ranks),
+        saver_(files_, *setup_.directory, recipe(), state_, model_.parameters(), model_.buffers(), ranks),
         loader_(std::in_place, dataset_.source(), dataset_.order(), loader_options()),
         telemetry_(setup_.directory->path(), recipe().log.prometheus, static_cast<std::int64_t>(setup_.progress.step),
                    recipe().train.steps, ranks),
@@ -53,6 +57,7 @@ class TrainingRun {
     report_start();
     while (static_cast<std::int64_t>(progress().step) < recipe().train.steps) {
       const std::uint64_t asked = control_.collect().value_or(0);
+      if (const auto outcome = saver_.hear(asked)) note_save(*outcome);
       if (asked & cluster::kStop) return stop();
       if (asked & cluster::kCheckpoint) save();
       control_.publish(own_flags());
@@ -86,10 +91,26 @@ class TrainingRun {
 
   /// Rank 0's clock decides for all, through the control word.
   std::uint64_t own_flags() {
+    complain_if_stuck();
     const Requests requests = request_.requests();
-    const double minutes = recipe().checkpoint.every_minutes;
-    const bool due = ranks_.rank() == 0 && minutes > 0 && core::monotonic_seconds() - saved_at_ > minutes * 60;
-    return (requests.stop ? cluster::kStop : 0) | (requests.checkpoint || due ? cluster::kCheckpoint : 0);
+    const bool due = ranks_.rank() == 0 && !saver_.under_way() && due_by_clock(recipe().checkpoint, core::monotonic_seconds());
+    return (requests.stop ? cluster::kStop : 0) | (requests.checkpoint || due ? cluster::kCheckpoint : 0) | saver_.flag();
+  }
+
+  /// Only this rank knows; nobody waits for it yet.
+  void complain_if_stuck() {
+    const double seconds = saver_.stuck_seconds();
+    if (seconds < kFirstComplaint) complain_after_ = kFirstComplaint;
+    if (seconds < complain_after_) return;
+    complain_after_ = 2 * seconds;
+    core::log_warning("rank ", ranks_.rank(), " on ", core::host_name(), " has not got anywhere for ", static_cast<int>(seconds),
+                      " s with its part of a checkpoint in ", setup_.directory->checkpoints(),
+                      " (slow or hanging storage). Training goes on until the next checkpoint is due.");
+  }
+
+  bool due_by_clock(const CheckpointOptions& options, double now) const {
+    if (!save_failure_.empty()) return now - tried_at_ > kRetrySeconds;
+    return options.every_minutes > 0 && now - tried_at_ > options.every_minutes * 60;
   }
 
   /// False if it ended in a rollback: the run stands at a checkpoint whose reports are done.
@@ -131,6 +152,7 @@ class TrainingRun {
   /// False if there is no checkpoint to go back to.
   bool go_back() {
     enter(cluster::Phase::kCheckpoint);
+    if (saver_.under_way()) note_save(saver_.wait(here()));  // where the run goes back to must not hang on the disk's speed
     const std::uint64_t failed = progress().step;
     const std::string target = roll_back(files_, setup_.directory->checkpoints(), recipe(), progress(), state_, ranks_);
     if (target.empty()) return false;
@@ -170,7 +192,7 @@ class TrainingRun {
   void report_start() {
     const auto own = own_samples(recipe().train, ranks_);
     here().set_work(static_cast<double>(own.last - own.first));
-    saved_at_ = window_started_ = core::monotonic_seconds();
+    tried_at_ = window_started_ = core::monotonic_seconds();
     window_step_ = progress().step;
     if (ranks_.rank() == 0) core::log_info(describe_run(setup_, ranks_));
     telemetry_.note("start", progress().step,
@@ -202,6 +224,7 @@ class TrainingRun {
   std::vector<MemoryUse> memory() const {
     std::vector<MemoryUse> uses = state_.memory();
     uses.push_back(step_.memory());
+    uses.push_back(saver_.memory());
     return uses;
   }
 
@@ -250,43 +273,50 @@ class TrainingRun {
     write_checkpoint();
   }
 
+  /// The loop goes on at once, unless storage is still busy with the checkpoint before: no more than one is under way.
   void write_checkpoint() {
     if (saved_step_ == static_cast<std::int64_t>(progress().step)) return;
     enter(cluster::Phase::kCheckpoint);
+    if (saver_.under_way()) {
+      if (ranks_.rank() == 0) {
+        core::log_warning("training waits for storage: the checkpoint before that of step ", progress().step,
+                          " is not written yet. Raise checkpoint.every_steps, or use faster storage for run.directory.");
+      }
+      note_save(saver_.wait(here()));
+    }
     progress().metrics["loss"] = last_.loss;
     count_checkpoint(progress(), recipe().checkpoint);
-    const double started = core::monotonic_seconds();
-    state_.wait_for_all_parameters();  // an error below ends all ranks in order: no gather may be left under way
-    const OwnSegments own = own_segments(state_, model_.buffers(), ranks_.rank());
-    try {
-      checkpoint::save(files_, setup_.directory->checkpoints(), progress(),
-                       tensor_records(state_, model_.parameters(), model_.buffers()),
-                       own.segments, setup_.directory->attempt(),
-                       collectives(ranks_), [this] { return setup_.directory->still_ours(); });
-    } catch (const core::Error& error) {  // save() throws the same on all ranks
-      throw cluster::AgreedError(error.code(), error.what());
-    }
-    if (ranks_.rank() == 0) delete_old();
+    saver_.start(progress());
     saved_step_ = static_cast<std::int64_t>(progress().step);
-    saved_at_ = core::monotonic_seconds();
-    telemetry_.report("checkpoint", progress().step, {{"seconds", saved_at_ - started}});
+    tried_at_ = core::monotonic_seconds();
+    if (!recipe().checkpoint.background) note_save(saver_.wait(here()));
     start_window();
   }
 
-  void delete_old() {
-    const std::string& directory = setup_.directory->checkpoints();
-    std::vector<std::uint64_t> steps;
-    for (const auto& listed : checkpoint::list(files_, directory)) steps.push_back(listed.step);
-    const checkpoint::Retention policy{recipe().checkpoint.keep_last, recipe().checkpoint.keep_every_steps};
-    const auto needed = recipe().train.rollbacks > 0 ? kept_for_rollback(steps, recipe().checkpoint) : std::vector<std::uint64_t>();
-    for (const auto step : checkpoint::to_delete(steps, policy)) {
-      if (std::ranges::find(needed, step) == needed.end()) checkpoint::delete_checkpoint(files_, core::concat(directory, "/step-", step));
+  /// A checkpoint that the run cannot end without.
+  void write_last_checkpoint() {
+    write_checkpoint();
+    enter(cluster::Phase::kCheckpoint);
+    if (saver_.under_way()) note_save(saver_.wait(here()));
+    if (!save_failure_.empty()) throw cluster::AgreedError(core::ExitCode::kEnvironment, save_failure_);
+  }
+
+  void note_save(const SaveOutcome& outcome) {
+    save_failure_ = outcome.failure;
+    if (outcome.failure.empty()) {
+      telemetry_.report("checkpoint", outcome.step, {{"seconds", outcome.seconds}, {"stopped_seconds", outcome.stopped_seconds}});
+      return;
+    }
+    saved_step_ = -1;
+    telemetry_.note("save_failed", outcome.step, {{"text", outcome.failure}});
+    if (ranks_.rank() == 0) {
+      core::log_error(outcome.failure, " Training goes on; another one is tried in ", kRetrySeconds, " s or when it is due.");
     }
   }
 
   /// Who stops us may not wait for long: no validation before the checkpoint.
   core::ExitCode stop() {
-    write_checkpoint();
+    write_last_checkpoint();
     telemetry_.finish("stopped on request, checkpoint written");
     return core::ExitCode::kStopped;
   }
@@ -294,6 +324,7 @@ class TrainingRun {
   void finish() {
     save();
     if (recipe().sample.every_steps > 0 && progress().step % static_cast<std::uint64_t>(recipe().sample.every_steps) != 0) preview();
+    write_last_checkpoint();
     char text[64];
     std::snprintf(text, sizeof(text), "loss %.4f", last_.loss);
     telemetry_.finish(text);
@@ -309,6 +340,7 @@ class TrainingRun {
   ShardedState& state_;
   TrainingStep step_;
   cluster::ControlWord control_;
+  BackgroundSaver saver_;
   std::optional<data::Loader> loader_;  // a new one after a rollback
   Telemetry telemetry_;
   double flops_a_sample_;  // of the model, forward and backward
@@ -316,10 +348,12 @@ class TrainingRun {
 
   StepResult last_;
   double waited_ = 0;
-  double saved_at_ = 0;
+  double tried_at_ = 0;  // the last checkpoint was started
+  std::string save_failure_;  // of the last checkpoint; empty if it was committed
+  double complain_after_ = kFirstComplaint;
   double window_started_ = 0;
   std::uint64_t window_step_ = 0;
-  std::int64_t saved_step_;
+  std::int64_t saved_step_;  // of the newest checkpoint, committed or under way
   std::optional<std::uint64_t> validated_step_;
 };
 
