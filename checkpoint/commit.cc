@@ -116,9 +116,11 @@ class Save {
 
   void write_file(const std::vector<core::TensorBytes>& entries, Written& written) {
     written.file.name = core::concat("rank-", ranks_.rank, ".safetensors");
-    const auto file = files_.create(join_path(temporary_, written.file.name));
-    PieceWriter out(*file);
     const std::string header = core::safetensors_header(entries, metadata());
+    std::uint64_t bytes = header.size();
+    for (const auto& entry : entries) bytes += entry.bytes.size();
+    const auto file = files_.create_large(join_path(temporary_, written.file.name), bytes);
+    PieceWriter out(*file);
     out.append(std::as_bytes(std::span(header)));
     for (std::size_t i = 0; i < entries.size(); ++i) {
       written.segments[i].begin = out.length();

@@ -20,12 +20,12 @@ class PieceWriter {
   explicit PieceWriter(core::WritableFile& file) : file_(file) {}
 
   void append(std::span<const std::byte> bytes) {
-    file_.append(bytes);
     while (!bytes.empty()) {
       const std::uint64_t in_piece = length_ % kPieceBytes;
       if (in_piece == 0) pieces_.push_back(0);
       const auto part = bytes.first(std::min<std::uint64_t>(bytes.size(), kPieceBytes - in_piece));
       pieces_.back() = core::crc32c(part, pieces_.back());
+      file_.append(part);  // the piece comes out of the processor's cache now
       length_ += part.size();
       bytes = bytes.subspan(part.size());
     }

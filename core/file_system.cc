@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// POSIX: interrupted calls are repeated, short reads and writes continued, every error names path and reason.
+// POSIX: short reads and writes are continued; see posix_calls.h for errors.
 #include "core/file_system.h"
 
 #include <dirent.h>
@@ -11,70 +11,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <system_error>
-#include <utility>
 
+#include "core/direct_file.h"
 #include "core/error.h"
+#include "core/posix_calls.h"
 
 namespace pathline::core {
 namespace {
 
-const char* advice_for(int reason) {
-  switch (reason) {
-    case ENOSPC:
-    case EDQUOT:
-      return " (the disk or your quota is full). Free space there, or choose another directory.";
-    case EROFS:
-      return " (the file system is mounted read-only). Choose another directory.";
-    case EACCES:
-    case EPERM:
-      return " (permission is missing). Check owner and mode of the path and its parents, or choose another one.";
-    case ESTALE:
-      return " (the network file system lost the file, often because its server restarted). Start the command again.";
-    case ENOENT:
-      return ". Check the path for a typing error, and that its file system is mounted.";
-    case EIO:
-      return " (the storage reports a fault). Look at the kernel's log and check the disk or the file server.";
-    case EMFILE:
-    case ENFILE:
-      return " (too many open files). Raise the limit with `ulimit -n`.";
-    default:
-      return ". Check that the path is what you mean and that its storage is in order.";
-  }
-}
-
-/// `what` begins the sentence: "cannot write". Takes the reason first: building the text may change errno.
-[[noreturn]] void fail(int reason, const std::string& what, const std::string& path) {
-  throw Error(ExitCode::kEnvironment,
-              concat(what, " ", path, ": ", std::generic_category().message(reason), advice_for(reason)));
-}
-
-/// Repeats a call while a signal interrupts it.
-template <class Call>
-auto retried(const Call& call) {
-  auto result = call();
-  while (result == -1 && errno == EINTR) result = call();
-  return result;
-}
-
-/// A file descriptor that is closed at the end of its scope.
-class Descriptor {
- public:
-  Descriptor(const std::string& path, int flags, const char* what)
-      : value_(retried([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); })) {
-    if (value_ < 0) fail(errno, what, path);
-  }
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int value() const { return value_; }
-  int release() { return std::exchange(value_, -1); }
-
- private:
-  int value_;
-};
+using posix::Descriptor;
+using posix::fail;
+using posix::retried;
 
 class PosixWritableFile final : public WritableFile {
  public:
@@ -92,14 +39,10 @@ class PosixWritableFile final : public WritableFile {
 
   void sync() override {
     PL_ASSERT(file_.value() >= 0);
-    if (retried([&] { return ::fsync(file_.value()); }) != 0) fail(errno, "cannot sync", path_);
+    file_.sync(path_);
   }
 
-  void close() override {
-    const int descriptor = file_.release();
-    // After EINTR Linux has closed the descriptor; closing again could close somebody else's.
-    if (descriptor >= 0 && ::close(descriptor) != 0 && errno != EINTR) fail(errno, "cannot close", path_);
-  }
+  void close() override { file_.close(path_); }
 
  private:
   std::string path_;
@@ -116,6 +59,10 @@ bool file_status(const std::string& path, struct stat& status) {
 
 std::unique_ptr<WritableFile> PosixFileSystem::create(const std::string& path) {
   return std::make_unique<PosixWritableFile>(path);
+}
+
+std::unique_ptr<WritableFile> PosixFileSystem::create_large(const std::string& path, std::uint64_t bytes) {
+  return std::make_unique<DirectFile>(path, bytes);
 }
 
 void PosixFileSystem::read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) {

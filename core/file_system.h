@@ -28,7 +28,14 @@ class FileSystem {
 
   /// Creates or truncates.
   virtual std::unique_ptr<WritableFile> create(const std::string& path) = 0;
-  /// Fills `out` from `offset`; a file that ends before is an error.
+  /// The same for a file of `bytes` bytes (the real number may differ) that is written once: appended to, then synced,
+  /// then closed. Storage that can takes such files at its full speed; a full disk may be noticed here already. What an
+  /// append() wrote may fail later: the next call throws it. Storage with nothing to gain need not override it.
+  virtual std::unique_ptr<WritableFile> create_large(const std::string& path, std::uint64_t bytes) {
+    static_cast<void>(bytes);
+    return create(path);
+  }
+  /// Fills `out` from `offset`; a file that ends before is an error. Several threads at a time.
   virtual void read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) = 0;
   virtual std::uint64_t size(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
@@ -52,6 +59,8 @@ class FileSystem {
 class PosixFileSystem final : public FileSystem {
  public:
   std::unique_ptr<WritableFile> create(const std::string& path) override;
+  /// Past the page cache, by a thread of the file's own (direct_file.h).
+  std::unique_ptr<WritableFile> create_large(const std::string& path, std::uint64_t bytes) override;
   void read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) override;
   std::uint64_t size(const std::string& path) override;
   bool exists(const std::string& path) override;

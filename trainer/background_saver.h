@@ -16,12 +16,12 @@
 #include "cluster/communicator.h"
 #include "cluster/whereabouts.h"
 #include "core/file_system.h"
+#include "core/task_thread.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/memory_ledger.h"
 #include "trainer/options.h"
 #include "trainer/run_directory.h"
 #include "trainer/sharded_state.h"
-#include "trainer/task_thread.h"
 
 namespace pathline::trainer {
 
@@ -84,7 +84,7 @@ class BackgroundSaver {
   std::atomic<bool> done_{true};
   std::atomic<bool> waiting_{false};   // for other ranks
   std::atomic<double> moved_at_{0};    // when the own writing last got anywhere
-  TaskThread thread_;                  // last: it ends before what it uses
+  core::TaskThread thread_;            // last: it ends before what it uses
 };
 
 }  // namespace pathline::trainer

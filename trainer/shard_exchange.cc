@@ -36,7 +36,7 @@ ShardExchange::ShardExchange(Backend& backend, const FlatLayout& layout, cluster
       squares_(map_.own_elements() / cluster::kBlock),
       gathers_(layout.buckets.size()),
       exceptions_(std::uncaught_exceptions()),
-      thread_(std::make_unique<TaskThread>()) {}
+      thread_(std::make_unique<core::TaskThread>()) {}
 
 ShardExchange::~ShardExchange() {
   if (std::uncaught_exceptions() > exceptions_) {

@@ -12,10 +12,10 @@
 
 #include "cluster/shard_map.h"
 #include "cluster/shard_reducer.h"
+#include "core/task_thread.h"
 #include "trainer/backend.h"
 #include "trainer/flat_layout.h"
 #include "trainer/options.h"
-#include "trainer/task_thread.h"
 
 namespace pathline::trainer {
 
@@ -63,7 +63,7 @@ class ShardExchange {
   std::uint64_t last_reduction_ = 0;
   double exposed_seconds_ = 0;
   int exceptions_;
-  std::unique_ptr<TaskThread> thread_;  // last: it uses the others
+  std::unique_ptr<core::TaskThread> thread_;  // last: it uses the others
 };
 
 }  // namespace pathline::trainer

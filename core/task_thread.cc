@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trainer/task_thread.h"
+#include "core/task_thread.h"
 
-#include "core/progress.h"
+#include "core/machine.h"
 
-namespace pathline::trainer {
+namespace pathline::core {
 
 TaskThread::TaskThread() : thread_([this] { work(); }) {}
 
@@ -52,14 +52,14 @@ void TaskThread::work() {
     const std::function<void()> task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
-    const double started = core::monotonic_seconds();
+    const double started = monotonic_seconds();
     std::exception_ptr failure;
     try {
       task();
     } catch (...) {
       failure = std::current_exception();
     }
-    const double seconds = core::monotonic_seconds() - started;
+    const double seconds = monotonic_seconds() - started;
     lock.lock();
     busy_seconds_ += seconds;
     ++done_;
@@ -71,4 +71,4 @@ void TaskThread::work() {
   }
 }
 
-}  // namespace pathline::trainer
+}  // namespace pathline::core

@@ -10,7 +10,7 @@
 #include <mutex>
 #include <thread>
 
-namespace pathline::trainer {
+namespace pathline::core {
 
 class TaskThread {
  public:
@@ -44,4 +44,4 @@ class TaskThread {
   std::thread thread_;
 };
 
-}  // namespace pathline::trainer
+}  // namespace pathline::core

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "trainer/task_thread.h"
+#include "core/task_thread.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace pathline::trainer {
+namespace pathline::core {
 namespace {
 
 TEST(TaskThread, DoesTasksInOrder) {
@@ -47,4 +47,4 @@ TEST(TaskThread, ThrowsWhatATaskThrewAndDropsTheLaterOnes) {
 }
 
 }  // namespace
-}  // namespace pathline::trainer
+}  // namespace pathline::core
