@@ -84,6 +84,15 @@ void save(core::FileSystem& files, const std::string& directory, const State& st
           const std::vector<TensorRecord>& tensors, const std::vector<SegmentBytes>& segments,
           std::uint64_t attempt, const Collectives& ranks, const std::function<bool()>& still_owner = [] { return true; });
 
+/// Elements [offset, offset + count) of a tensor that somebody wants to have in `out` (exact size, not owned).
+struct Wanted {
+  std::string kind;
+  std::string name;
+  std::uint64_t offset = 0;
+  std::uint64_t count = 0;
+  std::span<std::byte> out;
+};
+
 /// One committed checkpoint, opened for reading. Local: any rank reads what it wants; one thread at a time.
 class Reader {
  public:
@@ -98,8 +107,10 @@ class Reader {
   bool has_kind(const std::string& kind) const;
   std::vector<std::string> kinds() const;
 
-  /// Elements [offset, offset + count) of a tensor into `out` (exact size). Every 1 MiB piece touched is checked against
-  /// its CRC32C first; a mismatch throws ExitCode::kInput naming file and piece.
+  /// Every 1 MiB piece touched is checked against its CRC32C; a mismatch throws ExitCode::kInput naming file and piece, and
+  /// then what is in the destinations must not be used. Uses a few threads where much is wanted: better one call for many
+  /// ranges than many calls, which also read the pieces at their ends once each.
+  void read(std::span<const Wanted> ranges) const;
   void read(const std::string& kind, const std::string& name, std::uint64_t offset, std::uint64_t count,
             std::span<std::byte> out) const;
 
