@@ -54,6 +54,13 @@ TEST(Crc32c, AgreesWithTheDefinitionForEveryWayOfComputing) {
   }
 }
 
+TEST(Crc32c, AgreesWithTheDefinitionForLargeBlocks) {
+  const auto bytes = keyed_bytes(1 << 20);
+  for (const std::size_t size : {196'607, 196'608, 196'609, 393'216, 399'365, 1 << 20}) {
+    EXPECT_EQ(crc32c(std::span(bytes).first(size)), by_bits(std::span(bytes).first(size))) << size;
+  }
+}
+
 TEST(Crc32c, ContinuesWhereAnotherPieceEnded) {
   const auto bytes = keyed_bytes(10'000);
   const std::uint32_t whole = crc32c(bytes);
