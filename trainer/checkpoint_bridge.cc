@@ -4,9 +4,11 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
+#include "cluster/agree.h"
 #include "core/error.h"
 
 namespace pathline::trainer {
@@ -39,7 +41,7 @@ void each_piece(ShardedState& state, const Visit& visit) {
   }
 }
 
-void check_same_tensors(const ShardedState& state, const checkpoint::Reader& reader) {
+void check_same_state(ShardedState& state, const checkpoint::Reader& reader) {
   std::set<std::pair<std::string, std::vector<std::int64_t>>> stored, ours;
   for (const auto& record : reader.tensors()) {
     if (record.kind == "master") stored.insert({record.name, record.shape});
@@ -50,6 +52,75 @@ void check_same_tensors(const ShardedState& state, const checkpoint::Reader& rea
            stored.size(), " tensors, the recipe's network ", ours.size(), "; the first difference is ",
            differing.first != stored.end() ? differing.first->first : differing.second->first,
            "). Use the recipe that the checkpoint was trained with, or another run.directory.");
+  for (const auto& shard : state.shards()) {
+    PL_CHECK(reader.has_kind(shard.kind), core::ExitCode::kUsage, reader.directory(), " has no \"", shard.kind,
+             "\" (the recipe asks for it). Use the recipe that the checkpoint was trained with.");
+  }
+}
+
+/// A rank's own part of one kind of state in host memory: on the processor the state itself.
+struct HostShard {
+  std::string kind;
+  std::vector<at::Tensor> parts;
+  std::vector<checkpoint::Wanted> own;  // at most one range of a tensor
+};
+
+HostShard host_shard(ShardedState& state, const NamedShard& shard) {
+  HostShard host{shard.kind, {}, {}};
+  each_piece(state, [&](std::size_t bucket, const std::vector<Piece>& pieces) {
+    const at::Tensor& part = host.parts.emplace_back(shard.parts[bucket].to(at::kCPU));
+    const std::span<std::byte> bytes(static_cast<std::byte*>(part.mutable_data_ptr()), part.nbytes());
+    for (const auto& piece : pieces) {
+      host.own.push_back({shard.kind, piece.tensor->name, piece.in_tensor, piece.count,
+                          bytes.subspan(piece.in_part * sizeof(float), piece.count * sizeof(float))});
+    }
+  });
+  return host;
+}
+
+/// fill(host) for every kind of state, one after the other.
+template <class Fill>
+void each_kind(ShardedState& state, const Fill& fill) {
+  for (const auto& shard : state.shards()) {
+    const HostShard host = host_shard(state, shard);
+    fill(host);
+    for (std::size_t b = 0; b < host.parts.size(); ++b) {
+      if (!shard.parts[b].is_cpu()) shard.parts[b].copy_(host.parts[b]);
+    }
+  }
+}
+
+/// All tensors, one after the other, as ranges that fill `window` over and over again.
+std::vector<std::vector<checkpoint::Wanted>> windows_of(const FlatLayout& layout, const std::string& kind,
+                                                        std::span<std::byte> window) {
+  std::vector<std::vector<checkpoint::Wanted>> windows;
+  std::size_t room = 0;  // elements of the last window
+  for (const auto& tensor : layout.tensors) {
+    for (std::size_t offset = 0, count = 0; offset < tensor.elements; offset += count) {
+      if (room == 0) {
+        windows.emplace_back();
+        room = window.size() / sizeof(float);
+      }
+      count = std::min(room, tensor.elements - offset);
+      const auto out = window.last(room * sizeof(float)).first(count * sizeof(float));
+      windows.back().push_back({kind, tensor.name, offset, count, out});
+      room -= count;
+    }
+  }
+  return windows;
+}
+
+const std::byte* end_of(const std::vector<checkpoint::Wanted>& ranges) {
+  return ranges.back().out.data() + ranges.back().out.size();
+}
+
+/// Two ranges of one tensor: what both cover goes from one to the other.
+void copy_common(const checkpoint::Wanted& from, const checkpoint::Wanted& to) {
+  const auto begin = std::max(from.offset, to.offset);
+  const auto end = std::min(from.offset + from.count, to.offset + to.count);
+  if (begin >= end) return;
+  const auto part = from.out.subspan((begin - from.offset) * sizeof(float), (end - begin) * sizeof(float));
+  std::copy(part.begin(), part.end(), to.out.begin() + static_cast<std::ptrdiff_t>((begin - to.offset) * sizeof(float)));
 }
 
 }  // namespace
@@ -106,22 +177,29 @@ void StagedState::copy() {
 }
 
 void restore_own_shard(ShardedState& state, const checkpoint::Reader& reader) {
-  check_same_tensors(state, reader);
+  check_same_state(state, reader);
   state.wait_for_all_parameters();
-  for (const auto& shard : state.shards()) {
-    PL_CHECK(reader.has_kind(shard.kind), core::ExitCode::kUsage, reader.directory(), " has no \"", shard.kind,
-             "\" (the recipe asks for it). Use the recipe that the checkpoint was trained with.");
-    each_piece(state, [&](std::size_t bucket, const std::vector<Piece>& pieces) {
-      const at::Tensor& part = shard.parts[bucket];
-      const at::Tensor host = part.to(at::kCPU);
-      const std::span<std::byte> bytes(static_cast<std::byte*>(host.mutable_data_ptr()), host.nbytes());
-      for (const auto& piece : pieces) {
-        reader.read(shard.kind, piece.tensor->name, piece.in_tensor, piece.count,
-                    bytes.subspan(piece.in_part * sizeof(float), piece.count * sizeof(float)));
+  each_kind(state, [&](const HostShard& host) { reader.read(host.own); });
+}
+
+void restore_by_broadcast(ShardedState& state, const checkpoint::Reader& reader, cluster::Communicator& ranks,
+                          std::size_t window_bytes) {
+  cluster::together(ranks, [&] { check_same_state(state, reader); });
+  state.wait_for_all_parameters();
+  std::vector<std::byte> window(window_bytes);
+  each_kind(state, [&](const HostShard& host) {
+    std::map<std::string, const checkpoint::Wanted*> own;
+    for (const auto& range : host.own) own[range.name] = &range;
+    for (const auto& ranges : windows_of(state.layout(), host.kind, window)) {
+      cluster::together(ranks, [&] {
+        if (ranks.rank() == 0) reader.read(ranges);
+      });
+      ranks.broadcast(std::span(window).first(end_of(ranges) - window.data()), 0);
+      for (const auto& range : ranges) {
+        if (const auto mine = own.find(range.name); mine != own.end()) copy_common(range, *mine->second);
       }
-      if (!part.is_cpu()) part.copy_(host);
-    });
-  }
+    }
+  });
 }
 
 checkpoint::Collectives collectives(cluster::Communicator& ranks) {

@@ -44,6 +44,11 @@ class StagedState {
 /// differ from the model's ("a checkpoint of another model").
 void restore_own_shard(ShardedState& state, const checkpoint::Reader& reader);
 
+/// The same where rank 0 alone reads, for storage that many readers slow down: whole tensors go to all ranks in windows of
+/// this size, and every rank keeps what is its own. Collective; a failed read throws on all ranks.
+void restore_by_broadcast(ShardedState& state, const checkpoint::Reader& reader, cluster::Communicator& ranks,
+                          std::size_t window_bytes = 64 << 20);
+
 /// The collectives of checkpoint/ over a communicator, which must outlive them.
 checkpoint::Collectives collectives(cluster::Communicator& ranks);
 

@@ -80,6 +80,8 @@ void bind(Config& c, Recipe& r) {
   c.bind("checkpoint", "every_minutes", r.checkpoint.every_minutes, OnResume::kFree, "0: never by time");
   c.bind("checkpoint", "keep_last", r.checkpoint.keep_last, OnResume::kFree, "newest ones that stay");
   c.bind("checkpoint", "keep_every_steps", r.checkpoint.keep_every_steps, OnResume::kFree, "these stay for ever; 0: none");
+  c.bind("checkpoint", "read", r.checkpoint.read, OnResume::kFree,
+         "each: every rank reads its own part | broadcast: rank 0 reads all, for storage that many readers slow down");
   c.bind("sample", "every_steps", r.sample.every_steps, OnResume::kFree, "a grid of samples; 0: none");
   c.bind("sample", "count", r.sample.count, OnResume::kFree, "samples in the grid");
   c.bind("sample", "solver", r.sample.solver, OnResume::kFree, "as pathline sample --solver");
@@ -123,6 +125,7 @@ void check_values(const Recipe& r) {
   core::check_choice("optimizer.name", r.optimizer.name, {"adamw", "lion"});
   model::parse_activation_checkpointing(r.train.activation_checkpointing);  // refuses what it does not know
   core::check_choice("optimizer.schedule", r.optimizer.schedule, {"constant", "cosine"});
+  core::check_choice("checkpoint.read", r.checkpoint.read, {"each", "broadcast"});
   core::check_choice("ema.warmup", r.ema.warmup, {"ratio", "none"});
   for (const double decay : r.ema.decays) {
     PL_CHECK(decay > 0 && decay < 1, core::ExitCode::kUsage, "ema.decays holds ", decay,

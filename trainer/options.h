@@ -71,6 +71,7 @@ struct CheckpointOptions {
   double every_minutes = 15;
   std::int64_t keep_last = 3;
   std::int64_t keep_every_steps = 0;
+  std::string read = "each";  // each | broadcast
 };
 
 /// Previews while training.

@@ -35,8 +35,13 @@ std::string find_target(core::FileSystem& files, const std::string& directory, c
 
 }  // namespace
 
-void restore_state(ShardedState& state, const checkpoint::Reader& reader, cluster::Communicator& ranks) {
-  cluster::together(ranks, [&] { restore_own_shard(state, reader); });
+void restore_state(ShardedState& state, const checkpoint::Reader& reader, const CheckpointOptions& options,
+                   cluster::Communicator& ranks) {
+  if (options.read == "broadcast") {
+    restore_by_broadcast(state, reader, ranks);
+  } else {
+    cluster::together(ranks, [&] { restore_own_shard(state, reader); });
+  }
   state.spread_masters();
 }
 
@@ -59,7 +64,7 @@ std::string roll_back(core::FileSystem& files, const std::string& directory, con
   target = collectives(ranks).broadcast(target);
   if (target.empty()) return target;
   const auto reader = cluster::together(ranks, [&] { return checkpoint::Reader(files, target); });
-  restore_state(state, reader, ranks);
+  restore_state(state, reader, recipe.checkpoint, ranks);
   progress = rolled_back(progress, reader.state(), recipe.train.batch);
   set_aside_later_ones(files, directory, progress.step, ranks);
   return target;

@@ -12,8 +12,10 @@
 
 namespace pathline::trainer {
 
-/// Weights, moments and averages as the checkpoint has them. Collective; throws on all ranks together.
-void restore_state(ShardedState& state, const checkpoint::Reader& reader, cluster::Communicator& ranks);
+/// Weights, moments and averages as the checkpoint has them, read as `options.read` says. Collective; throws on all ranks
+/// together.
+void restore_state(ShardedState& state, const checkpoint::Reader& reader, const CheckpointOptions& options,
+                   cluster::Communicator& ranks);
 
 /// Checkpoints in `directory` later than `step` are damaged or belong to a branch that is left: counted, they would push
 /// out the run's own at the next deletion and be resumed from after it. Rank 0 renames them and says so. Collective.

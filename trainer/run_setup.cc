@@ -156,7 +156,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
 
   setup.engine = make_engine(setup.recipe, *setup.model, ranks);
   if (reader) {
-    restore_state(*setup.engine.state, *reader, ranks);
+    restore_state(*setup.engine.state, *reader, setup.recipe.checkpoint, ranks);
     std::error_code none;
     const bool ours = std::filesystem::equivalent(core::parent_of(setup.resumed_from), setup.directory->checkpoints(), none);
     set_aside_later_ones(files, setup.directory->checkpoints(), ours ? setup.progress.step : 0, ranks);
