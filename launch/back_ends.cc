@@ -13,7 +13,7 @@ constexpr std::array<BackEnd, 7> kBackEnds = {{
     {"sample", "pathline-sample", true, "generate samples from a checkpoint"},
     {"model", "pathline-model", false, "run a network on given inputs"},
     {"checkpoint", "pathline-checkpoint", false, "list, verify, show, export and import checkpoints"},
-    {"bench", "pathline-bench", false, "measure a training step"},
+    {"bench", "pathline-bench", false, "measure a training step or checkpoints"},
     {"doctor", "pathline-doctor", false, "say what this machine and allocation have, and what is broken"},
 }};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `pathline bench step RECIPE`: how fast a training step is here.
+// `pathline bench step RECIPE`: how fast a training step is here; `pathline bench checkpoint`: how fast checkpoints are.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -8,6 +8,7 @@
 #include "apps/allocator.h"
 #include "apps/cli.h"
 #include "cluster/session.h"
+#include "trainer/checkpoint_benchmark.h"
 #include "trainer/step_benchmark.h"
 #include "trainer/telemetry.h"
 
@@ -47,6 +48,43 @@ void print(const trainer::StepTimes& times, bool json) {
               times.reduce_seconds, times.update_seconds, times.peak_memory_bytes / 1e6);
 }
 
+/// Ratios that the project promises: ours over what the same bytes take in the plainest way.
+nlohmann::ordered_json ratios_of(const trainer::CheckpointTimes& times) {
+  namespace timed = trainer::timed;
+  nlohmann::ordered_json ratios;
+  if (times.has(timed::kCopy)) ratios["blocked_over_copy"] = times.median(timed::kBlocked) / times.median(timed::kCopy);
+  const double buffered = times.median(timed::kWriteBuffered);
+  const double fastest = times.has(timed::kWriteDirect) ? std::min(buffered, times.median(timed::kWriteDirect)) : buffered;
+  ratios["committed_over_fastest_write"] = times.median(timed::kCommitted) / fastest;
+  ratios["verified_rate_over_read_cold"] = times.median(timed::kReadCold) / times.median(timed::kLoadCold);
+  if (times.has(timed::kReadDirect)) {
+    ratios["verified_rate_over_o_direct"] = times.median(timed::kReadDirect) / times.median(timed::kLoadCold);
+  }
+  ratios["verified_rate_over_read_warm"] = times.median(timed::kReadWarm) / times.median(timed::kLoadWarm);
+  ratios["step_beside_over_alone"] = times.median(timed::kStepBeside) / times.median(timed::kStep);
+  return ratios;
+}
+
+void print(const trainer::CheckpointTimes& times, bool json) {
+  if (json) {
+    const nlohmann::ordered_json result = {{"bytes_per_rank", times.bytes_per_rank}, {"ranks", times.ranks},
+                                           {"threads", times.threads}, {"seconds", times.seconds}, {"ratios", ratios_of(times)}};
+    std::printf("%s\n", result.dump().c_str());
+    return;
+  }
+  std::printf("%lld bytes a rank, %lld ranks, %lld threads; median, fastest and slowest round\n",
+              static_cast<long long>(times.bytes_per_rank), static_cast<long long>(times.ranks), static_cast<long long>(times.threads));
+  for (const auto& [what, seconds] : times.seconds) {
+    const auto [fastest, slowest] = std::minmax_element(seconds.begin(), seconds.end());
+    const bool moves_all = what.rfind("step", 0) != 0;
+    std::printf("%-22s %7.3f s (%.3f to %.3f)", what.c_str(), times.median(what), *fastest, *slowest);
+    if (moves_all) std::printf("  %6.2f GB/s", static_cast<double>(times.bytes_per_rank) / times.median(what) / 1e9);
+    std::printf("\n");
+  }
+  const auto ratios = ratios_of(times);
+  for (const auto& [what, ratio] : ratios.items()) std::printf("%-30s %.2f\n", what.c_str(), ratio.get<double>());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -62,8 +100,22 @@ int main(int argc, char** argv) {
   step->add_option("--steps", steps, "measured steps")->check(CLI::PositiveNumber);
   step->add_option("--warmup", warmup, "steps before")->check(CLI::NonNegativeNumber);
   step->add_flag("--json", json, "one JSON object");
+  CLI::App* checkpoint = app.add_subcommand("checkpoint", "saving and loading, beside plain copies, writes and reads of the same bytes");
+  trainer::CheckpointBenchmark saving;
+  checkpoint->add_option("recipe", saving.request.recipe, "TOML file; without it a network with as much state as --bytes");
+  checkpoint->add_option("--set", saving.request.sets, "as for step")->take_all()->expected(1);
+  checkpoint->add_option("--bytes", saving.bytes, "of state, without a recipe")->transform(CLI::AsSizeValue(true))->check(CLI::PositiveNumber);
+  checkpoint->add_option("--directory", saving.directory, "on the storage that is to be measured");
+  checkpoint->add_option("--rounds", saving.rounds, "everything once in each")->check(CLI::PositiveNumber);
+  checkpoint->add_option("--steps", saving.steps, "training steps alone and beside writing, in each round")->check(CLI::PositiveNumber);
+  checkpoint->add_flag("--json", json, "one JSON object");
   return apps::run_cli(app, argc, argv, [&] {
     return cluster::run_with_ranks([&](cluster::Communicator& world) {
+      if (checkpoint->parsed()) {
+        const auto times = trainer::benchmark_checkpoint(saving, world);
+        if (world.rank() == 0) print(times, json);
+        return 0;
+      }
       const auto times = trainer::benchmark_step(request, warmup, steps, world);
       if (world.rank() == 0) print(times, json);
       return 0;
