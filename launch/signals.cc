@@ -2,17 +2,47 @@
 #include "launch/signals.h"
 
 #include <signal.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
+
+#include "core/error.h"
 
 namespace pathline::launch {
 namespace {
 
-std::atomic<bool> stop{false};
-std::atomic<bool> checkpoint{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
+/// A launcher, the batch system and the terminal may all deliver one and the same request.
+constexpr std::int64_t kOneRequestNanoseconds = 1'000'000'000;
 
-void on_stop(int) { stop.store(true); }
+std::atomic<int> stops{0};
+std::atomic<std::int64_t> last_stop{0};
+std::atomic<bool> checkpoint{false};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
+
+std::int64_t now() {
+  timespec time = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
+}
+
+/// Never returns. Only what a handler may call.
+void end_at_once() {
+  constexpr char kText[] = "error: asked to stop for the third time: this rank ends at once, without a new checkpoint\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
+  ::_exit(static_cast<int>(core::ExitCode::kRankLost));
+}
+
+/// Two threads may be in here at once: the one whose time is taken counts.
+void on_stop(int signal) {
+  std::int64_t last = last_stop.load();
+  const std::int64_t time = now();
+  if (last != 0 && time - last < kOneRequestNanoseconds) return;
+  if (!last_stop.compare_exchange_strong(last, time)) return;
+  if (stops.fetch_add(1) >= 2 && signal == SIGINT) end_at_once();
+}
+
 void on_checkpoint(int) { checkpoint.store(true); }
 
 sigset_t job_signals() {
@@ -49,9 +79,11 @@ void install_job_signal_handlers() {
 
 SignalRequests take_signal_requests() {
   SignalRequests requests;
-  requests.stop = stop.exchange(false);
+  requests.stop = stops.load() > 0;
   requests.checkpoint = checkpoint.exchange(false);
   return requests;
 }
+
+bool asked_to_hurry() { return stops.load() > 1; }
 
 }  // namespace pathline::launch

@@ -9,15 +9,18 @@ namespace pathline::launch {
 void block_job_signals();
 void unblock_job_signals();
 
-/// Requests since the handlers were installed; each is taken once.
+/// Requests since the handlers were installed.
 struct SignalRequests {
-  bool stop = false;        // USR2, TERM, INT: checkpoint and stop
-  bool checkpoint = false;  // USR1: checkpoint and go on
+  bool stop = false;        // USR2, TERM, INT: checkpoint and stop; stays
+  bool checkpoint = false;  // USR1: checkpoint and go on; taken once
 };
 
-/// Before MPI_Init and LibTorch; then unblocks.
+/// Before MPI_Init and LibTorch; then unblocks. A third request to stop that comes from a terminal (INT) ends the process at
+/// once with ExitCode::kRankLost; signals within a second of a counted one are the same request.
 void install_job_signal_handlers();
-/// What was asked for since the last call. Safe from any thread.
+/// Safe from any thread.
 SignalRequests take_signal_requests();
+/// Asked to stop a second time, at least a second after the first: leave out what can wait. Safe from any thread.
+bool asked_to_hurry();
 
 }  // namespace pathline::launch

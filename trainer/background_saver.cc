@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "cluster/agree.h"
 #include "cluster/control_word.h"
@@ -18,11 +19,13 @@ using std::chrono::milliseconds;
 
 BackgroundSaver::BackgroundSaver(core::FileSystem& files, const RunDirectory& directory, const Recipe& recipe,
                                  ShardedState& state, const std::vector<model::NamedTensor>& parameters,
-                                 const std::vector<model::NamedTensor>& buffers, cluster::Communicator& ranks)
+                                 const std::vector<model::NamedTensor>& buffers, cluster::Communicator& ranks,
+                                 std::function<bool()> hurry)
     : files_(files),
       directory_(directory),
       options_(recipe.checkpoint),
       rolls_back_(recipe.train.rollbacks > 0),
+      hurry_(std::move(hurry)),
       state_(state),
       records_(tensor_records(state, parameters, buffers)),
       staged_(state, buffers, ranks.rank(), recipe.checkpoint.background),
@@ -48,7 +51,7 @@ void BackgroundSaver::write(const checkpoint::State& progress) {
   try {
     checkpoint::save(files_, directory_.checkpoints(), progress, records_, staged_.segments(), directory_.attempt(),
                      patient_collectives(), [this] { return directory_.still_ours(); });
-    if (ranks_->rank() == 0) delete_old();
+    if (ranks_->rank() == 0 && !hurry_()) delete_old();
   } catch (const checkpoint::LostLock& error) {  // on all ranks
     mishap_ = std::make_exception_ptr(cluster::AgreedError(error.code(), error.what()));
   } catch (const core::Error& error) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,10 +37,12 @@ struct SaveOutcome {
 /// One thread, the one that trains, calls it.
 class BackgroundSaver {
  public:
-  /// Staging memory for this rank's part is taken here, once. References must outlive it. Collective.
+  /// Staging memory for this rank's part is taken here, once. References must outlive it. `hurry` is asked on the writing
+  /// thread: whether old checkpoints are left to the next start. Collective.
   BackgroundSaver(core::FileSystem& files, const RunDirectory& directory, const Recipe& recipe, ShardedState& state,
                   const std::vector<model::NamedTensor>& parameters, const std::vector<model::NamedTensor>& buffers,
-                  cluster::Communicator& ranks);
+                  cluster::Communicator& ranks,
+                  std::function<bool()> hurry = [] { return false; });
 
   /// Copies the own part of the state and returns; no other save may be under way. All ranks, in the same step.
   void start(const checkpoint::State& progress);
@@ -71,6 +74,7 @@ class BackgroundSaver {
   const RunDirectory& directory_;
   const CheckpointOptions& options_;
   bool rolls_back_;
+  std::function<bool()> hurry_;
   ShardedState& state_;
   std::vector<checkpoint::TensorRecord> records_;
   StagedState staged_;

@@ -22,6 +22,10 @@ void bind(Config& c, RunOptions& o) {
   c.bind("run", "hang_seconds", o.hang_seconds, OnResume::kFree, "without progress until the run is ended with 67; 0: never");
   c.bind("run", "hang_grace_seconds", o.hang_grace_seconds, OnResume::kFree,
          "on top while setting up, validating, saving and drawing previews");
+  c.bind("run", "wall_minutes", o.wall_minutes, OnResume::kFree,
+         "of a start; before they are over it writes a checkpoint and stops with 64; 0: no limit");
+  c.bind("run", "restarts_without_progress", o.restarts_without_progress, OnResume::kFree,
+         "after as many restarts in a row without a newer checkpoint it ends with 65; 0: never");
 }
 
 void bind(Config& c, DataOptions& o) {
@@ -104,6 +108,8 @@ void check_values(const Recipe& r) {
   check_at_least("run.threads", static_cast<double>(r.run.threads), 1);
   check_at_least("run.hang_seconds", r.run.hang_seconds, 0);
   check_at_least("run.hang_grace_seconds", r.run.hang_grace_seconds, 0);
+  check_at_least("run.wall_minutes", r.run.wall_minutes, 0);
+  check_at_least("run.restarts_without_progress", static_cast<double>(r.run.restarts_without_progress), 0);
   check_at_least("data.loader_threads", static_cast<double>(r.data.loader_threads), 1);
   check_at_least("data.loader_depth", static_cast<double>(r.data.loader_depth), 1);
   check_at_least("data.validation_samples", static_cast<double>(r.data.validation_samples), 1);

@@ -19,6 +19,8 @@ struct RunOptions {
   std::string device = "auto";  // auto | cpu | cuda
   double hang_seconds = 600;
   double hang_grace_seconds = 1200;
+  double wall_minutes = 0;
+  std::int64_t restarts_without_progress = 3;
 };
 
 struct DataOptions {

@@ -14,6 +14,7 @@
 #include "sampler/tableau.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/kernel_fingerprint.h"
+#include "trainer/restart_guard.h"
 #include "trainer/rollback.h"
 #include "trainer/starting_weights.h"
 
@@ -123,6 +124,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
   log.file = core::join_path(setup.directory->path(), "log.txt");
   core::configure_log(log);
   setup.watchdog->write_below(files, setup.directory->path());
+  guard_restarts(files, setup.directory->path(), setup.directory->checkpoints(), setup.recipe.run.restarts_without_progress, ranks);
 
   setup.resumed_from = find_checkpoint(request, files, *setup.directory, ranks);
   std::unique_ptr<checkpoint::Reader> reader;

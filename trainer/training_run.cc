@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "cluster/agree.h"
 #include "cluster/control_word.h"
@@ -25,6 +27,7 @@
 #include "trainer/telemetry.h"
 #include "trainer/training_step.h"
 #include "trainer/validation.h"
+#include "trainer/wall_time.h"
 
 namespace pathline::trainer {
 namespace {
@@ -45,10 +48,12 @@ class TrainingRun {
         state_(*setup_.engine.state),
         step_(recipe(), *objective_, model_, state_, *setup_.engine.backend, dataset_.info(), ranks, here()),
         control_(ranks),
-        saver_(files_, *setup_.directory, recipe(), state_, model_.parameters(), model_.buffers(), ranks),
+        saver_(files_, *setup_.directory, recipe(), state_, model_.parameters(), model_.buffers(), ranks, request.hurry),
         loader_(std::in_place, dataset_.source(), dataset_.order(), loader_options()),
         telemetry_(setup_.directory->path(), recipe().log.prometheus, static_cast<std::int64_t>(setup_.progress.step),
                    recipe().train.steps, ranks),
+        wall_time_(started_, end_of_time(started_, recipe().run.wall_minutes, cluster::process_environment(),
+                                         core::monotonic_seconds(), core::wall_seconds())),
         flops_a_sample_(model::training_flops(model_.options()).total()),
         peak_(peak_of_ranks(recipe().train, device_of(model_), ranks, kPeakSeconds)),
         saved_step_(setup_.resumed_from.empty() ? -1 : static_cast<std::int64_t>(setup_.progress.step)) {}
@@ -58,7 +63,7 @@ class TrainingRun {
     while (static_cast<std::int64_t>(progress().step) < recipe().train.steps) {
       const std::uint64_t asked = control_.collect().value_or(0);
       if (const auto outcome = saver_.hear(asked)) note_save(*outcome);
-      if (asked & cluster::kStop) return stop();
+      if (asked & (cluster::kStop | cluster::kWallTime)) return stop(asked);
       if (asked & cluster::kCheckpoint) save();
       control_.publish(own_flags());
       if (take_step()) after_step();
@@ -92,9 +97,28 @@ class TrainingRun {
   /// Rank 0's clock decides for all, through the control word.
   std::uint64_t own_flags() {
     complain_if_stuck();
+    note_requests();
+    const bool checkpoint = std::exchange(asked_.checkpoint, false);
+    const double now = core::monotonic_seconds();
+    const bool first = ranks_.rank() == 0;
+    const bool due = first && !saver_.under_way() && due_by_clock(recipe().checkpoint, now);
+    const bool over = first && wall_time_.nearly_over(now);
+    return (asked_.stop ? cluster::kStop : 0) | (checkpoint || due ? cluster::kCheckpoint : 0) |
+           (over ? cluster::kWallTime : 0) | saver_.flag();
+  }
+
+  void note_requests() {
     const Requests requests = request_.requests();
-    const bool due = ranks_.rank() == 0 && !saver_.under_way() && due_by_clock(recipe().checkpoint, core::monotonic_seconds());
-    return (requests.stop ? cluster::kStop : 0) | (requests.checkpoint || due ? cluster::kCheckpoint : 0) | saver_.flag();
+    asked_.stop |= requests.stop;
+    asked_.checkpoint |= requests.checkpoint;
+  }
+
+  /// Whether any rank was asked to stop by now: then nothing is begun that a checkpoint could do without. All ranks.
+  bool stop_asked() {
+    note_requests();
+    std::int64_t asked = asked_.stop ? 1 : 0;
+    ranks_.all_reduce(std::span(&asked, 1), cluster::Reduction::kMax);
+    return asked > 0;
   }
 
   /// Only this rank knows; nobody waits for it yet.
@@ -245,21 +269,31 @@ class TrainingRun {
 
   void validate() {
     if (dataset_.validation_count() == 0 || validated_step_ == progress().step) return;
-    validated_step_ = progress().step;
     enter(cluster::Phase::kValidate);
-    const std::int64_t chunk = recipe().train.batch / recipe().train.slices;
-    auto values = as_metrics(held_out_loss(dataset_, model_, seed(), chunk, ranks_), "");
+    const auto loss = held_out();
+    if (!loss) return;
+    auto values = as_metrics(*loss, "");
     if (!recipe().ema.decays.empty()) {
       const ShardedState::AverageInPlace average(state_, 0);
-      values.merge(as_metrics(held_out_loss(dataset_, model_, seed(), chunk, ranks_), "ema_"));
+      const auto averaged = held_out();
+      if (!averaged) return;
+      values.merge(as_metrics(*averaged, "ema_"));
     }
+    validated_step_ = progress().step;
     progress().metrics["held_out_loss"] = values["loss"];
     telemetry_.report("validation", progress().step, values);
     start_window();
   }
 
+  /// Nothing if the run is to stop.
+  std::optional<HeldOutLoss> held_out() {
+    const std::int64_t chunk = recipe().train.batch / recipe().train.slices;
+    return held_out_loss(dataset_, model_, seed(), chunk, ranks_, [this] { return stop_asked(); });
+  }
+
   void preview() {
     enter(cluster::Phase::kPreview);
+    if (stop_asked()) return;
     std::optional<ShardedState::AverageInPlace> average;
     if (!recipe().ema.decays.empty()) average.emplace(state_, 0);
     const std::string path = core::concat(setup_.directory->samples(), "/step-", progress().step, ".png");
@@ -304,6 +338,7 @@ class TrainingRun {
   void note_save(const SaveOutcome& outcome) {
     save_failure_ = outcome.failure;
     if (outcome.failure.empty()) {
+      wall_time_.saved(outcome.seconds);
       telemetry_.report("checkpoint", outcome.step, {{"seconds", outcome.seconds}, {"stopped_seconds", outcome.stopped_seconds}});
       return;
     }
@@ -315,9 +350,14 @@ class TrainingRun {
   }
 
   /// Who stops us may not wait for long: no validation before the checkpoint.
-  core::ExitCode stop() {
+  core::ExitCode stop(std::uint64_t asked) {
+    const bool requested = asked & cluster::kStop;
+    if (ranks_.rank() == 0) {
+      core::log_info(requested ? "asked to stop" : "the time is nearly over (run.wall_minutes or the job's end)", ": step ",
+                     progress().step, " is the last of this start, its checkpoint is written, then it ends with 64");
+    }
     write_last_checkpoint();
-    telemetry_.finish("stopped on request, checkpoint written");
+    telemetry_.finish(requested ? "stopped on request, checkpoint written" : "time over, checkpoint written");
     return core::ExitCode::kStopped;
   }
 
@@ -330,6 +370,7 @@ class TrainingRun {
     telemetry_.finish(text);
   }
 
+  const double started_ = core::monotonic_seconds();
   const RunRequest& request_;
   cluster::Communicator& ranks_;
   core::PosixFileSystem files_;
@@ -343,9 +384,11 @@ class TrainingRun {
   BackgroundSaver saver_;
   std::optional<data::Loader> loader_;  // a new one after a rollback
   Telemetry telemetry_;
+  WallTime wall_time_;
   double flops_a_sample_;  // of the model, forward and backward
   double peak_;            // FLOP/s of all ranks' devices
 
+  Requests asked_;  // since the start; a checkpoint until it is passed on
   StepResult last_;
   double waited_ = 0;
   double tried_at_ = 0;  // the last checkpoint was started

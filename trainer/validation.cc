@@ -39,13 +39,18 @@ at::Tensor losses_of(const Slice& slice, model::VelocityModel& model, std::uint6
 
 }  // namespace
 
-HeldOutLoss held_out_loss(const Dataset& dataset, model::VelocityModel& model, std::uint64_t seed, std::int64_t chunk,
-                          cluster::Communicator& ranks) {
+std::optional<HeldOutLoss> held_out_loss(const Dataset& dataset, model::VelocityModel& model, std::uint64_t seed,
+                                         std::int64_t chunk, cluster::Communicator& ranks,
+                                         const std::function<bool()>& give_up) {
   const at::NoGradGuard no_grad;
   model.set_training(false);
   const std::int64_t count = dataset.validation_count();
   std::vector<double> losses(static_cast<std::size_t>(count));  // each sample's loss on the rank that evaluated it
   for (std::int64_t first = 0, turn = 0; first < count; first += chunk, ++turn) {
+    if (turn % ranks.size() == 0 && give_up()) {
+      model.set_training(true);
+      return std::nullopt;
+    }
     if (turn % ranks.size() != ranks.rank()) continue;
     const std::int64_t last = std::min(count, first + chunk);
     const at::Tensor found = losses_of(dataset.validation_slice(first, last), model, seed).to(at::kCPU);

@@ -32,7 +32,7 @@ using core::log_warning;
 
 struct Options {
   std::string checkpoint, output, labels, ema;
-  std::int64_t count = 0;
+  std::int64_t first = 0, count = 0;  // ids [first, first + count)
   std::int64_t slots = 0;  // 0: chosen from count
   std::int64_t threads = 0;
   std::uint64_t seed = 0;
@@ -106,6 +106,7 @@ Plan plan_for(const Options& options, const sampler::CheckpointedModel& loaded) 
 std::unique_ptr<sampler::Sink> sink_for(const Options& options, const Plan& plan, std::int64_t classes) {
   sampler::SinkOptions sink;
   sink.path = options.output;
+  sink.first = options.first;
   sink.count = options.count;
   sink.sample_shape = plan.job.sample_shape;
   sink.labelled = !plan.labels.empty();
@@ -177,6 +178,7 @@ int sample(const Options& options, cluster::Communicator& world) {
   std::unique_ptr<sampler::Sink> sink;
   const auto field = cluster::together(world, [&] {
     at::set_num_threads(threads_for(options));
+    PL_CHECK(options.first >= 0, ExitCode::kUsage, "--first is ", options.first, "; ids begin with 0.");
     PL_CHECK(options.count > 0, ExitCode::kUsage, "--count is ", options.count, "; it must be at least 1.");
     say_notes(options);
     loaded = sampler::load_checkpointed_model(files, options.checkpoint, options.ema);
@@ -191,7 +193,7 @@ int sample(const Options& options, cluster::Communicator& world) {
   const sampler::Gathered gathered{[&](const sampler::Sample& made) { sink->put(made); },
                                    [&](std::int64_t done) { progress.update(done); }};
   const sampler::Statistics statistics = sampler::generate_on_ranks(
-      world, field, plan.job, 0, options.count, [&](std::int64_t id) { return plan.label_of(id); }, gathered);
+      world, field, plan.job, options.first, options.first + options.count, [&](std::int64_t id) { return plan.label_of(id); }, gathered);
   progress.finish();
   cluster::together(world, [&] {
     if (!root) return;
@@ -210,6 +212,7 @@ int program(int argc, const char* const* argv) {
   sampler::SolverOptions& solver = options.solver;
   app.add_option("--checkpoint", options.checkpoint, "run directory, its checkpoints/ or one step-N/")->required();
   app.add_option("--count", options.count, "how many samples")->required();
+  app.add_option("--first", options.first, "id of the first sample: a part of a larger job")->capture_default_str();
   app.add_option("-o,--output", options.output, ".png (one picture), .npz or .h5")->required();
   app.add_option("--solver", solver.solver, core::listed(sampler::solver_names()))->capture_default_str();
   CLI::Option* steps = app.add_option("--steps", solver.steps, "of a solver with fixed steps")->capture_default_str();

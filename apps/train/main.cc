@@ -62,6 +62,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     request.requests = requests_from_signals;
+    request.hurry = launch::asked_to_hurry;
     return cluster::run_with_ranks(
         [&](cluster::Communicator& world) { return static_cast<int>(trainer::run_training(request, world)); });
   });
