@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launch/back_ends.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <climits>
+
+#include "core/error.h"
+#include "core/file_system.h"
 
 namespace pathline::launch {
 namespace {
 
-constexpr std::array<BackEnd, 7> kBackEnds = {{
+constexpr std::array<BackEnd, 8> kBackEnds = {{
     {"data", "pathline-data", false, "import, make, inspect and verify image stores"},
     {"train", "pathline-train", true, "train a model from a recipe, alone or under mpirun or srun"},
     {"sample", "pathline-sample", true, "generate samples from a checkpoint"},
     {"model", "pathline-model", false, "run a network on given inputs"},
     {"checkpoint", "pathline-checkpoint", false, "list, verify, show, export and import checkpoints"},
+    {"launch", "pathline-launch", true, "start a run here or as a Slurm job, and start it again after interruptions"},
     {"bench", "pathline-bench", false, "measure a training step or checkpoints"},
     {"doctor", "pathline-doctor", false, "say what this machine and allocation have, and what is broken"},
 }};
@@ -31,6 +38,14 @@ std::vector<std::string> back_end_arguments(const BackEnd& back_end, const std::
   std::vector<std::string> result{"pathline " + std::string(back_end.command)};
   result.insert(result.end(), arguments.begin() + 1, arguments.end());
   return result;
+}
+
+std::string own_directory() {
+  char path[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof(path));
+  PL_CHECK(length > 0, core::ExitCode::kEnvironment, "cannot read /proc/self/exe: ", core::errno_text(),
+           " (the back ends lie beside this program). Mount /proc.");
+  return core::parent_of(std::string(path, static_cast<std::size_t>(length)));
 }
 
 std::string usage() {

@@ -25,6 +25,9 @@ const BackEnd* find_back_end(std::string_view command);
 /// its messages name the command that people know.
 std::vector<std::string> back_end_arguments(const BackEnd& back_end, const std::vector<std::string>& arguments);
 
+/// Where this program and the back ends lie. Throws ExitCode::kEnvironment without /proc.
+std::string own_directory();
+
 /// The list of commands for --help.
 std::string usage();
 

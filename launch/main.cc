@@ -2,7 +2,6 @@
 // The command `pathline`: finds the back end of a sub-command and becomes it.
 #include <unistd.h>
 
-#include <climits>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -16,14 +15,6 @@
 namespace {
 
 using namespace pathline;
-
-std::string own_directory() {
-  char path[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof(path));
-  PL_CHECK(length > 0, core::ExitCode::kEnvironment, "cannot read /proc/self/exe: ", core::errno_text(),
-           " (the back ends lie beside this program). Mount /proc.");
-  return core::parent_of(std::string(path, static_cast<std::size_t>(length)));
-}
 
 std::string unknown_command(const std::string& command) {
   std::vector<std::string> known;
@@ -55,7 +46,7 @@ int run(int argc, char** argv) {
   const launch::BackEnd* back_end = launch::find_back_end(arguments[0]);
   PL_CHECK(back_end != nullptr, core::ExitCode::kUsage, unknown_command(arguments[0]));
   if (back_end->waits_for_signals) launch::block_job_signals();
-  become(core::join_path(own_directory(), std::string(back_end->program)), launch::back_end_arguments(*back_end, arguments));
+  become(core::join_path(launch::own_directory(), std::string(back_end->program)), launch::back_end_arguments(*back_end, arguments));
 }
 
 }  // namespace

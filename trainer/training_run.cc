@@ -5,8 +5,6 @@
 #include <cstdio>
 #include <map>
 #include <optional>
-#include <span>
-#include <utility>
 
 #include "cluster/agree.h"
 #include "cluster/control_word.h"
@@ -15,6 +13,7 @@
 #include "core/progress.h"
 #include "core/text.h"
 #include "model/flops.h"
+#include "trainer/asked.h"
 #include "trainer/background_saver.h"
 #include "trainer/culprits.h"
 #include "trainer/dataset.h"
@@ -39,7 +38,7 @@ constexpr double kPeakSeconds = 0.1;  // for measuring what processors can do, o
 class TrainingRun {
  public:
   TrainingRun(const RunRequest& request, cluster::Communicator& ranks)
-      : request_(request),
+      : asked_(request.requests),
         ranks_(ranks),
         setup_(prepare_run(request, files_, ranks)),
         dataset_(*setup_.dataset),
@@ -97,28 +96,13 @@ class TrainingRun {
   /// Rank 0's clock decides for all, through the control word.
   std::uint64_t own_flags() {
     complain_if_stuck();
-    note_requests();
-    const bool checkpoint = std::exchange(asked_.checkpoint, false);
+    asked_.note();
+    const bool stop = asked_.stop(), checkpoint = asked_.take_checkpoint(), first = ranks_.rank() == 0;
     const double now = core::monotonic_seconds();
-    const bool first = ranks_.rank() == 0;
     const bool due = first && !saver_.under_way() && due_by_clock(recipe().checkpoint, now);
     const bool over = first && wall_time_.nearly_over(now);
-    return (asked_.stop ? cluster::kStop : 0) | (checkpoint || due ? cluster::kCheckpoint : 0) |
+    return (stop ? cluster::kStop : 0) | (checkpoint || due ? cluster::kCheckpoint : 0) |
            (over ? cluster::kWallTime : 0) | saver_.flag();
-  }
-
-  void note_requests() {
-    const Requests requests = request_.requests();
-    asked_.stop |= requests.stop;
-    asked_.checkpoint |= requests.checkpoint;
-  }
-
-  /// Whether any rank was asked to stop by now: then nothing is begun that a checkpoint could do without. All ranks.
-  bool stop_asked() {
-    note_requests();
-    std::int64_t asked = asked_.stop ? 1 : 0;
-    ranks_.all_reduce(std::span(&asked, 1), cluster::Reduction::kMax);
-    return asked > 0;
   }
 
   /// Only this rank knows; nobody waits for it yet.
@@ -288,12 +272,12 @@ class TrainingRun {
   /// Nothing if the run is to stop.
   std::optional<HeldOutLoss> held_out() {
     const std::int64_t chunk = recipe().train.batch / recipe().train.slices;
-    return held_out_loss(dataset_, model_, seed(), chunk, ranks_, [this] { return stop_asked(); });
+    return held_out_loss(dataset_, model_, seed(), chunk, ranks_, [this] { return asked_.stop_anywhere(ranks_); });
   }
 
   void preview() {
     enter(cluster::Phase::kPreview);
-    if (stop_asked()) return;
+    if (asked_.stop_anywhere(ranks_)) return;
     std::optional<ShardedState::AverageInPlace> average;
     if (!recipe().ema.decays.empty()) average.emplace(state_, 0);
     const std::string path = core::concat(setup_.directory->samples(), "/step-", progress().step, ".png");
@@ -354,7 +338,7 @@ class TrainingRun {
     const bool requested = asked & cluster::kStop;
     if (ranks_.rank() == 0) {
       core::log_info(requested ? "asked to stop" : "the time is nearly over (run.wall_minutes or the job's end)", ": step ",
-                     progress().step, " is the last of this start, its checkpoint is written, then it ends with 64");
+                     progress().step, " is the last of this start; its checkpoint is written");
     }
     write_last_checkpoint();
     telemetry_.finish(requested ? "stopped on request, checkpoint written" : "time over, checkpoint written");
@@ -371,7 +355,7 @@ class TrainingRun {
   }
 
   const double started_ = core::monotonic_seconds();
-  const RunRequest& request_;
+  Asked asked_;
   cluster::Communicator& ranks_;
   core::PosixFileSystem files_;
   RunSetup setup_;
@@ -388,7 +372,6 @@ class TrainingRun {
   double flops_a_sample_;  // of the model, forward and backward
   double peak_;            // FLOP/s of all ranks' devices
 
-  Requests asked_;  // since the start; a checkpoint until it is passed on
   StepResult last_;
   double waited_ = 0;
   double tried_at_ = 0;  // the last checkpoint was started

@@ -14,6 +14,7 @@ const char* const kDoctorHelp =
 void add_options(CLI::App& app, DoctorOptions& options) {
   app.add_option("--preflight", options.preflight,
                  "RECIPE: the quick form for batch scripts, with this recipe's needs");
+  app.add_option("--set", options.sets, "changes a key of that recipe: section.key=value")->take_all()->expected(1);
   app.add_option("--directory", options.directory, "storage to look at; default: the recipe's run.directory, or .");
   app.add_option("--data", options.data, "data set to look at; default: the recipe's data.path");
   app.add_option("--json", options.json, "write the lines as JSON to this file, or - for stdout instead of the text");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -12,6 +13,7 @@ namespace pathline::apps {
 
 struct DoctorOptions {
   std::string preflight;  // a recipe: the quick form, about this recipe
+  std::vector<std::string> sets;  // "section.key=value" for that recipe
   std::string directory;  // storage to look at; default: run.directory of the recipe, or the current one
   std::string data;       // a data set; default: data.path of the recipe
   std::string json;       // a file, or "-" for stdout

@@ -12,11 +12,14 @@ namespace {
 using doctor::Line;
 
 /// Run, data and checkpoint sizes as the run would have them. Throws where there is no such run.
-Line plan(const std::string& path, int ranks, Needs& needs) {
+Line plan(const DoctorOptions& options, int ranks, Needs& needs) {
+  const std::string& path = options.preflight;
   trainer::RunRequest request;
   request.recipe = path;
+  request.sets = options.sets;
   {
     core::Config config = core::Config::from_file(path);
+    for (const auto& set : options.sets) config.set(set);
     const trainer::Recipe recipe = trainer::read_recipe(config);
     needs.directory = recipe.run.directory;
     needs.data = recipe.data.path;
@@ -45,7 +48,7 @@ std::vector<Line> look_at_recipe(const DoctorOptions& options, int ranks, Needs&
   std::vector<Line> lines;
   if (!options.preflight.empty()) {
     try {
-      lines.push_back(plan(options.preflight, ranks, needs));
+      lines.push_back(plan(options, ranks, needs));
     } catch (const core::Error& error) {
       lines.push_back(doctor::broken_by("recipe", error.what()));
     }
