@@ -2,6 +2,7 @@
 // People read and change these scripts, so the text below is written out; only values are filled in.
 #include "launch/slurm_script.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/error.h"
@@ -21,13 +22,24 @@ std::string dependency(const std::string& after) {
   return after.empty() || after.find(':') != std::string::npos ? after : "afterany:" + after;
 }
 
+/// Note [A range of nodes]: given --ntasks-per-node, Slurm (22.05) holds a requeued job to the number of tasks of its first
+/// start, so that after the loss of a node it waits for that node although fewer would do. With --mincpus the number stays
+/// open; the launcher then says how many ranks a node gets.
+bool is_range(const SlurmOptions& slurm) { return slurm.nodes.find('-') != std::string::npos; }
+
+std::string ranks_of_a_node(const SlurmOptions& slurm) {
+  const std::int64_t ranks = slurm.tasks_per_node();
+  if (!is_range(slurm)) return directive("ntasks-per-node", std::to_string(ranks));
+  return directive("mincpus", std::to_string(ranks * std::max<std::int64_t>(1, slurm.cpus_per_task)));
+}
+
 std::string directives(const SlurmJob& job, const SlurmOptions& slurm) {
   const bool array = job.generation.has_value();
   std::string text = "#!/bin/bash\n"
                      "# Written by `pathline launch slurm` (docs/clusters.md). Change what you like; submit with sbatch.\n";
   text += directive("job-name", job.name);
   text += directive("nodes", slurm.nodes);
-  text += directive("ntasks-per-node", std::to_string(slurm.tasks_per_node()));
+  text += ranks_of_a_node(slurm);
   text += directive("gpus-per-node", number(slurm.gpus_per_node));
   text += directive("cpus-per-task", number(slurm.cpus_per_task));
   text += directive("mem", slurm.mem) + directive("time", slurm.time) + directive("partition", slurm.partition);
@@ -70,13 +82,16 @@ std::vector<std::string> program(const SlurmJob& job, const SurroundingOptions& 
 
 std::string launcher(const Site& site) {
   const SlurmOptions& slurm = site.slurm;
+  const std::string ranks = std::to_string(slurm.tasks_per_node());
   std::vector<std::string> words;
   if (slurm.launcher == "srun") {
     words = {"srun", "--kill-on-bad-exit=1", "--mpi=pmix"};
     if (slurm.cpus_per_task > 0) words.push_back("--cpus-per-task=" + std::to_string(slurm.cpus_per_task));
+    if (is_range(slurm)) words.push_back("--ntasks-per-node=" + ranks);
   } else {
     words = {"mpirun", "--bind-to", "none", "-x", "OMP_NUM_THREADS", "-x", "HDF5_USE_FILE_LOCKING"};
     if (!site.network.nccl_interface.empty()) words.insert(words.end(), {"-x", "NCCL_SOCKET_IFNAME"});
+    if (is_range(slurm)) words.insert(words.end(), {"--map-by", "ppr:" + ranks + ":node"});
   }
   words.insert(words.end(), slurm.launcher_options.begin(), slurm.launcher_options.end());
   return "launcher=(" + shell_words(words) + ")\n";
@@ -140,7 +155,8 @@ again() {
     exit "$1"
   fi
   say "ended with $1: run again"
-  scontrol requeue "$SLURM_JOB_ID" || say "scontrol could not requeue: submit this script again"
+  # Slurm ends this script with TERM before scontrol has its answer
+  (trap '' TERM; exec scontrol requeue "$SLURM_JOB_ID") || say "scontrol could not requeue: submit this script again"
   exit "$1"
 }
 )sh";
