@@ -47,6 +47,7 @@ struct State {
   std::vector<std::uint64_t> skipped_windows;      // first positions of skipped windows
   std::uint64_t skips_in_a_row = 0;
   std::uint64_t rollbacks_in_a_row = 0;            // 0 in checkpoints that do not say
+  std::int64_t saved_at = 0;                       // seconds since 1970, for retention; 0 where it is not known
   std::map<std::string, double> metrics;           // for retention and for people
   std::map<std::string, std::string> versions;     // library -> version
   std::map<std::string, std::string> extra;
@@ -129,6 +130,14 @@ struct Listed {
   std::uint64_t bytes = 0;
   bool latest = false;
   std::string problem;  // why the manifest cannot be read; empty if it can
+  std::int64_t saved_at = 0;
+  std::map<std::string, double> metrics;
+};
+/// What makes a checkpoint better than another.
+struct BestBy {
+  enum class Mode { kMin, kMax };
+  std::string metric = "held_out_loss";
+  Mode mode = Mode::kMin;
 };
 /// Committed step-N of `directory`, oldest first.
 std::vector<Listed> list(core::FileSystem& files, const std::string& directory);
@@ -142,12 +151,21 @@ std::string resolve(core::FileSystem& files, const std::string& path);
 std::optional<std::string> newest_good(core::FileSystem& files, const std::string& directory,
                                        const std::function<void(const std::string&)>& say);
 
-/// Which checkpoints to keep. Pure.
+/// Which checkpoints stay; one reason suffices.
 struct Retention {
-  std::int64_t keep_last = 3;
+  std::int64_t keep_last = 3;         // newest ones, at least 1
   std::int64_t keep_every_steps = 0;  // 0: none
+  double keep_every_hours = 0;        // 0: none
+  std::int64_t keep_best = 0;
+  BestBy best = {};
 };
-std::vector<std::uint64_t> to_delete(const std::vector<std::uint64_t>& steps, const Retention& policy);
+/// The `count` best, best first; of equals the earlier. Where the metric is missing or not finite, and where the manifest
+/// cannot be read, a checkpoint is none of them. Pure.
+std::vector<std::uint64_t> best_of(const std::vector<Listed>& checkpoints, const BestBy& by, std::int64_t count);
+/// Steps to delete, ascending; never the newest. Unreadable ones count for nothing, and go when keep_last readable ones
+/// are newer. By hours stays the oldest, and then each that was saved that much later than the one before that stays.
+/// Deleting and asking again gives nothing more. Pure.
+std::vector<std::uint64_t> to_delete(const std::vector<Listed>& checkpoints, const Retention& policy);
 /// Rank 0 only. Manifest first, sync, then data.
 void delete_checkpoint(core::FileSystem& files, const std::string& directory);
 /// Rank 0 only, lock held: a run that goes on from `step` leaves later checkpoints behind, damaged ones or those of another

@@ -49,9 +49,15 @@ std::vector<Listed> list(core::FileSystem& files, const std::string& directory) 
   std::vector<Listed> all;
   const std::string latest = files.is_directory(directory) ? latest_of(files, directory) : "";
   for (const auto& [step, path] : committed(files, directory)) {
-    Listed one{step, path, 0, path == latest, ""};
+    Listed one;
+    one.step = step;
+    one.directory = path;
+    one.latest = path == latest;
     try {
-      one.bytes = read_manifest(files, path).data_bytes();
+      const Manifest manifest = read_manifest(files, path);
+      one.bytes = manifest.data_bytes();
+      one.saved_at = manifest.state.saved_at;
+      one.metrics = manifest.state.metrics;
     } catch (const core::Error& error) {
       one.problem = error.what();
     }

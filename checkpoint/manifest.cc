@@ -55,6 +55,7 @@ void write_state(std::string& text, const State& state) {
   member(text, "seed", state.seed);
   member(text, "skips_in_a_row", state.skips_in_a_row);
   member(text, "rollbacks_in_a_row", state.rollbacks_in_a_row);
+  member(text, "saved_at", state.saved_at);
   member(text, "skipped_windows", state.skipped_windows);
   member(text, "recipe", state.recipe);
   member(text, "kernel_fingerprint", state.kernel_fingerprint);
@@ -115,6 +116,7 @@ State read_state(const json& root) {
   state.seed = whole(root.at("seed"));
   state.skips_in_a_row = whole(root.at("skips_in_a_row"));
   if (root.contains("rollbacks_in_a_row")) state.rollbacks_in_a_row = whole(root.at("rollbacks_in_a_row"));
+  if (root.contains("saved_at")) state.saved_at = root.at("saved_at").get<std::int64_t>();
   state.skipped_windows = wholes(root.at("skipped_windows"), root.at("skipped_windows").size());
   state.recipe = root.at("recipe").get<std::string>();
   state.kernel_fingerprint = root.at("kernel_fingerprint").get<std::string>();

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which checkpoints go, and how they go: whatever is left half-deleted no longer counts as a checkpoint.
 #include <algorithm>
+#include <cmath>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/manifest.h"
@@ -12,6 +16,7 @@ namespace {
 using core::join_path;
 
 void delete_directory(core::FileSystem& files, const std::string& directory) {
+  if (!files.exists(directory)) return;
   files.remove(join_path(directory, kManifestName));
   files.sync_directory(directory);
   core::remove_tree(files, directory);
@@ -36,18 +41,50 @@ void restore_superseded(core::FileSystem& files, const std::string& directory) {
   }
 }
 
+void keep_by_hours(const std::vector<Listed>& sorted, double hours, std::set<std::uint64_t>& kept) {
+  std::optional<std::int64_t> last;
+  for (const auto& one : sorted) {
+    if (hours <= 0 || !one.problem.empty() || one.saved_at == 0) continue;
+    if (last && static_cast<double>(one.saved_at - *last) < hours * 3600) continue;
+    last = one.saved_at;
+    kept.insert(one.step);
+  }
+}
+
 }  // namespace
 
-std::vector<std::uint64_t> to_delete(const std::vector<std::uint64_t>& steps, const Retention& policy) {
-  std::vector<std::uint64_t> sorted = steps;
-  std::sort(sorted.begin(), sorted.end());
-  const std::size_t last = static_cast<std::size_t>(std::max<std::int64_t>(policy.keep_last, 1));
-  std::vector<std::uint64_t> doomed;
-  for (std::size_t i = 0; i + last < sorted.size(); ++i) {
-    const bool milestone =
-        policy.keep_every_steps > 0 && sorted[i] % static_cast<std::uint64_t>(policy.keep_every_steps) == 0;
-    if (!milestone) doomed.push_back(sorted[i]);
+std::vector<std::uint64_t> best_of(const std::vector<Listed>& checkpoints, const BestBy& by, std::int64_t count) {
+  std::vector<std::pair<double, std::uint64_t>> ranking;  // (what should be small, step)
+  for (const auto& one : checkpoints) {
+    const auto value = one.metrics.find(by.metric);
+    if (!one.problem.empty() || value == one.metrics.end() || !std::isfinite(value->second)) continue;
+    ranking.emplace_back(by.mode == BestBy::Mode::kMin ? value->second : -value->second, one.step);
   }
+  std::ranges::sort(ranking);
+  std::vector<std::uint64_t> best;
+  for (const auto& [value, step] : ranking) {
+    if (std::ssize(best) < count) best.push_back(step);
+  }
+  return best;
+}
+
+std::vector<std::uint64_t> to_delete(const std::vector<Listed>& checkpoints, const Retention& policy) {
+  std::vector<Listed> sorted = checkpoints;
+  std::ranges::sort(sorted, {}, &Listed::step);
+  const auto best = best_of(sorted, policy.best, policy.keep_best);
+  std::set<std::uint64_t> kept(best.begin(), best.end());
+  keep_by_hours(sorted, policy.keep_every_hours, kept);
+  const auto every = static_cast<std::uint64_t>(std::max<std::int64_t>(policy.keep_every_steps, 0));
+  std::int64_t newer = 0;  // readable ones
+  std::vector<std::uint64_t> doomed;
+  for (auto one = sorted.rbegin(); one != sorted.rend(); ++one) {
+    const bool readable = one->problem.empty();
+    const bool milestone = readable && every > 0 && one->step % every == 0;
+    const bool recent = one == sorted.rbegin() || newer < std::max<std::int64_t>(policy.keep_last, 1);
+    if (!recent && !milestone && !kept.contains(one->step)) doomed.push_back(one->step);
+    if (readable) ++newer;
+  }
+  std::ranges::reverse(doomed);
   return doomed;
 }
 

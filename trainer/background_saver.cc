@@ -68,10 +68,11 @@ void BackgroundSaver::write(const checkpoint::State& progress) {
 void BackgroundSaver::delete_old() {
   const std::string directory = directory_.checkpoints();
   try {
+    const auto all = checkpoint::list(files_, directory);
     std::vector<std::uint64_t> steps;
-    for (const auto& listed : checkpoint::list(files_, directory)) steps.push_back(listed.step);
+    for (const auto& listed : all) steps.push_back(listed.step);
     const auto needed = rolls_back_ ? kept_for_rollback(steps, options_) : std::vector<std::uint64_t>();
-    for (const auto step : checkpoint::to_delete(steps, {options_.keep_last, options_.keep_every_steps})) {
+    for (const auto step : checkpoint::to_delete(all, retention_of(options_))) {
       if (std::ranges::find(needed, step) != needed.end()) continue;
       checkpoint::delete_checkpoint(files_, core::concat(directory, "/step-", step));
       moved_at_.store(core::monotonic_seconds());

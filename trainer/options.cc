@@ -84,6 +84,12 @@ void bind(Config& c, Recipe& r) {
   c.bind("checkpoint", "every_minutes", r.checkpoint.every_minutes, OnResume::kFree, "0: never by time");
   c.bind("checkpoint", "keep_last", r.checkpoint.keep_last, OnResume::kFree, "newest ones that stay");
   c.bind("checkpoint", "keep_every_steps", r.checkpoint.keep_every_steps, OnResume::kFree, "these stay for ever; 0: none");
+  c.bind("checkpoint", "keep_every_hours", r.checkpoint.keep_every_hours, OnResume::kFree,
+         "one for every so many hours stays for ever; 0: none");
+  c.bind("checkpoint", "keep_best", r.checkpoint.keep_best, OnResume::kFree, "so many with the best best_metric stay");
+  c.bind("checkpoint", "best_metric", r.checkpoint.best_metric, OnResume::kFree,
+         "held_out_loss | ema_held_out_loss (of the first average) | loss (of the batch)");
+  c.bind("checkpoint", "best_mode", r.checkpoint.best_mode, OnResume::kFree, "min | max");
   c.bind("checkpoint", "read", r.checkpoint.read, OnResume::kFree,
          "each: every rank reads its own part | broadcast: rank 0 reads all, for storage that many readers slow down");
   c.bind("sample", "every_steps", r.sample.every_steps, OnResume::kFree, "a grid of samples; 0: none");
@@ -100,6 +106,16 @@ void bind(Config& c, Recipe& r) {
 void check_at_least(const char* key, double value, double least) {
   PL_CHECK(value >= least, core::ExitCode::kUsage, key, " = ", value, " is too small (it must be at least ", least,
            "). Change it in the recipe or with --set ", key, "=...");
+}
+
+/// A run must not keep the best by a number that it never measures.
+void check_best(const Recipe& r) {
+  const std::string& metric = r.checkpoint.best_metric;
+  if (r.checkpoint.keep_best == 0 || metric == "loss") return;
+  const bool average = metric == "ema_held_out_loss";
+  PL_CHECK(r.data.validation != "0" && !(average && r.ema.decays.empty()), core::ExitCode::kUsage, "checkpoint.keep_best = ",
+           r.checkpoint.keep_best, ", but nothing measures \"", metric, "\" (no checkpoint would count as best). Set data.validation",
+           average ? " and ema.decays" : "", ", or another checkpoint.best_metric.");
 }
 
 void check_values(const Recipe& r) {
@@ -122,6 +138,11 @@ void check_values(const Recipe& r) {
   check_at_least("optimizer.lr", r.optimizer.lr, 0);
   check_at_least("optimizer.warmup_steps", static_cast<double>(r.optimizer.warmup_steps), 0);
   check_at_least("checkpoint.keep_last", static_cast<double>(r.checkpoint.keep_last), 1);
+  check_at_least("checkpoint.keep_every_hours", r.checkpoint.keep_every_hours, 0);
+  check_at_least("checkpoint.keep_best", static_cast<double>(r.checkpoint.keep_best), 0);
+  core::check_choice("checkpoint.best_metric", r.checkpoint.best_metric, {"held_out_loss", "ema_held_out_loss", "loss"});
+  core::check_choice("checkpoint.best_mode", r.checkpoint.best_mode, {"min", "max"});
+  check_best(r);
   check_at_least("sample.count", static_cast<double>(r.sample.count), 1);
   check_at_least("sample.steps", static_cast<double>(r.sample.steps), 1);
   check_at_least("log.every_steps", static_cast<double>(r.log.every_steps), 1);

@@ -73,6 +73,10 @@ struct CheckpointOptions {
   double every_minutes = 15;
   std::int64_t keep_last = 3;
   std::int64_t keep_every_steps = 0;
+  double keep_every_hours = 0;
+  std::int64_t keep_best = 0;
+  std::string best_metric = "held_out_loss";  // held_out_loss | ema_held_out_loss | loss
+  std::string best_mode = "min";              // min | max
   std::string read = "each";  // each | broadcast
 };
 

@@ -54,6 +54,15 @@ void count_checkpoint(checkpoint::State& progress, const CheckpointOptions& opti
   if (good) progress.rollbacks_in_a_row = 0;
 }
 
+void forget_held_out_losses(checkpoint::State& progress) {
+  std::erase_if(progress.metrics, [](const auto& metric) { return metric.first.ends_with("held_out_loss"); });
+}
+
+checkpoint::Retention retention_of(const CheckpointOptions& o) {
+  const auto mode = o.best_mode == "max" ? checkpoint::BestBy::Mode::kMax : checkpoint::BestBy::Mode::kMin;
+  return {o.keep_last, o.keep_every_steps, o.keep_every_hours, o.keep_best, {o.best_metric, mode}};
+}
+
 std::vector<std::uint64_t> kept_for_rollback(const std::vector<std::uint64_t>& steps, const CheckpointOptions& options) {
   std::vector<std::uint64_t> kept;
   for (auto step = steps.rbegin(); step != steps.rend() && std::ssize(kept) < std::min<std::int64_t>(2, options.keep_last); ++step) {

@@ -32,6 +32,12 @@ bool counts_for_rollback(std::uint64_t step, const CheckpointOptions& options);
 /// Before `progress` is saved: a checkpoint that counts and is not in a row of skips ends a row of rollbacks.
 void count_checkpoint(checkpoint::State& progress, const CheckpointOptions& options);
 
+/// Before `progress` is saved at a step that was not validated: an earlier step's held-out loss must not make it the best.
+void forget_held_out_losses(checkpoint::State& progress);
+
+/// What [checkpoint] says about which ones stay.
+checkpoint::Retention retention_of(const CheckpointOptions& options);
+
 /// Of `steps` (ascending), those that retention must leave for a rollback.
 std::vector<std::uint64_t> kept_for_rollback(const std::vector<std::uint64_t>& steps, const CheckpointOptions& options);
 

@@ -265,6 +265,7 @@ class TrainingRun {
     }
     validated_step_ = progress().step;
     progress().metrics["held_out_loss"] = values["loss"];
+    if (values.contains("ema_loss")) progress().metrics["ema_held_out_loss"] = values["ema_loss"];
     telemetry_.report("validation", progress().step, values);
     start_window();
   }
@@ -302,7 +303,9 @@ class TrainingRun {
       }
       note_save(saver_.wait(here()));
     }
+    if (validated_step_ != progress().step) forget_held_out_losses(progress());
     progress().metrics["loss"] = last_.loss;
+    progress().saved_at = static_cast<std::int64_t>(core::wall_seconds());
     count_checkpoint(progress(), recipe().checkpoint);
     saver_.start(progress());
     saved_step_ = static_cast<std::int64_t>(progress().step);

@@ -55,7 +55,8 @@ void add_commands(CLI::App& app, core::FileSystem& files, Options& o, apps::Run&
   list->callback([&] {
     run = [&] {
       const auto all = apps::checkpoints_at(files, o.path);
-      std::cout << (o.json ? apps::list_json(all) : apps::list_table(all));
+      const auto by = apps::best_by(files, all);
+      std::cout << (o.json ? apps::list_json(all, by) : apps::list_table(all, by));
       return 0;
     };
   });

@@ -6,12 +6,14 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/config.h"
 #include "core/error.h"
 #include "core/text.h"
 
 namespace pathline::apps {
 namespace {
 
+using checkpoint::BestBy;
 using checkpoint::Listed;
 using checkpoint::Reader;
 using nlohmann::ordered_json;
@@ -58,21 +60,38 @@ std::vector<Listed> checkpoints_at(core::FileSystem& files, const std::string& p
   return all;
 }
 
-std::string list_table(const std::vector<Listed>& checkpoints) {
+BestBy best_by(core::FileSystem& files, const std::vector<Listed>& checkpoints) {
+  const auto readable = std::find_if(checkpoints.rbegin(), checkpoints.rend(), [](const auto& one) { return one.problem.empty(); });
+  BestBy by;
+  if (readable == checkpoints.rend()) return by;
+  const Reader reader(files, readable->directory);
+  core::Config recipe = core::Config::from_text(reader.state().recipe, reader.directory());
+  std::string mode = "min";
+  recipe.bind("checkpoint", "best_metric", by.metric, core::OnResume::kFree, "");
+  recipe.bind("checkpoint", "best_mode", mode, core::OnResume::kFree, "");
+  by.mode = mode == "max" ? BestBy::Mode::kMax : BestBy::Mode::kMin;
+  return by;
+}
+
+std::string list_table(const std::vector<Listed>& checkpoints, const BestBy& by) {
+  const auto best = checkpoint::best_of(checkpoints, by, 1);
   std::ostringstream out;
   out << std::setw(10) << "step" << std::setw(12) << "size" << "  directory\n";
   for (const auto& one : checkpoints) {
     out << std::setw(10) << one.step << std::setw(12) << (one.problem.empty() ? core::human_bytes(one.bytes) : "damaged")
-        << "  " << one.directory << (one.latest ? "  (latest)" : "") << "\n";
+        << "  " << one.directory << (one.latest ? "  (latest)" : "");
+    if (!best.empty() && best.front() == one.step) out << "  (best " << by.metric << ", " << one.metrics.at(by.metric) << ")";
+    out << "\n";
   }
   return out.str();
 }
 
-std::string list_json(const std::vector<Listed>& checkpoints) {
+std::string list_json(const std::vector<Listed>& checkpoints, const BestBy& by) {
+  const auto best = checkpoint::best_of(checkpoints, by, 1);
   ordered_json all = ordered_json::array();
   for (const auto& one : checkpoints) {
     all.push_back({{"step", one.step}, {"directory", one.directory}, {"bytes", one.bytes}, {"latest", one.latest},
-                   {"problem", one.problem}});
+                   {"best", !best.empty() && best.front() == one.step}, {"saved_at", one.saved_at}, {"problem", one.problem}});
   }
   return all.dump(2) + "\n";
 }

@@ -14,8 +14,12 @@ namespace pathline::apps {
 /// Throws ExitCode::kInput where there are none.
 std::vector<checkpoint::Listed> checkpoints_at(core::FileSystem& files, const std::string& path);
 
-std::string list_table(const std::vector<checkpoint::Listed>& checkpoints);
-std::string list_json(const std::vector<checkpoint::Listed>& checkpoints);
+/// What the newest readable checkpoint's recipe calls the best ([checkpoint] best_metric, best_mode).
+checkpoint::BestBy best_by(core::FileSystem& files, const std::vector<checkpoint::Listed>& checkpoints);
+
+/// The one best is marked.
+std::string list_table(const std::vector<checkpoint::Listed>& checkpoints, const checkpoint::BestBy& by = {});
+std::string list_json(const std::vector<checkpoint::Listed>& checkpoints, const checkpoint::BestBy& by = {});
 
 std::string state_text(const checkpoint::Reader& reader);
 std::string state_json(const checkpoint::Reader& reader);

@@ -63,6 +63,7 @@ struct Sample {
     state.skipped_windows = {512, 1024};
     state.skips_in_a_row = 2;
     state.rollbacks_in_a_row = 1;
+    state.saved_at = 1'800'000'000 + static_cast<std::int64_t>(step);
     state.metrics = {{"loss", 0.1}, {"norm", 1.0 / 3.0}};
     state.versions = {{"torch", "2.13.0"}};
     state.extra = {{"note", "\"quoted\"\n"}};

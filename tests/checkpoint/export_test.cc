@@ -121,7 +121,10 @@ TEST_F(Import, RefusesARunWithCheckpointsAndWhatIsNoWeightsFile) {
 TEST(Reports, NameWhatIsDamagedAndWhatIsLatest) {
   MemoryFileSystem files;
   save_alone(files, "/run/checkpoints", small_sample(1));
-  save_alone(files, "/run/checkpoints", small_sample(2));
+  Sample second = small_sample(2);
+  second.state.recipe = "[checkpoint]\nbest_metric = \"loss\"\n";
+  second.state.metrics["loss"] = 0.25;
+  save_alone(files, "/run/checkpoints", second);
   files.bytes("/run/checkpoints/step-1/rank-0.safetensors").back() ^= std::byte{1};
   const auto all = apps::checkpoints_at(files, "/run");
   ASSERT_EQ(all.size(), 2u);
@@ -132,6 +135,10 @@ TEST(Reports, NameWhatIsDamagedAndWhatIsLatest) {
   EXPECT_TRUE(apps::problems_of(files, all[1]).empty());
   EXPECT_NE(apps::list_table(all).find("/run/checkpoints/step-2  (latest)"), std::string::npos);
   EXPECT_THROW(apps::checkpoints_at(files, "/nowhere"), core::Error);
+  const auto by = apps::best_by(files, all);
+  EXPECT_EQ(by.metric, "loss");
+  EXPECT_NE(apps::list_table(all, by).find("/run/checkpoints/step-1  (best loss, 0.1)\n"), std::string::npos);
+  EXPECT_EQ(apps::list_table(all, {"held_out_loss", BestBy::Mode::kMin}).find("best"), std::string::npos);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -53,17 +55,87 @@ TEST(Listing, ARunItsCheckpointsAndOneStepAllResolve) {
   EXPECT_EQ(resolve(files, kDirectory + "/step-1"), kDirectory + "/step-1");
 }
 
+/// Checkpoints of these steps, all readable, saved an hour after one another.
+std::vector<Listed> hourly(const Steps& steps) {
+  std::vector<Listed> all;
+  for (const auto step : steps) {
+    Listed one;
+    one.step = step;
+    one.saved_at = 1'800'000'000 + 3600 * static_cast<std::int64_t>(all.size());
+    all.push_back(one);
+  }
+  return all;
+}
+
+std::vector<Listed> with_losses(const std::vector<double>& losses) {
+  auto all = hourly(Steps(losses.size()));
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    all[i].step = 10 * (i + 1);
+    all[i].metrics = {{"held_out_loss", losses[i]}, {"accuracy", -losses[i]}};
+  }
+  return all;
+}
+
 TEST(Retention, KeepsTheLastAndTheMilestones) {
-  EXPECT_EQ(to_delete({100, 200, 300, 400, 500}, {2, 0}), (Steps{100, 200, 300}));
-  EXPECT_EQ(to_delete({100, 200, 300, 400, 500}, {2, 200}), (Steps{100, 300}));
-  EXPECT_EQ(to_delete({500, 100, 300}, {1, 0}), (Steps{100, 300}));
-  EXPECT_EQ(to_delete({100}, {3, 0}), Steps{});
-  EXPECT_EQ(to_delete({}, {3, 0}), Steps{});
+  EXPECT_EQ(to_delete(hourly({100, 200, 300, 400, 500}), {.keep_last = 2}), (Steps{100, 200, 300}));
+  EXPECT_EQ(to_delete(hourly({100, 200, 300, 400, 500}), {.keep_last = 2, .keep_every_steps = 200}), (Steps{100, 300}));
+  EXPECT_EQ(to_delete(hourly({500, 100, 300}), {.keep_last = 1}), (Steps{100, 300}));
+  EXPECT_EQ(to_delete(hourly({100}), {}), Steps{});
+  EXPECT_EQ(to_delete({}, {}), Steps{});
 }
 
 TEST(Retention, NeverDeletesTheNewest) {
   for (std::int64_t keep = -1; keep <= 4; ++keep) {
-    for (const auto step : to_delete({1, 2, 3}, {keep, 0})) EXPECT_NE(step, 3u) << keep;
+    auto all = hourly({1, 2, 3});
+    all.back().problem = keep == 0 ? "unreadable" : "";
+    for (const auto step : to_delete(all, {.keep_last = keep})) EXPECT_NE(step, 3u) << keep;
+  }
+}
+
+TEST(Retention, KeepsOneForEverySoManyHours) {
+  const auto all = hourly({1, 2, 3, 4, 5, 6, 7, 8});
+  EXPECT_EQ(to_delete(all, {.keep_last = 1, .keep_every_hours = 3}), (Steps{2, 3, 5, 6}));
+  EXPECT_EQ(to_delete(all, {.keep_last = 1, .keep_every_hours = 2.5}), (Steps{2, 3, 5, 6}));
+  auto unknown = all;
+  for (auto& one : unknown) one.saved_at = 0;
+  EXPECT_EQ(to_delete(unknown, {.keep_last = 7, .keep_every_hours = 3}), Steps{1});
+}
+
+TEST(Retention, KeepsTheBestAndOfEqualsTheEarlier) {
+  const auto all = with_losses({0.5, 0.2, 0.3, 0.2, 0.9});
+  EXPECT_EQ(best_of(all, {}, 3), (Steps{20, 40, 30}));
+  EXPECT_EQ(best_of(all, {"accuracy", BestBy::Mode::kMax}, 3), (Steps{20, 40, 30}));
+  EXPECT_EQ(best_of(all, {"held_out_loss", BestBy::Mode::kMax}, 1), Steps{50});
+  EXPECT_EQ(to_delete(all, {.keep_last = 1, .keep_best = 1}), (Steps{10, 30, 40}));
+  EXPECT_EQ(to_delete(all, {.keep_last = 1, .keep_best = 2}), (Steps{10, 30}));
+}
+
+TEST(Retention, ANumberThatIsNotFiniteOrNotThereIsNotTheBest) {
+  const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+  auto all = with_losses({nan, -infinity, 0.4, 0.1, infinity});
+  EXPECT_EQ(best_of(all, {}, 9), (Steps{40, 30}));
+  EXPECT_EQ(best_of(all, {"held_out_loss", BestBy::Mode::kMax}, 1), Steps{30});
+  EXPECT_EQ(best_of(all, {"no such metric", BestBy::Mode::kMin}, 9), Steps{});
+  all[3].problem = "unreadable";
+  EXPECT_EQ(best_of(all, {}, 9), Steps{30});
+}
+
+TEST(Retention, WhatCannotBeReadTakesNoPlaceOfAGoodOne) {
+  auto all = hourly({1, 2, 3, 4, 5});
+  all[2].problem = all[4].problem = "unreadable";
+  EXPECT_EQ(to_delete(all, {.keep_last = 1, .keep_every_steps = 3}), (Steps{1, 2, 3}));
+  EXPECT_EQ(to_delete(all, {.keep_last = 2}), (Steps{1}));
+}
+
+TEST(Retention, DeletingAndAskingAgainGivesNothingMore) {
+  for (std::uint32_t key = 0; key < 200; ++key) {
+    std::vector<double> losses;
+    for (std::uint32_t i = 0; i < 12; ++i) losses.push_back((key * 2654435761u + i * 40503u * (key + 1)) % 7);
+    auto all = with_losses(losses);
+    const Retention policy{1 + key % 3, key % 4 * 10, static_cast<double>(key % 5), key % 6, {}};
+    const Steps doomed = to_delete(all, policy);
+    std::erase_if(all, [&](const Listed& one) { return std::ranges::find(doomed, one.step) != doomed.end(); });
+    EXPECT_EQ(to_delete(all, policy), Steps{}) << key;
   }
 }
 
