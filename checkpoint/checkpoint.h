@@ -162,9 +162,9 @@ struct Retention {
 /// The `count` best, best first; of equals the earlier. Where the metric is missing or not finite, and where the manifest
 /// cannot be read, a checkpoint is none of them. Pure.
 std::vector<std::uint64_t> best_of(const std::vector<Listed>& checkpoints, const BestBy& by, std::int64_t count);
-/// Steps to delete, ascending; never the newest. Unreadable ones count for nothing, and go when keep_last readable ones
-/// are newer. By hours stays the oldest, and then each that was saved that much later than the one before that stays.
-/// Deleting and asking again gives nothing more. Pure.
+/// Steps to delete, ascending; never the newest. Unreadable ones count for nothing and stay: a moment's fault of storage
+/// must not cost a milestone. By hours stays the oldest, and then each that was saved that much later than the one before
+/// that stays. Deleting and asking again gives nothing more. Pure.
 std::vector<std::uint64_t> to_delete(const std::vector<Listed>& checkpoints, const Retention& policy);
 /// Rank 0 only. Manifest first, sync, then data.
 void delete_checkpoint(core::FileSystem& files, const std::string& directory);

@@ -17,28 +17,37 @@ using core::join_path;
 std::string latest_of(core::FileSystem& files, const std::string& directory) {
   const std::string path = join_path(directory, "latest");
   if (!files.exists(path) || files.is_directory(path)) return "";
-  std::string name = core::read_text(files, path);
+  std::string name;
+  try {
+    name = core::read_text(files, path);
+  } catch (const core::Error&) {
+    return "";  // it is a hint only
+  }
+  if (!name.ends_with('\n')) return "";  // torn: "step-1" of "step-12"
   while (!name.empty() && (name.back() == '\n' || name.back() == '\r')) name.pop_back();
   const std::string target = join_path(directory, name);
   return parse_step_name(name).is_step && has_manifest(files, target) ? target : "";
 }
 
-/// Why the manifest cannot be used; empty if it can.
+/// Why the manifest cannot be used; empty if it can. Throws where the storage fails: that says nothing about the checkpoint.
 std::string manifest_problem(core::FileSystem& files, const std::string& directory) {
   try {
     read_manifest(files, directory);
     return "";
   } catch (const core::Error& error) {
+    if (error.code() != ExitCode::kInput) throw;
     return error.what();
   }
 }
 
-/// All that is wrong with a checkpoint, every byte of it read.
-std::string problem_of(core::FileSystem& files, const std::string& directory) {
+/// All that is wrong with a checkpoint, every byte of it read. Where the storage fails it is asked a second time: passing
+/// over a good checkpoint for a moment's fault would throw away what was trained since the one before.
+std::string problem_of(core::FileSystem& files, const std::string& directory, bool again = true) {
   try {
     const auto problems = Reader(files, directory).verify();
     return problems.empty() ? "" : core::concat(problems.front(), problems.size() > 1 ? " And more." : "");
   } catch (const core::Error& error) {
+    if (again && error.code() != ExitCode::kInput) return problem_of(files, directory, false);
     return error.what();
   }
 }

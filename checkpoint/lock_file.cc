@@ -74,13 +74,15 @@ std::uint64_t highest_lock(core::FileSystem& files, const std::string& directory
   return highest;
 }
 
-void remove_lower_locks(core::FileSystem& files, const std::string& directory, std::uint64_t attempt) {
-  constexpr std::string_view kTemporary = ".tmp";  // of a heartbeat that was killed
+void remove_former_locks(core::FileSystem& files, const std::string& directory, std::uint64_t attempt) {
+  constexpr std::string_view kTemporary = ".tmp";
   for (const auto& name : files.list(directory)) {
     std::string_view lock = name;
-    if (lock.ends_with(kTemporary)) lock.remove_suffix(kTemporary.size());
+    const bool temporary = lock.ends_with(kTemporary);  // of a heartbeat that was killed, or a candidate
+    if (temporary) lock.remove_suffix(kTemporary.size());
+    if (!lock.starts_with(kPrefix)) continue;
     const std::uint64_t other = attempt_of(lock);
-    if (other > 0 && other < attempt) files.remove(core::join_path(directory, name));
+    if (other == 0 ? temporary : other < attempt) files.remove(core::join_path(directory, name));
   }
 }
 

@@ -78,11 +78,10 @@ std::vector<std::uint64_t> to_delete(const std::vector<Listed>& checkpoints, con
   std::int64_t newer = 0;  // readable ones
   std::vector<std::uint64_t> doomed;
   for (auto one = sorted.rbegin(); one != sorted.rend(); ++one) {
-    const bool readable = one->problem.empty();
-    const bool milestone = readable && every > 0 && one->step % every == 0;
-    const bool recent = one == sorted.rbegin() || newer < std::max<std::int64_t>(policy.keep_last, 1);
+    if (!one->problem.empty()) continue;
+    const bool recent = newer++ < std::max<std::int64_t>(policy.keep_last, 1);
+    const bool milestone = every > 0 && one->step % every == 0;
     if (!recent && !milestone && !kept.contains(one->step)) doomed.push_back(one->step);
-    if (readable) ++newer;
   }
   std::ranges::reverse(doomed);
   return doomed;

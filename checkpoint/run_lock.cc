@@ -57,12 +57,12 @@ class Taking {
       if (top.number > 0 && !may_take(top)) continue;  // somebody else was faster
       mine.attempt = top.number + 1;
       write_candidate(lock_text(mine));
-      if (!files_.link(candidate_, lock_path(directory_, mine.attempt))) continue;
+      if (!link_candidate(mine.attempt)) continue;
       files_.sync_directory(directory_);
       if (highest_lock(files_, directory_) == mine.attempt) break;
       files_.remove(lock_path(directory_, mine.attempt));
     }
-    remove_lower_locks(files_, directory_, mine.attempt);
+    remove_former_locks(files_, directory_, mine.attempt);
     return mine;
   }
 
@@ -78,6 +78,16 @@ class Taking {
     file->append(std::as_bytes(std::span(text)));
     file->sync();
     file->close();
+  }
+
+  /// False where a rival was faster. It may have removed our candidate, too, with those of the dead.
+  bool link_candidate(std::uint64_t attempt) {
+    try {
+      return files_.link(candidate_, lock_path(directory_, attempt));
+    } catch (const core::Error&) {
+      if (files_.exists(candidate_)) throw;
+      return false;
+    }
   }
 
   /// Writing the candidate first changes the directory, so that NFS clients drop what they remember of it.
@@ -192,7 +202,7 @@ struct RunLock::Impl {
 
 RunLock::RunLock(core::FileSystem& files, const std::string& directory, double heartbeat_seconds,
                  const LockSurroundings& us) {
-  files.make_directory(directory);
+  core::make_durable_directory(files, directory);
   impl_ = std::make_unique<Impl>(files, directory, heartbeat_seconds, us);
 }
 

@@ -18,6 +18,8 @@
 namespace pathline::cluster {
 namespace {
 
+constexpr std::string_view kMark = ".seen-by-all-";
+
 /// A number that no earlier run has used, so that no cache knows the file's name yet.
 std::uint64_t shared_nonce(Communicator& ranks) {
   std::uint64_t nonce = 0;
@@ -68,7 +70,7 @@ std::vector<std::string> blind_hosts(Communicator& ranks, bool seen) {
 void check_shared_directory(Communicator& ranks, core::FileSystem& files,
                             const std::string& directory, const LookingAgain& looking) {
   const std::string content = core::concat(shared_nonce(ranks));
-  const std::string path = core::join_path(directory, ".seen-by-all-" + content);
+  const std::string path = core::join_path(directory, core::concat(kMark, content));
   together(ranks, [&] {
     if (ranks.rank() != 0) return;
     files.make_directory(directory);
@@ -83,6 +85,12 @@ void check_shared_directory(Communicator& ranks, core::FileSystem& files,
                     core::concat("The directory ", directory, " of rank 0 is not seen on host ",
                                  core::listed(blind), " (all ranks read and write checkpoints "
                                  "there). Choose a directory on storage that all hosts share."));
+}
+
+void remove_marks(core::FileSystem& files, const std::string& directory) {
+  for (const auto& name : files.list(directory)) {
+    if (name.starts_with(kMark)) files.remove(core::join_path(directory, name));
+  }
 }
 
 }  // namespace pathline::cluster

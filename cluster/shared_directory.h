@@ -23,4 +23,7 @@ struct LookingAgain {
 void check_shared_directory(Communicator& ranks, core::FileSystem& files,
                             const std::string& directory, const LookingAgain& looking = {});
 
+/// Not collective: removes what checks left behind that were killed. For the one owner of `directory`.
+void remove_marks(core::FileSystem& files, const std::string& directory);
+
 }  // namespace pathline::cluster

@@ -159,12 +159,31 @@ std::string read_text(FileSystem& files, const std::string& path) {
 }
 
 void replace_file(FileSystem& files, const std::string& path, std::string_view content) {
+  replace_file(files, path, [content](WritableFile& file) { file.append(std::as_bytes(std::span(content))); });
+}
+
+void replace_file(FileSystem& files, const std::string& path, const std::function<void(WritableFile&)>& write) {
   const std::string temporary = path + ".tmp";
-  const auto file = files.create(temporary);
-  file->append(std::as_bytes(std::span(content)));
-  file->sync();
-  file->close();
-  files.rename(temporary, path);
+  try {
+    const auto file = files.create(temporary);
+    write(*file);
+    file->sync();
+    file->close();
+    files.rename(temporary, path);
+  } catch (...) {
+    try {
+      files.remove(temporary);
+    } catch (const Error&) {  // the first error says more
+    }
+    throw;
+  }
+  files.sync_directory(parent_of(path));
+}
+
+void make_durable_directory(FileSystem& files, const std::string& path) {
+  if (files.is_directory(path)) return;
+  make_durable_directory(files, parent_of(path));
+  files.make_directory(path);
   files.sync_directory(parent_of(path));
 }
 

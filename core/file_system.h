@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -78,7 +79,11 @@ class PosixFileSystem final : public FileSystem {
 /// Whole small files.
 std::string read_text(FileSystem& files, const std::string& path);
 /// Temporary name, sync, rename, sync of the directory: readers see the old or the new content, also after power loss.
+/// After an error nothing of the new one is left, unless removing it fails, too.
 void replace_file(FileSystem& files, const std::string& path, std::string_view content);
+void replace_file(FileSystem& files, const std::string& path, const std::function<void(WritableFile&)>& write);
+/// make_directory() that outlives power failures: the parent of every directory that it makes is synced.
+void make_durable_directory(FileSystem& files, const std::string& path);
 /// A directory and all below it; missing is fine. Symbolic links are removed, not followed.
 void remove_tree(FileSystem& files, const std::string& path);
 

@@ -10,7 +10,7 @@ namespace pathline::trainer {
 RunDirectory::RunDirectory(core::FileSystem& files, const std::string& path, cluster::Communicator& ranks)
     : path_(path) {
   cluster::together(ranks, [&] {
-    if (ranks.rank() == 0) files.make_directory(path_);
+    if (ranks.rank() == 0) core::make_durable_directory(files, path_);
   });
   cluster::check_shared_directory(ranks, files, path_);
   cluster::together(ranks, [&] {
@@ -21,6 +21,7 @@ RunDirectory::RunDirectory(core::FileSystem& files, const std::string& path, clu
     files.make_directory(samples());
     core::remove_tree(files, heartbeats());  // of another attempt, perhaps with more ranks
     files.make_directory(heartbeats());
+    cluster::remove_marks(files, path_);
     checkpoint::remove_litter(files, checkpoints());
   });
   ranks.broadcast(std::as_writable_bytes(std::span(&attempt_, 1)), 0);

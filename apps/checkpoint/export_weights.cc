@@ -78,18 +78,14 @@ void export_weights(core::FileSystem& files, const checkpoint::Reader& reader, c
                                                        {"pathline_model", model_section(reader.state().recipe)}};
   const std::string header = core::safetensors_header(entries, metadata);
 
-  const std::string temporary = path + ".tmp";
-  const auto file = files.create(temporary);
-  file->append(std::as_bytes(std::span(header)));
-  for (const auto& tensor : tensors) {
-    const auto bytes = std::span(buffer).first(bytes_of(tensor));
-    reader.read(tensor.kind, tensor.name, 0, elements_of(tensor), bytes);
-    file->append(bytes);
-  }
-  file->sync();
-  file->close();
-  files.rename(temporary, path);
-  files.sync_directory(core::parent_of(path));
+  core::replace_file(files, path, [&](core::WritableFile& file) {
+    file.append(std::as_bytes(std::span(header)));
+    for (const auto& tensor : tensors) {
+      const auto bytes = std::span(buffer).first(bytes_of(tensor));
+      reader.read(tensor.kind, tensor.name, 0, elements_of(tensor), bytes);
+      file.append(bytes);
+    }
+  });
 }
 
 }  // namespace pathline::apps

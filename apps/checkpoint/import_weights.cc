@@ -36,15 +36,13 @@ std::string time_input_of(const std::string& from) {
 void copy_file(core::FileSystem& files, const std::string& from, const std::string& to) {
   const std::uint64_t size = files.size(from);
   std::vector<std::byte> buffer(std::min<std::uint64_t>(size, 64 << 20));
-  const auto file = files.create(to + ".tmp");
-  for (std::uint64_t at = 0; at < size; at += buffer.size()) {
-    const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), size - at));
-    files.read(from, at, part);
-    file->append(part);
-  }
-  file->sync();
-  file->close();
-  files.rename(to + ".tmp", to);
+  core::replace_file(files, to, [&](core::WritableFile& file) {
+    for (std::uint64_t at = 0; at < size; at += buffer.size()) {
+      const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), size - at));
+      files.read(from, at, part);
+      file.append(part);
+    }
+  });
 }
 
 toml::table parsed(const std::string& text, const std::string& path) {
@@ -79,7 +77,7 @@ std::string import_weights(core::FileSystem& files, const std::string& weights, 
   set(table, "model", "init", copy);
   if (!from.empty()) set(table, "model", "time_input", time_input_of(from));
 
-  files.make_directory(absolute);
+  core::make_durable_directory(files, absolute);
   copy_file(files, weights, copy);
   std::ostringstream text;
   text << table << "\n";

@@ -126,6 +126,33 @@ TEST(Damage, LatestIsOnlyAHint) {
     EXPECT_EQ(taken(files), kDirectory + "/step-2") << content;
     files.remove(kDirectory + "/latest");
     EXPECT_EQ(resolve(files, "/run"), kDirectory + "/step-2");
+    files.make_directory(kDirectory + "/latest");
+    EXPECT_EQ(resolve(files, "/run"), kDirectory + "/step-2");
+    EXPECT_EQ(taken(files), kDirectory + "/step-2");
+  }
+}
+
+TEST(Damage, ATornLatestDoesNotNameAnEarlierStep) {
+  MemoryFileSystem files;
+  for (const std::uint64_t step : {1, 12}) save_alone(files, kDirectory, small_sample(step));
+  const std::string whole = core::read_text(files, kDirectory + "/latest");
+  ASSERT_EQ(whole, "step-12\n");
+  for (std::size_t length = 0; length <= whole.size(); ++length) {
+    core::replace_file(files, kDirectory + "/latest", whole.substr(0, length));
+    EXPECT_EQ(resolve(files, "/run"), kDirectory + "/step-12") << length;
+  }
+}
+
+TEST(Damage, EveryFlippedBitOfLatestIsPassedOver) {
+  MemoryFileSystem files;
+  save_two(files);
+  auto& bytes = files.bytes(kDirectory + "/latest");
+  const auto whole = bytes;
+  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+    EXPECT_EQ(resolve(files, "/run"), kDirectory + "/step-2") << "bit " << bit;
+    EXPECT_EQ(taken(files), kDirectory + "/step-2") << "bit " << bit;
+    bytes = whole;
   }
 }
 

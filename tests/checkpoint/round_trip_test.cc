@@ -83,6 +83,7 @@ TEST(RoundTrip, StateComesBackAsItWas) {
   EXPECT_EQ(read.skipped_windows, wrote.skipped_windows);
   EXPECT_EQ(read.skips_in_a_row, wrote.skips_in_a_row);
   EXPECT_EQ(read.rollbacks_in_a_row, wrote.rollbacks_in_a_row);
+  EXPECT_EQ(read.saved_at, wrote.saved_at);
   EXPECT_EQ(read.metrics, wrote.metrics);
   EXPECT_EQ(read.versions, wrote.versions);
   EXPECT_EQ(read.extra, wrote.extra);
@@ -115,14 +116,14 @@ TEST(RoundTrip, AFailureOnAnyRankIsThrownOnAllAndLeavesTheEarlierCheckpoint) {
       save_on_ranks(files, "/run/checkpoints", before, 3, 8);
       std::atomic<int> thrown = 0;
       cluster::run_on_threads(3, [&](cluster::Communicator& ranks) {
-        const auto fault = ranks.rank() == failing ? FaultyFileSystem::Fault::kError : FaultyFileSystem::Fault::kNone;
-        FaultyFileSystem mine(files, fault, call);
+        const auto kind = ranks.rank() == failing ? tests::Fault::Kind::kError : tests::Fault::Kind::kNone;
+        FaultyFileSystem mine(files, tests::Fault{kind, call});
         try {
           save(mine, "/run/checkpoints", after.state, after.tensors, after.segments(ranks.rank(), 3, 8), 1,
                collectives_of(ranks));
         } catch (const core::Error& error) {
           EXPECT_EQ(error.code(), core::ExitCode::kEnvironment);
-          EXPECT_NE(std::string(error.what()).find("injected fault"), std::string::npos) << error.what();
+          EXPECT_NE(std::string(error.what()).find("(injected)"), std::string::npos) << error.what();
           ++thrown;
         }
       });

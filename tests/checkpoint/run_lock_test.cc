@@ -18,6 +18,7 @@
 
 #include "checkpoint/lock_file.h"
 #include "core/error.h"
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/memory_file_system.h"
 #include "tests/support/temporary_directory.h"
 
@@ -202,32 +203,13 @@ TEST(RunLock, TornContentIsSucceededOnlyAfterStandingStill) {
   }
 }
 
-/// Runs `rival` inside the first link(), that is after we found the lock stale and before we take it.
-class Overtaking final : public core::FileSystem {
- public:
-  Overtaking(core::FileSystem& inner, std::function<void()> rival) : inner_(inner), rival_(std::move(rival)) {}
-  bool link(const std::string& from, const std::string& to) override {
-    if (const auto rival = std::exchange(rival_, nullptr)) rival();
-    return inner_.link(from, to);
-  }
-  std::unique_ptr<core::WritableFile> create(const std::string& path) override { return inner_.create(path); }
-  void read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) override {
-    inner_.read(path, offset, out);
-  }
-  std::uint64_t size(const std::string& path) override { return inner_.size(path); }
-  bool exists(const std::string& path) override { return inner_.exists(path); }
-  bool is_directory(const std::string& path) override { return inner_.is_directory(path); }
-  std::vector<std::string> list(const std::string& directory) override { return inner_.list(directory); }
-  void make_directory(const std::string& path) override { inner_.make_directory(path); }
-  void rename(const std::string& from, const std::string& to) override { inner_.rename(from, to); }
-  void remove(const std::string& path) override { inner_.remove(path); }
-  void sync_directory(const std::string& path) override { inner_.sync_directory(path); }
-  std::uint64_t free_bytes(const std::string& path) override { return inner_.free_bytes(path); }
-
- private:
-  core::FileSystem& inner_;
-  std::function<void()> rival_;
-};
+/// Runs `rival` just before the first link(), that is after we found the lock stale and before we take it.
+void overtake(tests::FaultyFileSystem& files, std::function<void()> rival) {
+  files.before_calls([rival = std::move(rival)](int, const std::string& what) mutable {
+    if (!what.starts_with("cannot link")) return;
+    if (const auto once = std::exchange(rival, nullptr)) once();
+  });
+}
 
 TEST(RunLock, WhoIsOvertakenWhileTakingAStaleLockIsRefused) {
   MemoryFileSystem files;
@@ -235,7 +217,8 @@ TEST(RunLock, WhoIsOvertakenWhileTakingAStaleLockIsRefused) {
   world.dead = {17};
   leave_behind(files, world.process("a", 17), 5);
   std::unique_ptr<RunLock> rival;
-  Overtaking slow(files, [&] { rival = take(files, world.process("a", 18)); });
+  tests::FaultyFileSystem slow(files);
+  overtake(slow, [&] { rival = take(files, world.process("a", 18)); });
   world.meanwhile = [&] { rival->beat(); };
   EXPECT_THROW(take(slow, world.process("a", 19)), core::Error);
   EXPECT_EQ(rival->attempt(), 6u);
@@ -249,7 +232,8 @@ TEST(RunLock, AnOldListingDoesNotMakeAFormerNumberTheOwner) {
   world.dead = {17};
   leave_behind(files, world.process("a", 17), 5);
   std::unique_ptr<RunLock> rival;
-  Overtaking slow(files, [&] {
+  tests::FaultyFileSystem slow(files);
+  overtake(slow, [&] {
     take(files, world.process("a", 18)).reset();
     rival = take(files, world.process("a", 20));
   });

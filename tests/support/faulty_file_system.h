@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts the calls that change storage and fails the k-th, or stops there as a process that is killed: from then on
-// nothing reaches storage any more. Wraps any FileSystem.
+// Counts every call, of files being written too, and fails the k-th as storage fails: with an error, half done, done
+// but with its answer lost, full from then on, or stopped there as a process that is killed. Wraps any FileSystem.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -14,67 +19,104 @@
 
 namespace pathline::tests {
 
+struct Fault {
+  enum class Kind {
+    kNone,
+    kError,       // the call does nothing and throws; later calls work
+    kErrorAfter,  // the call takes effect and throws all the same (a lost answer)
+    kFull,        // from this call on nothing that takes up space works; the rest does
+    kStop,        // this call and all later ones do nothing and throw: nobody may talk any more either, see stopped()
+  };
+  Kind kind = Kind::kNone;
+  int at = 0;            // call 0, 1, ...
+  int reason = EIO;      // errno whose words the error says
+  double written = 0.5;  // share of an append that reaches the file before the call fails
+};
+
 class FaultyFileSystem final : public core::FileSystem {
  public:
-  enum class Fault {
-    kNone,
-    kError,          // call k does nothing and throws; later calls work
-    kErrorAfter,     // call k takes effect and throws all the same (a lost answer)
-    kStop,           // call k and all later ones do nothing and throw
-  };
+  explicit FaultyFileSystem(core::FileSystem& inner, Fault fault = {}) : inner_(inner), faults_{fault} {}
+  FaultyFileSystem(core::FileSystem& inner, std::vector<Fault> faults) : inner_(inner), faults_(std::move(faults)) {}
 
-  explicit FaultyFileSystem(core::FileSystem& inner, Fault fault = Fault::kNone, int at = 0)
-      : inner_(inner), fault_(fault), at_(at) {}
+  /// Runs before every call, with its number and what an error of it would say first ("cannot link"). Only before use.
+  void before_calls(std::function<void(int number, const std::string& what)> hook) { before_ = std::move(hook); }
 
-  /// Calls that change storage so far.
+  /// Calls so far.
   int calls() const { return calls_; }
+  /// Where an append was cut, or is going to be: the calls that were appends.
+  const std::vector<int>& appends() const { return appends_; }
+  /// A process that was killed tells the others nothing any more.
+  bool stopped() const { return stopped_; }
 
   std::unique_ptr<core::WritableFile> create(const std::string& path) override {
     std::unique_ptr<core::WritableFile> file;
-    change("create", path, [&] { file = inner_.create(path); });
+    call("cannot create", path, kTakesSpace, [&] { file = inner_.create(path); });
     return std::make_unique<File>(*this, path, std::move(file));
   }
   void make_directory(const std::string& path) override {
-    change("make_directory", path, [&] { inner_.make_directory(path); });
+    call("cannot make directory", path, kTakesSpace, [&] { inner_.make_directory(path); });
   }
   void rename(const std::string& from, const std::string& to) override {
-    change("rename", from, [&] { inner_.rename(from, to); });
+    call("cannot rename " + from + " to", to, kChanges, [&] { inner_.rename(from, to); });
   }
   bool link(const std::string& from, const std::string& to) override {
     bool made = false;
-    change("link", from, [&] { made = inner_.link(from, to); });
+    call("cannot link " + from + " to", to, kTakesSpace, [&] { made = inner_.link(from, to); });
     return made;
   }
   void remove(const std::string& path) override {
-    change("remove", path, [&] { inner_.remove(path); });
+    call("cannot remove", path, kChanges, [&] { inner_.remove(path); });
   }
   void sync_directory(const std::string& path) override {
-    change("sync_directory", path, [&] { inner_.sync_directory(path); });
+    call("cannot sync directory", path, kChanges, [&] { inner_.sync_directory(path); });
   }
-
   void read(const std::string& path, std::uint64_t offset, std::span<std::byte> out) override {
-    look(path).read(path, offset, out);
+    call("cannot read", path, kLooks, [&] { inner_.read(path, offset, out); });
   }
-  std::uint64_t size(const std::string& path) override { return look(path).size(path); }
-  bool exists(const std::string& path) override { return look(path).exists(path); }
-  bool is_directory(const std::string& path) override { return look(path).is_directory(path); }
-  std::vector<std::string> list(const std::string& directory) override { return look(directory).list(directory); }
-  std::uint64_t free_bytes(const std::string& path) override { return look(path).free_bytes(path); }
+  std::uint64_t size(const std::string& path) override {
+    std::uint64_t size = 0;
+    call("cannot look at", path, kLooks, [&] { size = inner_.size(path); });
+    return size;
+  }
+  bool exists(const std::string& path) override {
+    bool there = false;
+    call("cannot look at", path, kLooks, [&] { there = inner_.exists(path); });
+    return there;
+  }
+  bool is_directory(const std::string& path) override {
+    bool there = false;
+    call("cannot look at", path, kLooks, [&] { there = inner_.is_directory(path); });
+    return there;
+  }
+  std::vector<std::string> list(const std::string& directory) override {
+    std::vector<std::string> names;
+    call("cannot list", directory, kLooks, [&] { names = inner_.list(directory); });
+    return names;
+  }
+  std::uint64_t free_bytes(const std::string& path) override {
+    std::uint64_t bytes = 0;
+    call("cannot ask for free space at", path, kLooks, [&] { bytes = inner_.free_bytes(path); });
+    return bytes;
+  }
 
  private:
+  enum Effect { kLooks, kChanges, kTakesSpace };
+
   class File final : public core::WritableFile {
    public:
     File(FaultyFileSystem& owner, std::string path, std::unique_ptr<core::WritableFile> inner)
         : owner_(owner), path_(std::move(path)), inner_(std::move(inner)) {}
     void append(std::span<const std::byte> bytes) override {
-      owner_.change("append", path_, [&] { inner_->append(bytes); },
-                    [&] { inner_->append(bytes.first(bytes.size() / 2)); });
+      owner_.appends_.push_back(owner_.calls_);
+      owner_.call("cannot write", path_, kTakesSpace, [&] { inner_->append(bytes); }, [&](double share) {
+        inner_->append(bytes.first(std::min(bytes.size(), static_cast<std::size_t>(share * static_cast<double>(bytes.size())))));
+      });
     }
     void sync() override {
-      owner_.change("sync", path_, [&] { inner_->sync(); });
+      owner_.call("cannot sync", path_, kTakesSpace, [&] { inner_->sync(); });
     }
     void close() override {
-      owner_.change("close", path_, [&] { inner_->close(); });
+      owner_.call("cannot close", path_, kChanges, [&] { inner_->close(); });
     }
 
    private:
@@ -83,30 +125,48 @@ class FaultyFileSystem final : public core::FileSystem {
     std::unique_ptr<core::WritableFile> inner_;
   };
 
-  [[noreturn]] static void fail(const std::string& what, const std::string& path) {
-    throw core::Error(core::ExitCode::kEnvironment, core::concat("injected fault in ", what, " ", path));
+  /// The fault that call number `call` meets; kNone if none.
+  Fault met_by(int call, Effect effect) const {
+    for (const Fault& fault : faults_) {
+      const bool from_then_on = fault.kind == Fault::Kind::kStop || (fault.kind == Fault::Kind::kFull && effect == kTakesSpace);
+      if (fault.kind != Fault::Kind::kNone && (from_then_on ? call >= fault.at : call == fault.at)) return fault;
+    }
+    return {};
   }
 
-  /// `part` is what a failing call has done already (half of an append).
-  void change(const std::string& what, const std::string& path, const std::function<void()>& act,
-              const std::function<void()>& part = [] {}) {
-    const int call = calls_++;
-    const bool stopped = fault_ == Fault::kStop && call > at_;
-    if (fault_ == Fault::kNone || (call != at_ && !stopped)) return act();
-    if (fault_ == Fault::kErrorAfter) act();
-    if (fault_ != Fault::kErrorAfter && !stopped) part();
-    fail(what, path);
-  }
-
-  core::FileSystem& look(const std::string& path) const {
-    if (fault_ == Fault::kStop && calls_ > at_) fail("a look at", path);
-    return inner_;
+  /// `part` is what of the call a failing one has done already.
+  void call(const std::string& what, const std::string& path, Effect effect, const std::function<void()>& act,
+            const std::function<void(double)>& part = [](double) {}) {
+    const int number = calls_++;
+    if (before_) before_(number, what);
+    const Fault fault = met_by(number, effect);
+    switch (fault.kind) {
+      case Fault::Kind::kNone:
+        return act();
+      case Fault::Kind::kErrorAfter:
+        act();
+        break;
+      case Fault::Kind::kFull:
+        if (effect != kTakesSpace) return act();
+        if (number == fault.at) part(fault.written);
+        break;
+      case Fault::Kind::kStop:
+        stopped_ = true;
+        [[fallthrough]];
+      case Fault::Kind::kError:
+        if (number == fault.at) part(fault.written);
+        break;
+    }
+    throw core::Error(core::ExitCode::kEnvironment,
+                      core::concat(what, " ", path, ": ", std::generic_category().message(fault.reason), " (injected)."));
   }
 
   core::FileSystem& inner_;
-  Fault fault_;
-  int at_;
-  int calls_ = 0;
+  std::vector<Fault> faults_;
+  std::function<void(int, const std::string&)> before_;
+  std::vector<int> appends_;
+  std::atomic<int> calls_ = 0;
+  std::atomic<bool> stopped_ = false;
 };
 
 }  // namespace pathline::tests

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file system in memory that knows what would survive a power failure: bytes after their file was synced, names after
-// their directory was. Safe with threads.
+// their directory was, and of the rest nothing or any part. Safe with threads.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,10 @@ class MemoryFileSystem final : public core::FileSystem {
     Node& parent = directory_at(core::parent_of(path));
     auto& node = parent.names[core::name_of(path)];
     check(!node || !node->is_directory, "cannot create", path);
-    if (!node) node = std::make_shared<Node>();
+    if (!node) {
+      node = std::make_shared<Node>();
+      note({nullptr, "", &parent, core::name_of(path), node});
+    }
     node->bytes.clear();
     return std::make_unique<File>(*this, node);
   }
@@ -69,6 +72,7 @@ class MemoryFileSystem final : public core::FileSystem {
     const auto target = find(to);
     const bool fits = !target || (target->is_directory ? node->is_directory && target->names.empty() : !node->is_directory);
     check(fits, "cannot rename to", to);
+    note({&directory_at(core::parent_of(from)), core::name_of(from), &directory_at(core::parent_of(to)), core::name_of(to), node});
     directory_at(core::parent_of(to)).names[core::name_of(to)] = node;
     directory_at(core::parent_of(from)).names.erase(core::name_of(from));
   }
@@ -77,7 +81,10 @@ class MemoryFileSystem final : public core::FileSystem {
     const std::lock_guard guard(mutex_);
     const auto node = find(from);
     check(node != nullptr, "no such file:", from);
-    return directory_at(core::parent_of(to)).names.emplace(core::name_of(to), node).second;
+    Node& parent = directory_at(core::parent_of(to));
+    const bool made = parent.names.emplace(core::name_of(to), node).second;
+    if (made) note({nullptr, "", &parent, core::name_of(to), node});
+    return made;
   }
 
   void remove(const std::string& path) override {
@@ -85,13 +92,19 @@ class MemoryFileSystem final : public core::FileSystem {
     const auto node = find(path);
     if (!node) return;
     check(node->names.empty(), "directory not empty:", path);
-    directory_at(core::parent_of(path)).names.erase(core::name_of(path));
+    Node& parent = directory_at(core::parent_of(path));
+    parent.names.erase(core::name_of(path));
+    note({&parent, core::name_of(path), nullptr, "", node});
   }
 
   void sync_directory(const std::string& path) override {
     const std::lock_guard guard(mutex_);
     Node& node = directory_at(path);
-    node.synced_names = node.names;
+    std::erase_if(unsynced_, [&](const NameChange& change) {
+      const bool ours = change.from == &node || change.to == &node;
+      if (ours) make_durable(change);
+      return ours;
+    });
   }
 
   std::uint64_t free_bytes(const std::string&) override { return std::uint64_t{1} << 40; }
@@ -99,7 +112,21 @@ class MemoryFileSystem final : public core::FileSystem {
   /// The machine loses power and comes back: only what was synced is there.
   void lose_unsynced() {
     const std::lock_guard guard(mutex_);
-    restore(*root_);
+    unsynced_.clear();
+    restore(*root_, [](const Node& node) { return node.synced_bytes; });
+  }
+
+  /// The same, but real disks write early and out of order: every unsynced change of a name survives or not, and of every
+  /// unsynced file nothing, all, a beginning or blocks of zeros, as `key` decides. Renames are whole, as POSIX has it.
+  void lose_some_unsynced(std::uint64_t key) {
+    const std::lock_guard guard(mutex_);
+    std::uint64_t draws = 0;
+    const auto draw = [&] { return mixed(mixed(key) + ++draws); };
+    for (const NameChange& change : unsynced_) {
+      if (draw() % 2 == 0) make_durable(change);
+    }
+    unsynced_.clear();
+    restore(*root_, [&](const Node& node) { return node.bytes == node.synced_bytes ? node.bytes : torn(node, draw()); });
   }
 
   /// Direct access for tests that damage files.
@@ -111,6 +138,57 @@ class MemoryFileSystem final : public core::FileSystem {
     std::vector<std::byte> bytes, synced_bytes;
     std::map<std::string, std::shared_ptr<Node>> names, synced_names;
   };
+
+  /// A name that went (`from`), one that came (`to`), or both at once.
+  struct NameChange {
+    Node* from;
+    std::string from_name;
+    Node* to;
+    std::string to_name;
+    std::shared_ptr<Node> node;
+  };
+
+  void note(NameChange change) {
+    if (change.node->is_directory) kept_.push_back(change.node);
+    unsynced_.push_back(std::move(change));
+  }
+
+  static void make_durable(const NameChange& change) {
+    if (change.to) {
+      auto& there = change.to->synced_names[change.to_name];
+      if (there && !there->synced_names.empty()) return;  // an earlier change of it was lost, so this one cannot be made
+      there = change.node;
+    }
+    if (!change.from) return;
+    const auto gone = change.from->synced_names.find(change.from_name);
+    if (gone != change.from->synced_names.end() && gone->second == change.node) change.from->synced_names.erase(gone);
+  }
+
+  /// splitmix64
+  static std::uint64_t mixed(std::uint64_t value) {
+    value += 0x9E3779B97F4A7C15u;
+    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9u;
+    value = (value ^ (value >> 27)) * 0x94D049BB133111EBu;
+    return value ^ (value >> 31);
+  }
+
+  static std::vector<std::byte> torn(const Node& node, std::uint64_t draw) {
+    std::vector<std::byte> bytes = node.bytes;
+    switch (draw % 4) {
+      case 0:
+        return node.synced_bytes;
+      case 1:
+        return bytes;
+      case 2:
+        bytes.resize(draw / 4 % (bytes.size() + 1));
+        return bytes;
+      default:
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
+          if (mixed(draw + i / 64) % 2 == 0) bytes[i] = std::byte{0};
+        }
+        return bytes;
+    }
+  }
 
   class File final : public core::WritableFile {
    public:
@@ -159,13 +237,16 @@ class MemoryFileSystem final : public core::FileSystem {
     make(core::parent_of(path));
     auto node = std::make_shared<Node>();
     node->is_directory = true;
-    directory_at(core::parent_of(path)).names[core::name_of(path)] = node;
+    Node& parent = directory_at(core::parent_of(path));
+    parent.names[core::name_of(path)] = node;
+    note({nullptr, "", &parent, core::name_of(path), node});
   }
 
-  static void restore(Node& node) {
-    node.bytes = node.synced_bytes;
+  template <class Content>
+  static void restore(Node& node, const Content& content) {
+    node.bytes = node.synced_bytes = content(node);
     node.names = node.synced_names;
-    for (const auto& [name, child] : node.names) restore(*child);
+    for (const auto& [name, child] : node.names) restore(*child, content);
   }
 
   static std::shared_ptr<Node> make_root() {
@@ -175,6 +256,8 @@ class MemoryFileSystem final : public core::FileSystem {
   }
 
   std::mutex mutex_;
+  std::vector<NameChange> unsynced_;           // in order
+  std::vector<std::shared_ptr<Node>> kept_;  // directories: changes point to them also when they have lost their names
   std::shared_ptr<Node> root_ = make_root();
 };
 
