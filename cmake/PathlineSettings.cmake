@@ -28,5 +28,7 @@ if(PATHLINE_CCACHE)
 endif()
 find_program(PATHLINE_MOLD mold)
 if(PATHLINE_MOLD)
-  target_link_options(pathline_settings INTERFACE -fuse-ld=mold)
+  # Segments on pages of their own: otherwise mold 1.10 puts ATen's one-byte thread-local, in about one link of 500, on a
+  # page that is not mapped, and the program ends before main ("cannot apply additional memory protection").
+  target_link_options(pathline_settings INTERFACE -fuse-ld=mold -Wl,-z,separate-loadable-segments)
 endif()

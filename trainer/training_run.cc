@@ -9,12 +9,12 @@
 #include "cluster/agree.h"
 #include "cluster/control_word.h"
 #include "core/log.h"
-#include "core/machine.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "model/flops.h"
 #include "trainer/asked.h"
 #include "trainer/background_saver.h"
+#include "trainer/checkpoint_schedule.h"
 #include "trainer/culprits.h"
 #include "trainer/dataset.h"
 #include "trainer/peak_rate.h"
@@ -31,8 +31,6 @@
 namespace pathline::trainer {
 namespace {
 
-constexpr double kRetrySeconds = 60;  // after a checkpoint that could not be written
-constexpr double kFirstComplaint = 30;  // seconds without a byte written; then after twice as many
 constexpr double kPeakSeconds = 0.1;  // for measuring what processors can do, once a start
 
 class TrainingRun {
@@ -55,13 +53,15 @@ class TrainingRun {
                                          core::monotonic_seconds(), core::wall_seconds())),
         flops_a_sample_(model::training_flops(model_.options()).total()),
         peak_(peak_of_ranks(recipe().train, device_of(model_), ranks, kPeakSeconds)),
-        saved_step_(setup_.resumed_from.empty() ? -1 : static_cast<std::int64_t>(setup_.progress.step)) {}
+        checkpoints_(saver_, recipe(), setup_.directory->checkpoints(),
+                     setup_.resumed_from.empty() ? -1 : static_cast<std::int64_t>(setup_.progress.step), ranks, here(),
+                     telemetry_, wall_time_) {}
 
   core::ExitCode operator()() {
     report_start();
     while (static_cast<std::int64_t>(progress().step) < recipe().train.steps) {
       const std::uint64_t asked = control_.collect().value_or(0);
-      if (const auto outcome = saver_.hear(asked)) note_save(*outcome);
+      checkpoints_.hear(asked);
       if (asked & (cluster::kStop | cluster::kWallTime)) return stop(asked);
       if (asked & cluster::kCheckpoint) save();
       control_.publish(own_flags());
@@ -95,30 +95,11 @@ class TrainingRun {
 
   /// Rank 0's clock decides for all, through the control word.
   std::uint64_t own_flags() {
-    complain_if_stuck();
     asked_.note();
-    const bool stop = asked_.stop(), checkpoint = asked_.take_checkpoint(), first = ranks_.rank() == 0;
-    const double now = core::monotonic_seconds();
-    const bool due = first && !saver_.under_way() && due_by_clock(recipe().checkpoint, now);
-    const bool over = first && wall_time_.nearly_over(now);
-    return (stop ? cluster::kStop : 0) | (checkpoint || due ? cluster::kCheckpoint : 0) |
-           (over ? cluster::kWallTime : 0) | saver_.flag();
-  }
-
-  /// Only this rank knows; nobody waits for it yet.
-  void complain_if_stuck() {
-    const double seconds = saver_.stuck_seconds();
-    if (seconds < kFirstComplaint) complain_after_ = kFirstComplaint;
-    if (seconds < complain_after_) return;
-    complain_after_ = 2 * seconds;
-    core::log_warning("rank ", ranks_.rank(), " on ", core::host_name(), " has not got anywhere for ", static_cast<int>(seconds),
-                      " s with its part of a checkpoint in ", setup_.directory->checkpoints(),
-                      " (slow or hanging storage). Training goes on until the next checkpoint is due.");
-  }
-
-  bool due_by_clock(const CheckpointOptions& options, double now) const {
-    if (!save_failure_.empty()) return now - tried_at_ > kRetrySeconds;
-    return options.every_minutes > 0 && now - tried_at_ > options.every_minutes * 60;
+    const bool stop = asked_.stop(), checkpoint = asked_.take_checkpoint();
+    const bool over = ranks_.rank() == 0 && wall_time_.nearly_over(core::monotonic_seconds());
+    return (stop ? cluster::kStop : 0) | (checkpoint ? cluster::kCheckpoint : 0) | (over ? cluster::kWallTime : 0) |
+           checkpoints_.flags();
   }
 
   /// False if it ended in a rollback: the run stands at a checkpoint whose reports are done.
@@ -160,7 +141,7 @@ class TrainingRun {
   /// False if there is no checkpoint to go back to.
   bool go_back() {
     enter(cluster::Phase::kCheckpoint);
-    if (saver_.under_way()) note_save(saver_.wait(here()));  // where the run goes back to must not hang on the disk's speed
+    checkpoints_.settle();  // where the run goes back to must not depend on the speed of the disk
     const std::uint64_t failed = progress().step;
     const std::string target = roll_back(files_, setup_.directory->checkpoints(), recipe(), progress(), state_, ranks_);
     if (target.empty()) return false;
@@ -170,7 +151,7 @@ class TrainingRun {
     if (ranks_.rank() == 0) core::log_warning(text);
     telemetry_.note("rollback", progress().step, {{"text", text}, {"target", target}});
     loader_.emplace(dataset_.source(), dataset_.order(), loader_options());
-    saved_step_ = static_cast<std::int64_t>(progress().step);
+    checkpoints_.stands_at(progress().step);
     validated_step_.reset();
     start_window();
     return true;
@@ -200,7 +181,7 @@ class TrainingRun {
   void report_start() {
     const auto own = own_samples(recipe().train, ranks_);
     here().set_work(static_cast<double>(own.last - own.first));
-    tried_at_ = window_started_ = core::monotonic_seconds();
+    window_started_ = core::monotonic_seconds();
     window_step_ = progress().step;
     if (ranks_.rank() == 0) core::log_info(describe_run(setup_, ranks_));
     telemetry_.note("start", progress().step,
@@ -287,53 +268,17 @@ class TrainingRun {
   }
 
   void save() {
-    if (saved_step_ == static_cast<std::int64_t>(progress().step)) return;
+    if (checkpoints_.holds(progress().step)) return;
     if (recipe().log.validate_every_steps == 0) validate();
-    write_checkpoint();
-  }
-
-  /// The loop goes on at once, unless storage is still busy with the checkpoint before: no more than one is under way.
-  void write_checkpoint() {
-    if (saved_step_ == static_cast<std::int64_t>(progress().step)) return;
-    enter(cluster::Phase::kCheckpoint);
-    if (saver_.under_way()) {
-      if (ranks_.rank() == 0) {
-        core::log_warning("training waits for storage: the checkpoint before that of step ", progress().step,
-                          " is not written yet. Raise checkpoint.every_steps, or use faster storage for run.directory.");
-      }
-      note_save(saver_.wait(here()));
-    }
-    if (validated_step_ != progress().step) forget_held_out_losses(progress());
-    progress().metrics["loss"] = last_.loss;
-    progress().saved_at = static_cast<std::int64_t>(core::wall_seconds());
-    count_checkpoint(progress(), recipe().checkpoint);
-    saver_.start(progress());
-    saved_step_ = static_cast<std::int64_t>(progress().step);
-    tried_at_ = core::monotonic_seconds();
-    if (!recipe().checkpoint.background) note_save(saver_.wait(here()));
+    note_metrics();
+    checkpoints_.write(progress());
     start_window();
   }
 
-  /// A checkpoint that the run cannot end without.
-  void write_last_checkpoint() {
-    write_checkpoint();
-    enter(cluster::Phase::kCheckpoint);
-    if (saver_.under_way()) note_save(saver_.wait(here()));
-    if (!save_failure_.empty()) throw cluster::AgreedError(core::ExitCode::kEnvironment, save_failure_);
-  }
-
-  void note_save(const SaveOutcome& outcome) {
-    save_failure_ = outcome.failure;
-    if (outcome.failure.empty()) {
-      wall_time_.saved(outcome.seconds);
-      telemetry_.report("checkpoint", outcome.step, {{"seconds", outcome.seconds}, {"stopped_seconds", outcome.stopped_seconds}});
-      return;
-    }
-    saved_step_ = -1;
-    telemetry_.note("save_failed", outcome.step, {{"text", outcome.failure}});
-    if (ranks_.rank() == 0) {
-      core::log_error(outcome.failure, " Training goes on; another one is tried in ", kRetrySeconds, " s or when it is due.");
-    }
+  /// What the next checkpoint says of itself.
+  void note_metrics() {
+    if (validated_step_ != progress().step) forget_held_out_losses(progress());
+    progress().metrics["loss"] = last_.loss;
   }
 
   /// Who stops us may not wait for long: no validation before the checkpoint.
@@ -343,7 +288,8 @@ class TrainingRun {
       core::log_info(requested ? "asked to stop" : "the time is nearly over (run.wall_minutes or the job's end)", ": step ",
                      progress().step, " is the last of this start; its checkpoint is written");
     }
-    write_last_checkpoint();
+    note_metrics();
+    checkpoints_.write_last(progress());
     telemetry_.finish(requested ? "stopped on request, checkpoint written" : "time over, checkpoint written");
     return core::ExitCode::kStopped;
   }
@@ -351,7 +297,7 @@ class TrainingRun {
   void finish() {
     save();
     if (recipe().sample.every_steps > 0 && progress().step % static_cast<std::uint64_t>(recipe().sample.every_steps) != 0) preview();
-    write_last_checkpoint();
+    checkpoints_.write_last(progress());
     char text[64];
     std::snprintf(text, sizeof(text), "loss %.4f", last_.loss);
     telemetry_.finish(text);
@@ -374,15 +320,12 @@ class TrainingRun {
   WallTime wall_time_;
   double flops_a_sample_;  // of the model, forward and backward
   double peak_;            // FLOP/s of all ranks' devices
+  CheckpointSchedule checkpoints_;
 
   StepResult last_;
   double waited_ = 0;
-  double tried_at_ = 0;  // the last checkpoint was started
-  std::string save_failure_;  // of the last checkpoint; empty if it was committed
-  double complain_after_ = kFirstComplaint;
   double window_started_ = 0;
   std::uint64_t window_step_ = 0;
-  std::int64_t saved_step_;  // of the newest checkpoint, committed or under way
   std::optional<std::uint64_t> validated_step_;
 };
 
