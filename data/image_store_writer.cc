@@ -177,6 +177,19 @@ void ImageStoreWriter::add_column(const std::string& name, std::span<const std::
 void ImageStoreWriter::add_column(const std::string& name, std::span<const float> values) {
   impl_->add(name, hdf5::Element::kFloat32, std::as_bytes(values), values.size());
 }
+void ImageStoreWriter::add_floats(const std::string& name, const std::vector<std::int64_t>& item_shape,
+                                  const std::function<std::vector<float>(std::int64_t index)>& values_of) {
+  std::vector<std::int64_t> shape = item_shape;
+  shape.insert(shape.begin(), impl_->info.count);
+  const hdf5::DataSet set = impl_->file.create_data_set("/" + name, hdf5::Element::kFloat32, shape);
+  PL_ASSERT(set.offset().has_value());
+  const std::uint64_t item_bytes = set.elements() / static_cast<std::uint64_t>(impl_->info.count) * sizeof(float);
+  for (std::int64_t i = 0; i < impl_->info.count; ++i) {
+    const std::vector<float> values = values_of(i);
+    PL_ASSERT(values.size() * sizeof(float) == item_bytes);
+    impl_->direct->write(*set.offset() + static_cast<std::uint64_t>(i) * item_bytes, std::as_bytes(std::span(values)));
+  }
+}
 void ImageStoreWriter::add_attribute(const std::string& name, const std::string& value) {
   impl_->file.set_text("/", name, value);
 }

@@ -2,9 +2,11 @@
 // Writes an image store (docs/formats/image-store.md): one HDF5 file that appears under its name when it is complete.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "data/shard_source.h"
 
@@ -37,6 +39,9 @@ class ImageStoreWriter {
   void add_column(const std::string& name, std::span<const std::int64_t> values);
   void add_column(const std::string& name, std::span<const std::uint64_t> values);
   void add_column(const std::string& name, std::span<const float> values);
+  /// A further data set /NAME float32 (N, ITEM_SHAPE...): values_of(index) gives an item's numbers, one item at a time.
+  void add_floats(const std::string& name, const std::vector<std::int64_t>& item_shape,
+                  const std::function<std::vector<float>(std::int64_t index)>& values_of);
   /// A further root attribute, such as the solver that made the set.
   void add_attribute(const std::string& name, const std::string& value);
 

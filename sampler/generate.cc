@@ -27,51 +27,78 @@ std::int64_t label_of_field(std::int64_t label, std::int64_t null_label) {
   return label < 0 ? std::max<std::int64_t>(null_label, 0) : label;
 }
 
-template <class State>
-Work run_ids(const CostedField& field, const Job& job, std::int64_t first, std::int64_t last,
-             const std::function<std::int64_t(std::int64_t)>& label_of, const std::function<void(Finish&&)>& emit) {
-  SlotEngine<State> engine(field, job.solver, job.sample_shape, job.slots, job.null_label >= 0);
-  std::int64_t id = first;
-  const auto next = [&]() -> std::optional<Start> {
-    if (id >= last) return std::nullopt;
-    Start start{id, label_of_field(label_of(id), job.null_label), start_noise(job.seed, id, job.sample_shape)};
-    start.x = start.x.to(c10::CppTypeToScalarType<State>::value);
-    ++id;
-    return start;
-  };
-  return engine.run(next, emit);
-}
+/// One call of generate().
+class Generation {
+ public:
+  Generation(const Job& job, const NextId& next, const std::function<std::int64_t(std::int64_t)>& label_of,
+             const Emit& emit)
+      : job_(job), next_(next), label_of_(label_of), emit_(emit) {}
+
+  template <class State>
+  Statistics run(const CostedField& field) {
+    SlotEngine<State> engine(field, job_.solver, job_.sample_shape, job_.slots, job_.null_label >= 0);
+    const auto next = [&]() -> std::optional<Start> {
+      const std::optional<std::int64_t> id = next_();
+      if (!id) {
+        note_work(engine.work());
+        total_.queued_useful = total_.useful_rows;
+        total_.queued_rows = total_.evaluated_rows;
+        return std::nullopt;
+      }
+      const at::Tensor x = start_noise(job_.seed, *id, job_.sample_shape);
+      return Start{*id, label_of_field(label_of_(*id), job_.null_label), x.to(c10::CppTypeToScalarType<State>::value)};
+    };
+    engine.run(next, [&](Finish&& finish) {
+      note_work(engine.work());
+      hand_out(std::move(finish));
+    });
+    return total_;
+  }
+
+ private:
+  void note_work(const Work& work) {
+    total_.useful_rows = work.useful;
+    total_.evaluated_rows = work.ticks * job_.slots;
+  }
+
+  void hand_out(Finish&& finish) {
+    total_.count += 1;
+    total_.failed += finish.failed;
+    total_.nfe += finish.nfe;
+    total_.max_nfe = std::max(total_.max_nfe, finish.nfe);
+    total_.rejected_steps += finish.rejected;
+    emit_(Sample{finish.id, label_of_(finish.id), finish.x.to(at::kFloat), finish.nfe, finish.rejected,
+                 finish.failed ? SampleStatus::kFailed : SampleStatus::kDone},
+          total_);
+  }
+
+  const Job& job_;
+  const NextId& next_;
+  const std::function<std::int64_t(std::int64_t)>& label_of_;
+  const Emit& emit_;
+  Statistics total_;
+};
 
 }  // namespace
+
+Statistics generate(const Field& field, const Job& job, const NextId& next,
+                    const std::function<std::int64_t(std::int64_t id)>& label_of, const Emit& emit) {
+  const double begin = core::monotonic_seconds();
+  const bool points = job.sample_shape.size() == 1;
+  const CostedField costed = guided(field, job.solver.guidance, job.null_label);
+  Generation generation(job, next, label_of, emit);
+  Statistics total = points ? generation.run<double>({with_fp64_state(costed.field), costed.passes})
+                            : generation.run<float>(costed);
+  total.seconds = core::monotonic_seconds() - begin;
+  return total + Statistics{};
+}
 
 Statistics generate(const Field& field, const Job& job, std::int64_t first, std::int64_t last,
                     const std::function<std::int64_t(std::int64_t id)>& label_of,
                     const std::function<void(Sample&&)>& emit) {
-  const double begin = core::monotonic_seconds();
-  Statistics total;
-  const auto hand_out = [&](Finish&& finish) {
-    Sample sample{finish.id,
-                  label_of(finish.id),
-                  finish.x.to(at::kFloat),
-                  finish.nfe,
-                  finish.rejected,
-                  finish.failed ? SampleStatus::kFailed : SampleStatus::kDone};
-    total.count += 1;
-    total.failed += finish.failed;
-    total.nfe += finish.nfe;
-    total.max_nfe = std::max(total.max_nfe, finish.nfe);
-    total.rejected_steps += finish.rejected;
-    emit(std::move(sample));
-  };
-  const bool points = job.sample_shape.size() == 1;
-  const CostedField costed = guided(field, job.solver.guidance, job.null_label);
-  const Work work =
-      points ? run_ids<double>({with_fp64_state(costed.field), costed.passes}, job, first, last, label_of, hand_out)
-             : run_ids<float>(costed, job, first, last, label_of, hand_out);
-  total.useful_rows = work.useful;
-  total.evaluated_rows = work.ticks * job.slots;
-  total.seconds = core::monotonic_seconds() - begin;
-  return total + Statistics{};
+  std::int64_t id = first;
+  const NextId next = [&]() { return id < last ? std::optional(id++) : std::nullopt; };
+  return generate(field, job, next, label_of, [&](Sample&& sample, const Statistics&) { emit(std::move(sample)); });
 }
 
 Statistics operator+(const Statistics& a, const Statistics& b) {
@@ -83,10 +110,15 @@ Statistics operator+(const Statistics& a, const Statistics& b) {
   sum.rejected_steps = a.rejected_steps + b.rejected_steps;
   sum.useful_rows = a.useful_rows + b.useful_rows;
   sum.evaluated_rows = a.evaluated_rows + b.evaluated_rows;
+  sum.queued_useful = a.queued_useful + b.queued_useful;
+  sum.queued_rows = a.queued_rows + b.queued_rows;
   sum.seconds = a.seconds + b.seconds;
   if (sum.count > 0) sum.mean_nfe = static_cast<double>(sum.nfe) / static_cast<double>(sum.count);
   if (sum.evaluated_rows > 0) {
     sum.occupancy = static_cast<double>(sum.useful_rows) / static_cast<double>(sum.evaluated_rows);
+  }
+  if (sum.queued_rows > 0) {
+    sum.queued_occupancy = static_cast<double>(sum.queued_useful) / static_cast<double>(sum.queued_rows);
   }
   return sum;
 }

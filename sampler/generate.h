@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sampler/field.h"
+#include "sampler/record.h"
 
 namespace pathline::sampler {
 
@@ -23,8 +25,6 @@ struct SolverOptions {
   std::int64_t max_steps = 10000; // adaptive solvers: steps tried, then the sample has failed
   double guidance = 1.0;          // v_null + W (v_cond - v_null); 1 costs one evaluation, else two
 };
-
-enum class SampleStatus : std::uint8_t { kEmpty = 0, kDone = 1, kFailed = 2 };
 
 struct Sample {
   std::int64_t id = 0;
@@ -39,8 +39,10 @@ struct Statistics {
   std::int64_t count = 0, failed = 0;
   std::int64_t nfe = 0, max_nfe = 0, rejected_steps = 0;
   std::int64_t useful_rows = 0, evaluated_rows = 0;  // rows that held a sample; ticks x slots
+  std::int64_t queued_useful = 0, queued_rows = 0;   // the same, while there was always a next id
   double mean_nfe = 0;
-  double occupancy = 0;        // useful_rows / evaluated_rows
+  double occupancy = 0;         // useful_rows / evaluated_rows
+  double queued_occupancy = 1;  // queued_useful / queued_rows
   double seconds = 0;
 };
 
@@ -55,9 +57,18 @@ struct Job {
   SolverOptions solver;
 };
 
-/// Solves every id of [first, last). `label_of(id)` gives its label (-1: none); the start x0 is standard normal keyed by
-/// (seed, id). `emit` gets samples in order of completion, on the calling thread. Local: no rank talks to another.
-/// Throws ExitCode::kUsage for an unknown solver.
+/// The next id to make; nothing where there are no more (it is not asked again then).
+using NextId = std::function<std::optional<std::int64_t>()>;
+/// A finished sample, and what was done so far (without `seconds` and what is derived).
+using Emit = std::function<void(Sample&&, const Statistics& so_far)>;
+
+/// Solves every id that `next` gives. `label_of(id)` gives its label (-1: none); the start x0 is standard normal keyed by
+/// (seed, id). `emit` gets samples in order of completion. All callbacks run on the calling thread. Local: no rank talks to
+/// another. Throws ExitCode::kUsage for an unknown solver.
+Statistics generate(const Field& field, const Job& job, const NextId& next,
+                    const std::function<std::int64_t(std::int64_t id)>& label_of, const Emit& emit);
+
+/// The same for every id of [first, last).
 Statistics generate(const Field& field, const Job& job, std::int64_t first, std::int64_t last,
                     const std::function<std::int64_t(std::int64_t id)>& label_of,
                     const std::function<void(Sample&&)>& emit);

@@ -32,18 +32,11 @@ class H5Sink final : public OrderedSink {
       : OrderedSink(options), writer_(options.path, set_info(options), "pathline sample") {}
 
  private:
-  void append(const Sample& sample) override {
-    if (points()) {
-      const at::Tensor value = sample.value.contiguous();
-      const std::span<const float> row(value.const_data_ptr<float>(), static_cast<std::size_t>(value.numel()));
-      writer_.append(std::as_bytes(row), sample.label);
-    } else {
-      const std::vector<std::uint8_t> pixels = to_8_bit(sample.value);
-      writer_.append(std::as_bytes(std::span(pixels)), sample.label);
-    }
-    ids_.push_back(sample.id);
-    nfe_.push_back(static_cast<std::int32_t>(sample.nfe));
-    status_.push_back(static_cast<std::uint8_t>(sample.status));
+  void append(const Record& record) override {
+    writer_.append(record.item, record.label);
+    ids_.push_back(record.id);
+    nfe_.push_back(static_cast<std::int32_t>(record.nfe));
+    status_.push_back(static_cast<std::uint8_t>(record.status));
   }
 
   void commit() override {
@@ -52,8 +45,15 @@ class H5Sink final : public OrderedSink {
     writer_.add_column("seeds", std::span<const std::uint64_t>(seeds));
     writer_.add_column("nfe", std::span<const std::int32_t>(nfe_));
     writer_.add_column("status", std::span<const std::uint8_t>(status_));
+    if (options().start_of) add_starts();
     writer_.add_attribute("generated_by", options().description);
     writer_.finish();
+  }
+
+  void add_starts() {
+    const std::vector<std::int64_t>& shape = options().sample_shape;
+    writer_.add_floats("x0", points() ? shape : std::vector<std::int64_t>{shape[1], shape[2], shape[0]},
+                       [&](std::int64_t index) { return options().start_of(options().first + index); });
   }
 
   data::ImageStoreWriter writer_;

@@ -18,15 +18,9 @@ class NpzSink final : public OrderedSink {
   }
 
  private:
-  void append(const Sample& sample) override {
-    if (points()) {
-      const at::Tensor value = sample.value.contiguous();
-      writer_.append(std::as_bytes(std::span(value.const_data_ptr<float>(), static_cast<std::size_t>(value.numel()))));
-    } else {
-      const std::vector<std::uint8_t> pixels = to_8_bit(sample.value);
-      writer_.append(std::as_bytes(std::span(pixels)));
-    }
-    labels_.push_back(sample.label);
+  void append(const Record& record) override {
+    writer_.append(record.item);
+    labels_.push_back(record.label);
   }
 
   void commit() override {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 #include "core/file_system.h"
@@ -44,16 +45,16 @@ class GridSink final : public OrderedSink {
   }
 
  private:
-  void append(const Sample& sample) override {
-    const std::vector<std::uint8_t> pixels = to_8_bit(sample.value);
-    const std::int64_t place = sample.id - options().first;
+  void append(const Record& record) override {
+    const std::int64_t place = record.id - options().first;
     const std::int64_t top = place / columns_ * (height_ * factor_ + kGap);
     const std::int64_t left = place % columns_ * (width_ * factor_ + kGap);
     for (std::int64_t y = 0; y < height_ * factor_; ++y) {
       for (std::int64_t x = 0; x < width_ * factor_; ++x) {
         const std::int64_t source = (y / factor_ * width_ + x / factor_) * channels_;
         for (std::int64_t c = 0; c < channels_; ++c) {
-          grid_.at(top + y, left + x, c) = pixels[static_cast<std::size_t>(source + c)];
+          grid_.at(top + y, left + x, c) =
+              std::to_integer<std::uint8_t>(record.item[static_cast<std::size_t>(source + c)]);
         }
       }
     }
@@ -81,10 +82,10 @@ class ScatterSink final : public OrderedSink {
     std::int64_t label;
   };
 
-  void append(const Sample& sample) override {
-    const at::Tensor value = sample.value.contiguous();
-    const float* point = value.const_data_ptr<float>();
-    if (sample.status == SampleStatus::kDone) dots_.push_back({point[0], point[1], sample.label});
+  void append(const Record& record) override {
+    std::array<float, 2> point;
+    std::memcpy(point.data(), record.item.data(), sizeof point);
+    if (record.status == SampleStatus::kDone) dots_.push_back({point[0], point[1], record.label});
   }
 
   void commit() override {

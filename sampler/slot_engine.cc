@@ -65,7 +65,7 @@ template <class State>
 Work SlotEngine<State>::run(const std::function<std::optional<Start>()>& next,
                             const std::function<void(Finish&&)>& emit) {
   const at::NoGradGuard no_grad;
-  Work work;
+  work_ = {};
   bool more = true;
   const auto refill = [&](std::int64_t s) {
     std::optional<Start> start;
@@ -90,8 +90,8 @@ Work SlotEngine<State>::run(const std::function<std::optional<Start>()>& next,
     PL_ASSERT(v.sizes() == input_.sizes());
     const State* slopes = v.template const_data_ptr<State>();
     each_slot([&](std::int64_t s) { absorb(s, slopes + s * elements_); });
-    work.ticks += 1;
-    work.useful += busy;
+    work_.ticks += 1;
+    work_.useful += busy;
     for (std::int64_t s = 0; s < slots_; ++s) {
       if (slot_[s].phase != Phase::kDone && slot_[s].phase != Phase::kFailed) continue;
       emit(take(s));
@@ -99,7 +99,7 @@ Work SlotEngine<State>::run(const std::function<std::optional<Start>()>& next,
       if (!refill(s)) --busy;
     }
   }
-  return work;
+  return work_;
 }
 
 template <class State>

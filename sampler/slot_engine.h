@@ -49,6 +49,8 @@ class SlotEngine {
 
   /// Until `next` gives nothing and all slots are empty. Both callbacks run on the calling thread.
   Work run(const std::function<std::optional<Start>()>& next, const std::function<void(Finish&&)>& emit);
+  /// What run() has done so far.
+  const Work& work() const { return work_; }
 
  private:
   enum class Phase { kEmpty, kFirstSlope, kProbe, kStage, kDone, kFailed };
@@ -92,6 +94,7 @@ class SlotEngine {
   std::vector<State> y_, y_new_;        // (S, elements)
   std::vector<std::vector<State>> k_;   // stages x (S, elements)
   at::Tensor input_, times_, labels_;   // (S, sample...), (S), (S) or undefined
+  Work work_;
 };
 
 extern template class SlotEngine<float>;

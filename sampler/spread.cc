@@ -79,9 +79,11 @@ std::vector<std::byte> gather_to_rank_0(cluster::Communicator& ranks, std::span<
   return all;
 }
 
+}  // namespace
+
 Statistics summed(cluster::Communicator& ranks, const Statistics& mine) {
-  std::array<std::int64_t, 6> sums = {mine.count,          mine.failed,      mine.nfe,
-                                      mine.rejected_steps, mine.useful_rows, mine.evaluated_rows};
+  std::array<std::int64_t, 8> sums = {mine.count,       mine.failed,         mine.nfe,           mine.rejected_steps,
+                                      mine.useful_rows, mine.evaluated_rows, mine.queued_useful, mine.queued_rows};
   std::array<std::int64_t, 1> most = {mine.max_nfe};
   std::array<double, 1> seconds = {mine.seconds};
   ranks.all_reduce(std::span<std::int64_t>(sums), cluster::Reduction::kSum);
@@ -94,12 +96,12 @@ Statistics summed(cluster::Communicator& ranks, const Statistics& mine) {
   total.rejected_steps = sums[3];
   total.useful_rows = sums[4];
   total.evaluated_rows = sums[5];
+  total.queued_useful = sums[6];
+  total.queued_rows = sums[7];
   total.max_nfe = most[0];
   total.seconds = seconds[0];
   return total + Statistics{};
 }
-
-}  // namespace
 
 IdRange range_of(int rank, int ranks, std::int64_t first, std::int64_t last, std::int64_t most) {
   const std::int64_t share = std::min(most, (last - first + ranks - 1) / ranks);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One job on many ranks. Ids are dealt in rounds: in each, every rank makes one contiguous range and rank 0 gathers the
-// samples. A sample depends on (seed, id) and on the slots a rank has, so the samples are those of a single rank.
+// A small job on many ranks, gathered: ids are dealt in rounds; in each, every rank makes one contiguous range and rank 0
+// receives the samples. A sample depends on (seed, id) and on the slots a rank has, so they are those of a single rank.
+// (Sets of any size are made part by part, see make_parts.h.)
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,6 @@
 #include "sampler/generate.h"
 
 namespace pathline::sampler {
-
-/// Ids [first, last).
-struct IdRange {
-  std::int64_t first = 0, last = 0;
-  std::int64_t count() const { return last - first; }
-};
 
 /// The range of `rank` in the round that begins with id `first`: all that is left up to `last`, dealt evenly, but at
 /// most `most` ids a rank. Pure.
@@ -32,5 +27,8 @@ struct Gathered {
 Statistics generate_on_ranks(cluster::Communicator& ranks, const Field& field, const Job& job, std::int64_t first,
                              std::int64_t last, const std::function<std::int64_t(std::int64_t id)>& label_of,
                              const Gathered& gathered);
+
+/// Sums over all ranks (`max_nfe` and `seconds`: the largest), on every rank. Collective.
+Statistics summed(cluster::Communicator& ranks, const Statistics& mine);
 
 }  // namespace pathline::sampler

@@ -7,6 +7,7 @@
 #include "sampler/checkpointed_model.h"
 #include "sampler/sink.h"
 #include "sampler/spread.h"
+#include "sampler/to_record.h"
 
 namespace pathline::trainer {
 namespace {
@@ -50,7 +51,7 @@ void write_preview(model::VelocityModel& model, const data::SetInfo& info, const
   sampler::generate_on_ranks(
       ranks, sampler::field_of(model), job, 0, recipe.sample.count,
       [classes](std::int64_t id) { return classes > 0 ? id % classes : -1; },
-      {[&](const sampler::Sample& sample) { sink->put(sample); }, [](std::int64_t) {}});
+      {[&](const sampler::Sample& sample) { sink->put(sampler::to_record(sample)); }, [](std::int64_t) {}});
   model.set_training(true);
   cluster::together(ranks, [&] {
     if (sink) sink->finish();

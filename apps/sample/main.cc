@@ -22,6 +22,7 @@
 #include "sampler/sink.h"
 #include "sampler/spread.h"
 #include "sampler/tableau.h"
+#include "sampler/to_record.h"
 
 namespace pathline::apps {
 namespace {
@@ -190,7 +191,7 @@ int sample(const Options& options, cluster::Communicator& world) {
   });
 
   core::Progress progress("sample", options.count, "samples", root);
-  const sampler::Gathered gathered{[&](const sampler::Sample& made) { sink->put(made); },
+  const sampler::Gathered gathered{[&](const sampler::Sample& made) { sink->put(sampler::to_record(made)); },
                                    [&](std::int64_t done) { progress.update(done); }};
   const sampler::Statistics statistics = sampler::generate_on_ranks(
       world, field, plan.job, options.first, options.first + options.count, [&](std::int64_t id) { return plan.label_of(id); }, gathered);

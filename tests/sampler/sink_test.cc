@@ -15,6 +15,7 @@
 #include "data/npz.h"
 #include "data/png.h"
 #include "data/shard_source.h"
+#include "sampler/to_record.h"
 #include "tests/support/temporary_directory.h"
 
 namespace pathline::sampler {
@@ -67,7 +68,7 @@ TEST(PngSink, LaysSamplesOutInOrderOfIds) {
   const tests::TemporaryDirectory directory;
   const std::string path = directory / "grid.png";
   const auto sink = make_sink(options_for(path, 5, {3, 32, 32}));
-  for (const std::int64_t id : {4, 0, 2, 1, 3}) sink->put(flat_sample(id, 3, 32));
+  for (const std::int64_t id : {4, 0, 2, 1, 3}) sink->put(to_record(flat_sample(id, 3, 32)));
   EXPECT_FALSE(std::filesystem::exists(path));
   sink->finish();
   const data::Image picture = read_picture(path);
@@ -91,7 +92,7 @@ TEST(PngSink, HasOneColumnALabelWhereThatFillsTheGrid) {
   SinkOptions options = options_for(directory / "grid.png", 6, {1, 64, 64});
   options.columns = 2;
   const auto sink = make_sink(options);
-  for (std::int64_t id = 0; id < 6; ++id) sink->put(flat_sample(id, 1, 64));
+  for (std::int64_t id = 0; id < 6; ++id) sink->put(to_record(flat_sample(id, 1, 64)));
   sink->finish();
   const data::Image picture = read_picture(options.path);
   EXPECT_EQ(picture.width, 2 * 64 + 2);
@@ -106,7 +107,7 @@ TEST(PngSink, DrawsPointsOfThePlaneWhereTheyLie) {
     Sample sample;
     sample.id = id;
     sample.value = at::full({2}, id == 0 ? 1.0 : -0.5, at::kFloat);
-    sink->put(sample);
+    sink->put(to_record(sample));
   }
   sink->finish();
   const data::Image picture = read_picture(directory / "points.png");
@@ -130,7 +131,7 @@ TEST(NpzSink, WritesArraysThatEvaluationScriptsRead) {
   options.labelled = true;
   options.classes = 10;
   const auto sink = make_sink(options);
-  for (const std::int64_t id : {2, 3, 1, 0}) sink->put(flat_sample(id, 3, 2, 9 - id));
+  for (const std::int64_t id : {2, 3, 1, 0}) sink->put(to_record(flat_sample(id, 3, 2, 9 - id)));
   sink->finish();
   core::PosixFileSystem files;
   const data::NpzReader reader(files, options.path);
@@ -149,7 +150,7 @@ TEST(NpzSink, KeepsPointsAsFloats) {
     Sample sample;
     sample.id = id;
     sample.value = at::full({2}, 0.1 + static_cast<double>(id), at::kFloat);
-    sink->put(sample);
+    sink->put(to_record(sample));
   }
   sink->finish();
   core::PosixFileSystem files;
@@ -164,7 +165,7 @@ TEST(H5Sink, WritesASetThatCanBeTrainedOn) {
   options.labelled = true;
   options.classes = 10;
   const auto sink = make_sink(options);
-  for (const std::int64_t id : {1, 0, 3, 2}) sink->put(flat_sample(id, 3, 2, id + 5));
+  for (const std::int64_t id : {1, 0, 3, 2}) sink->put(to_record(flat_sample(id, 3, 2, id + 5)));
   sink->finish();
   const auto source = data::open_source({options.path});
   EXPECT_EQ(source->info().count, 4);
@@ -178,12 +179,14 @@ TEST(H5Sink, WritesASetThatCanBeTrainedOn) {
 }
 
 TEST(Sink, RefusesAGapAndLeavesNoFile) {
-  for (const std::string ending : {".png", ".npz", ".h5"}) {
+  for (const std::string ending : {".png", ".npz", ".h5", ".tar", "/"}) {
     const tests::TemporaryDirectory directory;
     {
       const auto sink = make_sink(options_for(directory / ("set" + ending), 3, {3, 8, 8}));
-      sink->put(flat_sample(0, 3, 8));
-      sink->put(flat_sample(2, 3, 8));
+      for (const std::int64_t id : {0, 2}) {
+        Record record = to_record(flat_sample(id, 3, 8));
+        sink->put(takes_png("set" + ending) ? as_png(std::move(record), {3, 8, 8}) : std::move(record));
+      }
       try {
         sink->finish();
         ADD_FAILURE() << "accepted a gap";
@@ -192,14 +195,14 @@ TEST(Sink, RefusesAGapAndLeavesNoFile) {
         EXPECT_NE(std::string(error.what()).find("sample 1 "), std::string::npos) << error.what();
       }
     }
-    EXPECT_FALSE(std::filesystem::exists(directory / ("set" + ending)));
+    EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
   }
 }
 
 TEST(Sink, RefusesEndingsAndShapesThatItCannotWrite) {
   const tests::TemporaryDirectory directory;
   for (const auto& options :
-       {options_for(directory / "set.jpg", 3, {3, 8, 8}), options_for(directory / "set", 3, {3, 8, 8}),
+       {options_for(directory / "set.jpg", 3, {3, 8, 8}), options_for(directory / "set", 3, {4, 8, 8}), options_for(directory / "set.tar", 3, {2}),
         options_for(directory / "set.png", 3, {4, 8, 8}), options_for(directory / "set.png", 3, {3}),
         options_for(directory / "set.npz", 0, {3, 8, 8})}) {
     try {

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// From tensors to what files hold.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sampler/generate.h"
+#include "sampler/record.h"
+
+namespace pathline::sampler {
+
+/// round((x + 1) * 127.5) clamped to 0 .. 255, halves to even; (C, H, W) fp32 to (H, W, C) bytes.
+std::vector<std::uint8_t> to_8_bit(const at::Tensor& value);
+
+/// Pixels of 8 bits, or a point's floats as they are.
+Record to_record(const Sample& sample);
+
+/// A record of pixels (H, W, C) with its item as a PNG file.
+Record as_png(Record&& record, const std::vector<std::int64_t>& sample_shape);
+
+}  // namespace pathline::sampler
