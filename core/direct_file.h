@@ -16,12 +16,13 @@
 
 namespace pathline::core {
 
-/// Two aligned blocks: append() fills one while a thread writes the other. Storage that refuses O_DIRECT (some network file
-/// systems) gets the same blocks through the page cache; that is said once in a process. The last, incomplete block goes
-/// through the page cache everywhere. Files of less than a block have no thread.
+/// Two aligned blocks: append() fills one while a thread writes the other; so large that the device never idles between
+/// them. Storage that refuses O_DIRECT (some network file systems) gets the same blocks through the page cache; that is said
+/// once in a process. The last, incomplete block goes through the page cache everywhere. Files of less than a block have no
+/// thread.
 class DirectFile final : public WritableFile {
  public:
-  static constexpr std::size_t kBlockBytes = 8 << 20;
+  static constexpr std::size_t kBlockBytes = 32 << 20;
 
   /// Creates or truncates `path` and reserves room for `bytes`: a full disk is noticed here.
   DirectFile(const std::string& path, std::uint64_t bytes);

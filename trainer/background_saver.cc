@@ -29,6 +29,7 @@ BackgroundSaver::BackgroundSaver(core::FileSystem& files, const RunDirectory& di
       state_(state),
       records_(tensor_records(state, parameters, buffers)),
       staged_(state, buffers, ranks.rank(), recipe.checkpoint.background),
+      pace_(recipe.checkpoint.write_share),
       ranks_(cluster::duplicate(ranks)) {}
 
 void BackgroundSaver::start(const checkpoint::State& progress) {
@@ -44,10 +45,12 @@ void BackgroundSaver::start(const checkpoint::State& progress) {
   moved_at_.store(now);
   waiting_.store(false);
   done_.store(false);
+  pace_.set_awaited(false);
   thread_.post([this, progress] { write(progress); });
 }
 
 void BackgroundSaver::write(const checkpoint::State& progress) {
+  pace_.begin();
   try {
     checkpoint::save(files_, directory_.checkpoints(), progress, records_, staged_.segments(), directory_.attempt(),
                      patient_collectives(), [this] { return directory_.still_ours(); });
@@ -94,6 +97,7 @@ std::optional<SaveOutcome> BackgroundSaver::hear(std::uint64_t word) {
 
 SaveOutcome BackgroundSaver::wait(cluster::Whereabouts& here) {
   PL_ASSERT(under_way_);
+  pace_.set_awaited(true);
   double seen = 0;
   while (!done_.load()) {
     const double moved_at = moved_at_.load();
@@ -129,9 +133,10 @@ checkpoint::Collectives BackgroundSaver::patient_collectives() {
     }
     moved();
     waiting_.store(false);
+    pace_.begin();
   };
   checkpoint::Collectives patient = plain;
-  patient.progress = moved;
+  patient.progress = [this, moved] { pace_.rest(), moved(); };
   patient.barrier = [plain, meet] { meet(), plain.barrier(); };
   patient.broadcast = [plain, meet](const std::string& text) { return meet(), plain.broadcast(text); };
   patient.gather = [plain, meet](const std::string& text) { return meet(), plain.gather(text); };

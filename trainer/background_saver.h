@@ -21,6 +21,7 @@
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/memory_ledger.h"
 #include "trainer/options.h"
+#include "trainer/pace.h"
 #include "trainer/run_directory.h"
 #include "trainer/sharded_state.h"
 
@@ -78,6 +79,7 @@ class BackgroundSaver {
   ShardedState& state_;
   std::vector<checkpoint::TensorRecord> records_;
   StagedState staged_;
+  Pace pace_;
   std::unique_ptr<cluster::Communicator> ranks_;  // the writing thread's
 
   bool under_way_ = false;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <thread>
 
 #include "checkpoint/checkpoint.h"
@@ -12,6 +13,7 @@
 #include "core/machine.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/made_training.h"
+#include "trainer/pace.h"
 #include "trainer/plain_storage.h"
 #include "trainer/run_setup.h"
 
@@ -152,11 +154,24 @@ class Benchmark {
 
   void step() {
     times_.seconds[timed::kStep].push_back(median_step());
+    const std::string plain = core::join_path(directory_, "plain");
+    times_.seconds[timed::kStepBesidePlain].push_back(step_beside([&] {
+      if (!write_plainly(plain, memory_.bytes(), PageCache::kPast)) write_plainly(plain, memory_.bytes(), PageCache::kThrough);
+    }));
+    Pace pace(training_.recipe().checkpoint.write_share);
+    times_.seconds[timed::kStepBeside].push_back(step_beside([&] {
+      pace.begin();
+      save([&] { pace.rest(); });
+    }));
+  }
+
+  /// Collective. The median step while a thread does `work` again and again.
+  double step_beside(const std::function<void()>& work) {
     std::atomic<bool> enough{false};
     std::exception_ptr failure;
     std::thread writer([&] {
       try {
-        for (; !enough; clean_up()) save();
+        for (; !enough; clean_up()) work();
       } catch (...) {
         failure = std::current_exception();
       }
@@ -167,7 +182,7 @@ class Benchmark {
     cluster::together(ranks_, [&] {
       if (failure) std::rethrow_exception(failure);
     });
-    times_.seconds[timed::kStepBeside].push_back(seconds);
+    return seconds;
   }
 
   double median_step() {
@@ -176,10 +191,12 @@ class Benchmark {
     return median_of(seconds);
   }
 
-  void save() {
+  void save(const std::function<void()>& progress = [] {}) {
     checkpoint::State state;
     state.step = 1;
-    checkpoint::save(files_, directory_, state, own_.records, own_.segments, 1, {});
+    checkpoint::Collectives alone;
+    alone.progress = progress;
+    checkpoint::save(files_, directory_, state, own_.records, own_.segments, 1, alone);
   }
 
   void load(const std::string& step) {

@@ -41,7 +41,8 @@ inline constexpr char kLoadCold[] = "load_verified_cold";
 inline constexpr char kReadWarm[] = "read_warm";
 inline constexpr char kLoadWarm[] = "load_verified_warm";
 inline constexpr char kStep[] = "step_alone";                   // median step of the round
-inline constexpr char kStepBeside[] = "step_beside_writing";
+inline constexpr char kStepBeside[] = "step_beside_writing";    // checkpoints, without a pause between them
+inline constexpr char kStepBesidePlain[] = "step_beside_plain_writing";  // in the fastest plain way: what storage costs
 }  // namespace timed
 
 /// All ranks, each on its own part of the state and with files of its own.

@@ -80,6 +80,8 @@ void bind(Config& c, Recipe& r) {
   c.bind("ema", "warmup", r.ema.warmup, OnResume::kChangeable, "ratio: min(decay, (1 + n) / (10 + n)) | none");
   c.bind("checkpoint", "background", r.checkpoint.background, OnResume::kFree,
          "write while training goes on, from a copy; false: training waits, and no memory is taken for the copy");
+  c.bind("checkpoint", "write_share", r.checkpoint.write_share, OnResume::kFree,
+         "of the time, for the thread that writes while training goes on; 1: as fast as storage takes it");
   c.bind("checkpoint", "every_steps", r.checkpoint.every_steps, OnResume::kFree, "0: only at the end");
   c.bind("checkpoint", "every_minutes", r.checkpoint.every_minutes, OnResume::kFree, "0: never by time");
   c.bind("checkpoint", "keep_last", r.checkpoint.keep_last, OnResume::kFree, "newest ones that stay");
@@ -137,6 +139,8 @@ void check_values(const Recipe& r) {
   check_at_least("train.rollbacks", static_cast<double>(r.train.rollbacks), 0);
   check_at_least("optimizer.lr", r.optimizer.lr, 0);
   check_at_least("optimizer.warmup_steps", static_cast<double>(r.optimizer.warmup_steps), 0);
+  PL_CHECK(r.checkpoint.write_share >= 0.01 && r.checkpoint.write_share <= 1, core::ExitCode::kUsage, "checkpoint.write_share = ",
+           r.checkpoint.write_share, " is not a share of the time (checkpoints would never be done). Use a number from 0.01 to 1.");
   check_at_least("checkpoint.keep_last", static_cast<double>(r.checkpoint.keep_last), 1);
   check_at_least("checkpoint.keep_every_hours", r.checkpoint.keep_every_hours, 0);
   check_at_least("checkpoint.keep_best", static_cast<double>(r.checkpoint.keep_best), 0);

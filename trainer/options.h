@@ -69,6 +69,7 @@ struct EmaOptions {
 
 struct CheckpointOptions {
   bool background = true;
+  double write_share = 0.3;
   std::int64_t every_steps = 1000;
   double every_minutes = 15;
   std::int64_t keep_last = 3;

@@ -61,6 +61,7 @@ nlohmann::ordered_json ratios_of(const trainer::CheckpointTimes& times) {
     ratios["verified_rate_over_o_direct"] = times.median(timed::kReadDirect) / times.median(timed::kLoadCold);
   }
   ratios["verified_rate_over_read_warm"] = times.median(timed::kReadWarm) / times.median(timed::kLoadWarm);
+  ratios["step_beside_plain_over_alone"] = times.median(timed::kStepBesidePlain) / times.median(timed::kStep);
   ratios["step_beside_over_alone"] = times.median(timed::kStepBeside) / times.median(timed::kStep);
   return ratios;
 }
@@ -77,7 +78,7 @@ void print(const trainer::CheckpointTimes& times, bool json) {
   for (const auto& [what, seconds] : times.seconds) {
     const auto [fastest, slowest] = std::minmax_element(seconds.begin(), seconds.end());
     const bool moves_all = what.rfind("step", 0) != 0;
-    std::printf("%-22s %7.3f s (%.3f to %.3f)", what.c_str(), times.median(what), *fastest, *slowest);
+    std::printf("%-26s %7.3f s (%.3f to %.3f)", what.c_str(), times.median(what), *fastest, *slowest);
     if (moves_all) std::printf("  %6.2f GB/s", static_cast<double>(times.bytes_per_rank) / times.median(what) / 1e9);
     std::printf("\n");
   }
