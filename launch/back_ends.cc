@@ -13,10 +13,11 @@
 namespace pathline::launch {
 namespace {
 
-constexpr std::array<BackEnd, 8> kBackEnds = {{
+constexpr std::array<BackEnd, 9> kBackEnds = {{
     {"data", "pathline-data", false, "import, make, inspect and verify image stores"},
     {"train", "pathline-train", true, "train a model from a recipe, alone or under mpirun or srun"},
     {"sample", "pathline-sample", true, "generate samples from a checkpoint"},
+    {"pool", "pathline-pool", true, "make large sets with any number of workers that come and go"},
     {"model", "pathline-model", false, "run a network on given inputs"},
     {"checkpoint", "pathline-checkpoint", false, "list, verify, show, export and import checkpoints"},
     {"launch", "pathline-launch", true, "start a run here or as a Slurm job, and start it again after interruptions"},

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Giving leases: which job, which range, how much of it.
+#include <algorithm>
+
+#include "sampler/pool/dispatcher.h"
+#include "sampler/pool/paths.h"
+
+namespace pathline::pool {
+namespace {
+
+constexpr int kMostLeases = 4;  // of one worker: what it works on, what it has fetched ahead
+
+}  // namespace
+
+/// A suspect is held alone, so that its worker's end says something about it. `idle`: the worker holds nothing.
+bool Dispatcher::may_hold_more(const std::string& worker, bool& idle) {
+  int holds = 0;
+  bool suspect = false;
+  for (const auto& [token, held] : held_) {
+    if (held.worker != worker) continue;
+    ++holds;
+    suspect |= held.suspect;
+  }
+  idle = holds == 0;
+  return holds < kMostLeases && !suspect;
+}
+
+/// 0 if there is no job for it.
+std::int64_t Dispatcher::job_for(const WorkerInfo& worker, bool idle) {
+  std::vector<JobLoad> loads;
+  Rows rows = store_->query(
+      "SELECT id, priority, (SELECT count(*) FROM ranges WHERE job = jobs.id AND state = 'leased'), served FROM jobs "
+      "WHERE state IN ('queued', 'running') AND paused = 0 AND fingerprint IN ('', ?1) "
+      "AND json_extract(spec, '$.threads') <= ?2 "
+      "AND EXISTS (SELECT 1 FROM ranges WHERE job = jobs.id AND state = 'waiting' AND suspect <= ?3)",
+      {worker.fingerprint, worker.threads, std::int64_t{idle}});
+  while (rows.next()) loads.push_back({rows.integer(0), rows.integer(1), rows.integer(2), rows.integer(3)});
+  return job_to_serve(loads).value_or(0);
+}
+
+/// Assemblies first: they free storage and end a job. Of a job's ranges the suspects come last.
+std::optional<Dispatcher::Range> Dispatcher::range_to_serve(const WorkerInfo& worker, bool idle) {
+  auto found = select_ranges(
+      "?1 AND kind = 'assembly' AND state = 'waiting' AND job IN (SELECT id FROM jobs WHERE state = 'finalizing' AND paused = 0) "
+      "ORDER BY losses + errors, job LIMIT 1", {std::int64_t{idle}});
+  if (!found.empty()) return found.front();
+  const std::int64_t job = job_for(worker, idle);
+  if (job == 0) return std::nullopt;
+  found = select_ranges("job = ?1 AND kind = 'samples' AND state = 'waiting' AND suspect <= ?2 "
+                        "ORDER BY suspect, losses + errors, first LIMIT 1", {job, std::int64_t{idle}});
+  return found.empty() ? std::nullopt : std::optional(found.front());
+}
+
+std::int64_t Dispatcher::bite_of(const Range& range) {
+  if (range.suspect != 0) return range.last - range.first;
+  BiteFacts facts;
+  facts.range = range.last - range.first;
+  facts.waiting = store_->integer("SELECT sum(last - first) FROM ranges WHERE job = ?1 AND state = 'waiting'", {range.job});
+  facts.slots = spec_of(range.job).slots;
+  facts.workers = std::max<std::int64_t>(1, store_->integer("SELECT count(*) FROM workers WHERE state = 'alive'"));
+  Rows rows = store_->query("SELECT done, seconds FROM jobs WHERE id = ?1", {range.job});
+  if (rows.next() && rows.real(1) > 0) facts.samples_per_second = static_cast<double>(rows.integer(0)) / rows.real(1);
+  return bite(facts);
+}
+
+std::optional<Lease> Dispatcher::lease(const std::string& worker) {
+  const WorkerInfo info = touch(worker);
+  bool idle = false;
+  if (!may_hold_more(worker, idle) || draining()) return std::nullopt;
+
+  Transaction leasing(*store_);
+  auto range = range_to_serve(info, idle);
+  if (!range) return std::nullopt;
+  const JobSpec spec = spec_of(range->job);
+  const std::int64_t last = range->first + bite_of(*range);
+  if (last < range->last) {
+    store_->run("INSERT INTO ranges (job, kind, first, last) VALUES (?1, ?2, ?3, ?4)", {range->job, range->kind, last, range->last});
+    range->last = last;
+  }
+  range->token = store_->integer("SELECT value FROM pool WHERE key = 'next_token'");
+  store_->run("UPDATE pool SET value = value + 1 WHERE key = 'next_token'");
+  store_->run("UPDATE ranges SET state = 'leased', token = ?4, worker = ?5, last = ?6 WHERE job = ?1 AND kind = ?2 AND first = ?3",
+              {range->job, range->kind, range->first, range->token, worker, range->last});
+  store_->run("UPDATE jobs SET served = ?2, state = CASE state WHEN 'queued' THEN 'running' ELSE state END, "
+              "fingerprint = CASE fingerprint WHEN '' THEN ?3 ELSE fingerprint END WHERE id = ?1",
+              {range->job, range->token, info.fingerprint});
+  const Lease lease = lease_of(*range, spec);
+  leasing.commit();
+  held_[range->token] = {range->job,  range->first, range->last, 0, range->kind,
+                         worker, range->suspect != 0, options_.seconds() + options_.lease_seconds};
+  ++counters_.leases;
+  return lease;
+}
+
+Lease Dispatcher::lease_of(const Range& range, const JobSpec& spec) {
+  Lease lease;
+  lease.token = range.token;
+  lease.job = range.job;
+  lease.assembly = range.kind == "assembly";
+  lease.first = range.first;
+  lease.last = range.last;
+  lease.spec = spec;
+  lease.path = source_path(options_.pool, range.job, lease.assembly, {range.first, range.last}, range.token, spec.output);
+  if (!lease.assembly) {
+    lease.preview = preview_path(options_.pool, range.job, range.first);
+    return lease;
+  }
+  lease.first = spec.first;
+  lease.last = spec.first + spec.count;
+  for (const Range& part : select_ranges("job = ?1 AND kind = 'samples' ORDER BY first", {range.job})) {
+    (part.state == "done" ? lease.parts : lease.parked).push_back({part.first, part.last});
+  }
+  for (const IdSpan& part : lease.parts) lease.part_paths.push_back(part_path(options_.pool, range.job, part));
+  return lease;
+}
+
+}  // namespace pathline::pool

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sampler/pool/policy.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace pathline::pool {
+
+std::optional<std::int64_t> job_to_serve(std::span<const JobLoad> jobs) {
+  const auto turn = [](const JobLoad& job) { return std::tuple(-job.priority, job.leases, job.served, job.id); };
+  const auto first = std::ranges::min_element(jobs, {}, turn);
+  return first == jobs.end() ? std::nullopt : std::optional(first->id);
+}
+
+std::int64_t bite(const BiteFacts& facts) {
+  const std::int64_t wanted = static_cast<std::int64_t>(std::min(facts.samples_per_second * kSecondsOfWork, 1e9));
+  const std::int64_t share = (facts.waiting + 2 * facts.workers - 1) / (2 * facts.workers);
+  const std::int64_t batches = std::max<std::int64_t>(1, std::min(wanted, share) / facts.slots);
+  return std::min(facts.range, batches * facts.slots);
+}
+
+Verdict judge(const Trouble& trouble) {
+  constexpr std::int64_t kBeforeCut = 2, kBeforeParking = 3;
+  if (trouble.samples > 1) return trouble.losses + trouble.errors >= kBeforeCut ? Verdict::kCut : Verdict::kTryAgain;
+  const bool park = trouble.errors >= kBeforeParking || trouble.deaths >= kBeforeParking;
+  return park ? Verdict::kPark : Verdict::kTryAgain;
+}
+
+std::int64_t most_parked(std::int64_t samples_of_job) { return std::max<std::int64_t>(64, samples_of_job / 100); }
+
+}  // namespace pathline::pool
