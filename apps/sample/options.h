@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of `pathline sample`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "sampler/generate.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pathline::apps {
+
+struct SampleOptions {
+  std::string checkpoint, output, labels, ema, decoder;
+  std::int64_t first = 0, count = 0;  // ids [first, first + count)
+  std::string slots;                  // a number, "auto", or empty: by count
+  std::int64_t threads = 0;           // 0: as the job began, else 1 under a launcher and all cores alone
+  std::int64_t part_size = 0;         // samples in a part at most; 0: about 10 s of work
+  std::uint64_t seed = 0;
+  sampler::SolverOptions solver;
+  bool pairs = false;
+  bool json = false;
+  bool steps_given = false, tolerance_given = false;
+};
+
+/// Adds all options to `app`; `options` must outlive it.
+void add_sample_options(CLI::App& app, SampleOptions& options);
+
+/// Throws ExitCode::kUsage for values out of range; says which options have no effect.
+void check_sample_options(const SampleOptions& options);
+
+}  // namespace pathline::apps

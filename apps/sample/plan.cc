@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/sample/plan.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+#include "cluster/session.h"
+#include "core/crc32c.h"
+#include "core/error.h"
+#include "core/random.h"
+#include "core/text.h"
+#include "sampler/solver_record.h"
+#include "sampler/tableau.h"
+#include "trainer/kernel_fingerprint.h"
+
+namespace pathline::apps {
+namespace {
+
+using core::ExitCode;
+
+constexpr std::int64_t kSlotMultiple = 16, kMostSlots = 64;
+
+std::int64_t slots_asked_for(const SampleOptions& options) {
+  const std::int64_t slots = core::parse_integer(options.slots, "--slots");
+  PL_CHECK(slots > 0 && slots % kSlotMultiple == 0, ExitCode::kUsage, "--slots is ", slots,
+           "; it must be auto or a multiple of ", kSlotMultiple, " (kernels treat other batches unevenly). Try ",
+           std::max(kSlotMultiple, slots / kSlotMultiple * kSlotMultiple), ".");
+  return slots;
+}
+
+/// By count alone, so that any number of ranks chooses the same.
+std::int64_t usual_slots(std::int64_t count) {
+  return std::min(kMostSlots, (count + kSlotMultiple - 1) / kSlotMultiple * kSlotMultiple);
+}
+
+/// Under a launcher ranks share the cores, and one rank must give the bits of many.
+std::int64_t usual_threads() {
+  return cluster::started_by_launcher() ? 1 : std::max(1u, std::thread::hardware_concurrency());
+}
+
+std::int64_t number_in(const std::optional<sampler::JobRecord>& record, const std::string& name) {
+  const std::string text = record ? record->value(name) : "";
+  return text.empty() ? 0 : core::parse_integer(text, "the job record's " + name);
+}
+
+std::vector<std::int64_t> labels_for(const SampleOptions& options, const model::ModelOptions& model) {
+  if (options.labels == "none" || (options.labels.empty() && model.classes <= 0)) return {};
+  return sampler::parse_labels(options.labels.empty() ? "all" : options.labels, model.classes);
+}
+
+std::string crc_of_file(const std::string& path) {
+  core::PosixFileSystem files;
+  const std::string bytes = core::read_text(files, path);
+  char text[16];
+  std::snprintf(text, sizeof text, "%08x", core::crc32c(std::as_bytes(std::span(bytes))));
+  return text;
+}
+
+std::string labels_text(const std::vector<std::int64_t>& labels) {
+  std::string text;
+  for (const std::int64_t label : labels) text += (text.empty() ? "" : ",") + std::to_string(label);
+  if (labels.empty()) return "none";
+  if (text.size() <= 200) return text;
+  return core::concat(labels.size(), " labels, fnv1a64 ", std::hex, core::hash_name(text));
+}
+
+std::string description_of(const SampleOptions& options, const sampler::CheckpointedModel& loaded,
+                           const Decided& decided) {
+  const sampler::SolverOptions& solver = options.solver;
+  const std::string how = sampler::find_tableau(solver.solver).adaptive()
+                              ? core::concat("rtol ", solver.rtol, ", atol ", solver.atol)
+                              : core::concat(solver.steps, " steps");
+  return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", solver ",
+                      solver.solver, ", ", how, ", guidance ", solver.guidance, ", seed ", options.seed, ", slots ",
+                      decided.slots, options.decoder.empty() ? "" : ", decoder " + options.decoder,
+                      "; 8 bits: round((x + 1) * 127.5) clamped");
+}
+
+}  // namespace
+
+Decided decide(const SampleOptions& options, const std::optional<sampler::JobRecord>& begun) {
+  Decided decided{number_in(begun, "slots"), number_in(begun, "threads")};
+  const bool measured = options.slots == "auto";
+  if (!options.slots.empty() && !measured) decided.slots = slots_asked_for(options);
+  if (decided.slots == 0 && !measured) decided.slots = usual_slots(options.count);
+  if (options.threads > 0) decided.threads = options.threads;
+  if (decided.threads == 0) decided.threads = usual_threads();
+  return decided;
+}
+
+Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided) {
+  const model::ModelOptions& model = loaded.model->options();
+  PL_CHECK(options.solver.guidance == 1.0 || sampler::null_label_of(model) >= 0, ExitCode::kUsage, "--guidance ",
+           options.solver.guidance, " was given, but this model has no null label to be guided away from. Leave it out.");
+  Plan plan;
+  plan.labels = labels_for(options, model);
+  plan.job.sample_shape = sampler::sample_shape_of(model);
+  plan.job.null_label = sampler::null_label_of(model);
+  plan.job.slots = decided.slots;
+  plan.job.seed = options.seed;
+  plan.job.solver = options.solver;
+  plan.item_shape = plan.job.sample_shape;
+  plan.classes = model.classes;
+  plan.class_names = loaded.class_names;
+  return plan;
+}
+
+void complete(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded,
+              const Decided& decided) {
+  plan.job.slots = decided.slots;
+  sampler::JobRecord& record = plan.record;
+  record.add("checkpoint", core::concat("step ", loaded.step, ", manifest crc32c ",
+                                        crc_of_file(core::join_path(loaded.directory, "manifest.json"))));
+  record.add("weights", loaded.kind);
+  record.add("seed", std::to_string(options.seed));
+  record.add("ids", core::concat(options.first, " to ", options.first + options.count - 1));
+  record.add("labels", labels_text(plan.labels));
+  sampler::add_solver(options.solver, record);
+  record.add("slots", std::to_string(decided.slots));
+  record.add("threads", std::to_string(decided.threads));
+  record.add("kernels", trainer::kernel_fingerprint("cpu"));
+  if (!options.decoder.empty()) record.add("decoder", "crc32c " + crc_of_file(options.decoder));
+  record.add("items", sampler::takes_png(options.output) ? "png" : "raw");
+  plan.description = description_of(options, loaded, decided);
+}
+
+at::Tensor decoded(const sampler::TorchScript& decoder, const at::Tensor& value) {
+  const at::Tensor pixels = decoder.forward(value.unsqueeze(0)).to(at::kFloat);
+  PL_CHECK(pixels.dim() == 4 && pixels.size(0) == 1, ExitCode::kInput, "the decoder makes a tensor of shape ",
+           pixels.sizes(), " of one sample of shape ", value.sizes(), " (it must be (1, C, H, W), in [-1, 1]).");
+  return pixels[0].contiguous();
+}
+
+sampler::SinkOptions sink_options(const SampleOptions& options, const Plan& plan) {
+  sampler::SinkOptions sink;
+  sink.path = options.output;
+  sink.first = options.first;
+  sink.count = options.count;
+  sink.sample_shape = plan.item_shape;
+  sink.labelled = !plan.labels.empty();
+  sink.classes = plan.classes;
+  sink.columns = sampler::columns_for(options.count, static_cast<std::int64_t>(plan.labels.size()));
+  sink.seed = options.seed;
+  sink.description = plan.description;
+  sink.class_names = plan.class_names;
+  if (options.pairs) {
+    PL_CHECK(options.decoder.empty(), ExitCode::kUsage,
+             "--pairs and --decoder do not go together (pixels and the latents' noise are no pairs). Leave one out.");
+    sink.start_of = [seed = options.seed, shape = plan.job.sample_shape](std::int64_t id) {
+      at::Tensor x0 = sampler::start_noise(seed, id, shape);
+      if (x0.dim() == 3) x0 = x0.permute({1, 2, 0}).contiguous();
+      const float* begin = x0.const_data_ptr<float>();
+      return std::vector<float>(begin, begin + x0.numel());
+    };
+  }
+  return sink;
+}
+
+}  // namespace pathline::apps

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all ranks of `pathline sample` do, as the options, the checkpoint and what an earlier start decided determine it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/sample/options.h"
+#include "sampler/checkpointed_model.h"
+#include "sampler/job_record.h"
+#include "sampler/sink.h"
+#include "sampler/torch_script.h"
+
+namespace pathline::apps {
+
+/// What a job fixes when it begins, the same on all ranks and in all its starts. 0: not decided yet.
+struct Decided {
+  std::int64_t slots = 0, threads = 0;
+};
+
+/// As an earlier start decided, where this one is not asked for something else, else as the options say; slots stay 0
+/// for "auto". Throws ExitCode::kUsage for numbers that cannot be.
+Decided decide(const SampleOptions& options, const std::optional<sampler::JobRecord>& begun);
+
+struct Plan {
+  sampler::Job job;
+  std::vector<std::int64_t> labels;      // ids cycle through them; empty: no labels
+  std::vector<std::int64_t> item_shape;  // of what is written: (C, H, W) or (D)
+  std::int64_t classes = 0;
+  std::vector<std::string> class_names;
+  sampler::JobRecord record;
+  std::string description;
+
+  std::int64_t label_of(std::int64_t id) const {
+    return labels.empty() ? -1 : labels[static_cast<std::size_t>(id) % labels.size()];
+  }
+};
+
+/// The job itself; what remains is filled in by complete(). Throws ExitCode::kUsage for options that do not fit the model.
+Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided);
+
+/// Record and description, once slots and threads are decided. Reads the manifest and the decoder's file.
+void complete(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided);
+
+/// The decoder's pixels for one sample (C, h, w): (C', H, W). Throws ExitCode::kInput where it gives something else.
+at::Tensor decoded(const sampler::TorchScript& decoder, const at::Tensor& value);
+
+sampler::SinkOptions sink_options(const SampleOptions& options, const Plan& plan);
+
+}  // namespace pathline::apps

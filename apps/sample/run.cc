@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/sample/run.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <span>
+#include <thread>
+
+#include "apps/sample/plan.h"
+#include "apps/sample/report.h"
+#include "checkpoint/run_lock.h"
+#include "cluster/agree.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "core/text.h"
+#include "launch/signals.h"
+#include "sampler/batch_curve.h"
+#include "sampler/make_parts.h"
+#include "sampler/row_check.h"
+#include "sampler/spread.h"
+#include "sampler/to_record.h"
+
+namespace pathline::apps {
+namespace {
+
+using core::ExitCode;
+using sampler::IdRange;
+
+constexpr std::int64_t kMostPartBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kMostAutoSlots = 1024;
+constexpr int kListingSeconds = 60;  // network file systems may list a directory late
+
+class SampleRun {
+ public:
+  SampleRun(const SampleOptions& options, cluster::Communicator& world)
+      : options_(options), world_(world), root_(world.rank() == 0), store_(files_, options.output) {}
+
+  int run() {
+    prepare();
+    if (agreed(finished_)) return 0;
+    const sampler::Statistics made = make();
+    if (agreed(stopped(made))) return static_cast<int>(ExitCode::kStopped);
+    cluster::together(world_, [&] {
+      if (root_) write_set(made);
+    });
+    return 0;
+  }
+
+ private:
+  /// Rank 0's word on all ranks. Collective.
+  template <class Value>
+  Value agreed(Value value) {
+    world_.broadcast(std::as_writable_bytes(std::span(&value, 1)), 0);
+    return value;
+  }
+
+  void prepare() {
+    Decided decided = cluster::together(world_, [&] {
+      check_sample_options(options_);
+      return root_ ? decide(options_, store_.begun()) : Decided{};
+    });
+    decided = agreed(decided);
+    at::set_num_threads(static_cast<int>(decided.threads));
+    cluster::together(world_, [&] {
+      loaded_ = sampler::load_checkpointed_model(files_, options_.checkpoint, options_.ema);
+      plan_ = plan_for(options_, loaded_, decided);
+      field_ = sampler::field_of(*loaded_.model);
+      if (!options_.decoder.empty()) decoder_.emplace(options_.decoder);
+      if (root_ && decided.slots == 0) decided.slots = measured_slots();
+    });
+    decided = agreed(decided);
+    cluster::together(world_, [&] {
+      complete(plan_, options_, loaded_, decided);
+      sampler::check_rows_independent(field_, plan_.job);
+      if (decoder_) plan_.item_shape = decoded(*decoder_, at_start()).sizes().vec();
+      if (root_) begin();
+    });
+  }
+
+  std::int64_t measured_slots() {
+    const auto curve = sampler::measure_batch_curve(field_, plan_.job, std::min(kMostAutoSlots, options_.count));
+    const std::int64_t slots = sampler::best_slots(curve);
+    for (const sampler::BatchPoint& point : curve) {
+      core::log_info(point.slots, " slots: ", point.rows_per_second, " evaluations a second", point.slots == slots ? " (taken)" : "");
+    }
+    return slots;
+  }
+
+  at::Tensor at_start() const { return sampler::start_noise(options_.seed, options_.first, plan_.job.sample_shape); }
+
+  /// Rank 0: the job is ours from here on, and what is missing of it is known.
+  void begin() {
+    sampler::make_sink(sink_options(options_, plan_));  // what cannot be written is said before the work
+    if (store_.finished(plan_.record)) {
+      finished_ = true;
+      core::log_info(options_.output, " was complete already; an interrupted start's parts are removed");
+      return;
+    }
+    core::make_durable_directory(files_, store_.directory());
+    lock_ = std::make_unique<checkpoint::RunLock>(files_, store_.directory());
+    store_.open(plan_.record);
+    open_ = sampler::missing_ranges(all(), store_.committed());
+    begun_ = options_.count - total_of(open_);
+    if (begun_ > 0) core::log_info("continuing: ", begun_, " of ", options_.count, " samples are there");
+  }
+
+  IdRange all() const { return {options_.first, options_.first + options_.count}; }
+
+  static std::int64_t total_of(const std::vector<IdRange>& ranges) {
+    std::int64_t total = 0;
+    for (const IdRange& range : ranges) total += range.count();
+    return total;
+  }
+
+  sampler::Statistics make() {
+    const auto identity = plan_.record.identity();
+    std::int64_t item_bytes = plan_.item_shape.size() == 1 ? sizeof(float) : 1;
+    for (const std::int64_t extent : plan_.item_shape) item_bytes *= extent;
+    sampler::Dealing dealing;
+    dealing.first_range = plan_.job.slots;
+    dealing.most = options_.part_size > 0 ? options_.part_size : std::max<std::int64_t>(1, kMostPartBytes / item_bytes);
+    core::Progress progress("sample", options_.count, "samples", root_, begun_);
+    const double start = core::monotonic_seconds();
+    sampler::RangeDealer dealer(world_, open_, dealing);
+    sampler::Statistics mine = cluster::together(world_, [&] {
+      return sampler::make_parts(field_, plan_.job, making(identity, dealer, progress), dealer, store_);
+    });
+    mine.seconds = core::monotonic_seconds() - start;
+    const sampler::Statistics made = sampler::summed(world_, mine);
+    progress.update(begun_ + made.count, progress_detail(made));
+    progress.finish(progress_detail(made));
+    return made;
+  }
+
+  sampler::PartMaking making(std::uint64_t identity, sampler::RangeDealer& dealer, core::Progress& progress) {
+    sampler::PartMaking making;
+    making.job = identity;
+    making.label_of = [this](std::int64_t id) { return plan_.label_of(id); };
+    making.record_of = [this](sampler::Sample&& sample) {
+      if (decoder_) sample.value = decoded(*decoder_, sample.value);
+      return sampler::to_record(sample);
+    };
+    if (sampler::takes_png(options_.output)) {
+      making.packed = [this](sampler::Record&& record) { return sampler::as_png(std::move(record), plan_.item_shape); };
+    }
+    making.stop = [] { return launch::take_signal_requests().stop; };
+    if (root_) {
+      making.progress = [this, &dealer, &progress] {
+        const sampler::Tally tally = dealer.total();
+        progress.update(begun_ + tally.done, progress_detail(tally));
+      };
+    }
+    return making;
+  }
+
+  /// As rank 0 knows: true if ids are missing because a rank was asked to stop.
+  bool stopped(const sampler::Statistics& made) {
+    if (!root_) return false;
+    if (begun_ + made.count < options_.count) {
+      core::log_warning("asked to stop: ", begun_ + made.count, " of ", options_.count, " samples are in ",
+                        store_.directory(), "; start the same command again to go on");
+      return true;
+    }
+    for (int second = 0; second < kListingSeconds; ++second) {
+      if (sampler::missing_ranges(all(), store_.committed()).empty()) break;
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
+    return false;
+  }
+
+  /// Rank 0: all parts are there.
+  void write_set(const sampler::Statistics& made) {
+    const auto sink = sampler::make_sink(sink_options(options_, plan_));
+    sampler::Statistics total;
+    store_.read_all(plan_.record.identity(), all(), [&](sampler::Record&& record) {
+      total.count += 1;
+      total.failed += record.status != sampler::SampleStatus::kDone;
+      total.nfe += record.nfe;
+      total.max_nfe = std::max(total.max_nfe, record.nfe);
+      total.rejected_steps += record.rejected;
+      sink->put(std::move(record));
+    });
+    const bool all_failed = total.failed == total.count;
+    if (!all_failed) sink->finish();
+    lock_.reset();
+    store_.remove();
+    check_failures(total);
+    print_result(options_, total + sampler::Statistics{}, made);
+  }
+
+  const SampleOptions& options_;
+  cluster::Communicator& world_;
+  const bool root_;
+  core::PosixFileSystem files_;
+  sampler::PartStore store_;
+  std::unique_ptr<checkpoint::RunLock> lock_;
+  sampler::CheckpointedModel loaded_;
+  std::optional<sampler::TorchScript> decoder_;
+  sampler::Field field_;
+  Plan plan_;
+  bool finished_ = false;
+  std::vector<IdRange> open_;  // rank 0: what is missing at the start
+  std::int64_t begun_ = 0;     // rank 0: what was there
+};
+
+}  // namespace
+
+int run_sample(const SampleOptions& options, cluster::Communicator& world) {
+  core::configure_log({.rank = world.rank(), .ranks = world.size(), .file = {}, .level = core::LogLevel::kInfo});
+  return SampleRun(options, world).run();
+}
+
+}  // namespace pathline::apps

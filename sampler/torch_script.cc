@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sampler/torch_script.h"
+
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include "core/error.h"
+
+namespace pathline::sampler {
+namespace {
+
+using core::ExitCode;
+
+/// The first line of what LibTorch says; the rest are places in its sources.
+std::string first_line(const std::exception& error) {
+  const std::string text = error.what();
+  return text.substr(0, text.find('\n'));
+}
+
+}  // namespace
+
+struct TorchScript::Impl {
+  std::string path;
+  mutable torch::jit::Module module;
+};
+
+TorchScript::TorchScript(const std::string& path) : impl_(std::make_unique<Impl>()) {
+  impl_->path = path;
+  try {
+    impl_->module = torch::jit::load(path, at::Device(at::kCPU));
+    impl_->module.eval();
+  } catch (const std::exception& error) {
+    throw core::Error(ExitCode::kInput, core::concat(path, " cannot be loaded as TorchScript: ", first_line(error),
+                                                     ". Save the network with torch.jit.script(...).save(...)."));
+  }
+}
+
+TorchScript::~TorchScript() = default;
+TorchScript::TorchScript(TorchScript&&) noexcept = default;
+
+bool TorchScript::knows_return_features() const {
+  return impl_->module.get_method("forward").function().getSchema().argumentIndexWithName("return_features").has_value();
+}
+
+at::Tensor TorchScript::forward(const at::Tensor& x, bool return_features) const {
+  const at::NoGradGuard no_grad;
+  try {
+    torch::jit::Kwargs options;
+    if (return_features) options["return_features"] = true;
+    return impl_->module.get_method("forward")({x}, options).toTensor();
+  } catch (const std::exception& error) {
+    throw core::Error(ExitCode::kInput, core::concat("the network ", impl_->path, " fails on a tensor of shape ", x.sizes(),
+                                                     ": ", first_line(error), ". Look at what it expects."));
+  }
+}
+
+}  // namespace pathline::sampler

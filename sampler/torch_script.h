@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Networks of others as TorchScript files: decoders from latents to pixels, feature networks.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+
+namespace pathline::sampler {
+
+class TorchScript {
+ public:
+  /// Throws ExitCode::kInput naming `path` if it cannot be loaded. In evaluation mode, on the CPU.
+  explicit TorchScript(const std::string& path);
+  ~TorchScript();
+  TorchScript(TorchScript&&) noexcept;
+
+  /// forward(x), which must return one tensor. `return_features`: passes that as a keyword argument, as the Inception
+  /// network of StyleGAN's metrics wants it. Throws ExitCode::kInput with what the network complains about. No gradients.
+  at::Tensor forward(const at::Tensor& x, bool return_features = false) const;
+  /// True if forward() knows an argument `return_features`.
+  bool knows_return_features() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pathline::sampler
