@@ -94,6 +94,11 @@ struct Wanted {
   std::span<std::byte> out;
 };
 
+/// Part `index` of `count` equal ones.
+struct Share {
+  int index = 0, count = 1;
+};
+
 /// One committed checkpoint, opened for reading. Local: any rank reads what it wants; one thread at a time.
 class Reader {
  public:
@@ -115,8 +120,8 @@ class Reader {
   void read(const std::string& kind, const std::string& name, std::uint64_t offset, std::uint64_t count,
             std::span<std::byte> out) const;
 
-  /// Checks every byte of every file. Returns what is wrong, one line each; empty if all is well.
-  std::vector<std::string> verify() const;
+  /// Checks every byte of every file, or of a share of each. Returns what is wrong, one line each; empty if all is well.
+  std::vector<std::string> verify(Share share = {}) const;
 
  private:
   struct Impl;
@@ -146,10 +151,11 @@ std::vector<Listed> list(core::FileSystem& files, const std::string& directory);
 /// if it is good, else the newest with a good manifest. Throws ExitCode::kInput if there is none.
 std::string resolve(core::FileSystem& files, const std::string& path);
 
-/// Local. The newest checkpoint all of whose bytes verify, or nullopt where `directory` holds no checkpoint at all.
-/// Each bad one is reported through `say` (path and reason). Throws ExitCode::kInput if there are some but all are bad.
+/// All ranks: the newest checkpoint all of whose bytes verify, or nullopt where `directory` holds no checkpoint at all. Each
+/// rank reads its share of the bytes. Each bad one is reported through `say` (path and reason). Throws ExitCode::kInput if
+/// there are some but all are bad, on all ranks.
 std::optional<std::string> newest_good(core::FileSystem& files, const std::string& directory,
-                                       const std::function<void(const std::string&)>& say);
+                                       const std::function<void(const std::string&)>& say, const Collectives& ranks = {});
 
 /// Which checkpoints stay; one reason suffices.
 struct Retention {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which checkpoint is meant, and which is good.
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/manifest.h"
@@ -40,16 +41,40 @@ std::string manifest_problem(core::FileSystem& files, const std::string& directo
   }
 }
 
-/// All that is wrong with a checkpoint, every byte of it read. Where the storage fails it is asked a second time: passing
-/// over a good checkpoint for a moment's fault would throw away what was trained since the one before.
-std::string problem_of(core::FileSystem& files, const std::string& directory, bool again = true) {
+/// What is wrong with a share of a checkpoint, every byte of it read. Where the storage fails it is asked a second time:
+/// passing over a good checkpoint for a moment's fault would throw away what was trained since the one before.
+std::string problem_of(core::FileSystem& files, const std::string& directory, Share share, bool again = true) {
   try {
-    const auto problems = Reader(files, directory).verify();
+    const auto problems = Reader(files, directory).verify(share);
     return problems.empty() ? "" : core::concat(problems.front(), problems.size() > 1 ? " And more." : "");
   } catch (const core::Error& error) {
-    if (again && error.code() != ExitCode::kInput) return problem_of(files, directory, false);
+    if (again && error.code() != ExitCode::kInput) return problem_of(files, directory, share, false);
     return error.what();
   }
+}
+
+/// All ranks: the first rank's problem, if any has one.
+std::string problem_of(core::FileSystem& files, const std::string& directory, const Collectives& ranks) {
+  for (const auto& problem : ranks.gather(problem_of(files, directory, Share{ranks.rank, ranks.ranks}))) {
+    if (!problem.empty()) return problem;
+  }
+  return "";
+}
+
+/// All ranks: committed checkpoints as rank 0 sees them, newest first, or its error.
+std::vector<std::string> newest_first(core::FileSystem& files, const std::string& directory, const Collectives& ranks) {
+  nlohmann::json told = {{"paths", nlohmann::json::array()}, {"code", 0}, {"error", ""}};
+  if (ranks.rank == 0) {
+    try {
+      for (const auto& one : committed(files, directory)) told["paths"].insert(told["paths"].begin(), one.directory);
+    } catch (const core::Error& error) {
+      told["code"] = static_cast<int>(error.code());
+      told["error"] = error.what();
+    }
+  }
+  told = nlohmann::json::parse(ranks.broadcast(told.dump()));
+  if (told.at("code") != 0) throw core::Error(static_cast<ExitCode>(told.at("code").get<int>()), told.at("error"));
+  return told.at("paths");
 }
 
 }  // namespace
@@ -95,12 +120,12 @@ std::string resolve(core::FileSystem& files, const std::string& path) {
 }
 
 std::optional<std::string> newest_good(core::FileSystem& files, const std::string& directory,
-                                       const std::function<void(const std::string&)>& say) {
-  const auto all = committed(files, directory);
-  for (auto one = all.rbegin(); one != all.rend(); ++one) {
-    const std::string problem = problem_of(files, one->directory);
-    if (problem.empty()) return one->directory;
-    say(core::concat("checkpoint ", one->directory, " is damaged and passed over: ", problem));
+                                       const std::function<void(const std::string&)>& say, const Collectives& ranks) {
+  const auto all = newest_first(files, directory, ranks);
+  for (const std::string& one : all) {
+    const std::string problem = problem_of(files, one, ranks);
+    if (problem.empty()) return one;
+    say(core::concat("checkpoint ", one, " is damaged and passed over: ", problem));
   }
   PL_CHECK(all.empty(), ExitCode::kInput, "none of the ", all.size(), " checkpoints in ", directory,
            " is good (going on without them would start the run from nothing). See them with "

@@ -134,9 +134,11 @@ void read_pieces(core::FileSystem& files, const std::string& directory, const Ma
 }
 
 std::vector<std::uint64_t> damaged_pieces(core::FileSystem& files, const std::string& directory, const Manifest& manifest,
-                                          std::uint64_t file) {
+                                          std::uint64_t file, Share share) {
   std::vector<Stretch> stretches;
-  for (std::uint64_t piece = 0; piece < manifest.files[file].pieces.size(); piece += kStretchPieces) {
+  const std::uint64_t step = kStretchPieces * static_cast<std::uint64_t>(share.count);
+  const std::uint64_t first = kStretchPieces * static_cast<std::uint64_t>(share.index);
+  for (std::uint64_t piece = first; piece < manifest.files[file].pieces.size(); piece += step) {
     stretches.push_back({file, piece, kStretchPieces, {}, {}});
   }
   std::mutex mutex;

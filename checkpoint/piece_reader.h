@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/checkpoint.h"
 #include "checkpoint/manifest.h"
 #include "core/file_system.h"
 
@@ -30,8 +31,8 @@ using DamagedPiece = std::function<void(std::uint64_t file, std::uint64_t piece)
 void read_pieces(core::FileSystem& files, const std::string& directory, const Manifest& manifest,
                  std::span<const WantedBytes> wanted, const DamagedPiece& damaged);
 
-/// Reads all of a file and returns the pieces that do not match, ascending.
+/// Reads a share of a file and returns the pieces that do not match, ascending.
 std::vector<std::uint64_t> damaged_pieces(core::FileSystem& files, const std::string& directory, const Manifest& manifest,
-                                          std::uint64_t file);
+                                          std::uint64_t file, Share share);
 
 }  // namespace pathline::checkpoint

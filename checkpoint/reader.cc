@@ -101,12 +101,12 @@ struct Reader::Impl {
     return {kinds.begin(), kinds.end()};
   }
 
-  void verify_file(std::uint64_t file, std::vector<std::string>& problems) const {
+  void verify_file(std::uint64_t file, Share share, std::vector<std::string>& problems) const {
     if (const std::string problem = size_problem(file); !problem.empty()) {
       problems.push_back(problem);
       return;
     }
-    for (const auto piece : damaged_pieces(files, directory, manifest, file)) problems.push_back(piece_problem(file, piece));
+    for (const auto piece : damaged_pieces(files, directory, manifest, file, share)) problems.push_back(piece_problem(file, piece));
   }
 };
 
@@ -140,9 +140,9 @@ void Reader::read(const std::string& kind, const std::string& name, std::uint64_
   read(std::span(&one, 1));
 }
 
-std::vector<std::string> Reader::verify() const {
+std::vector<std::string> Reader::verify(Share share) const {
   std::vector<std::string> problems;
-  for (std::size_t file = 0; file < impl_->manifest.files.size(); ++file) impl_->verify_file(file, problems);
+  for (std::size_t file = 0; file < impl_->manifest.files.size(); ++file) impl_->verify_file(file, share, problems);
   return problems;
 }
 

@@ -21,17 +21,26 @@
 namespace pathline::trainer {
 namespace {
 
-/// The checkpoint that --resume means; empty for a new run. Rank 0 looks, all get its answer.
+/// Empty if there is none at all. Each rank reads a share of the bytes.
+std::string newest_good(core::FileSystem& files, const RunDirectory& directory, cluster::Communicator& ranks) {
+  std::string found;
+  cluster::together(ranks, [&] {  // all ranks fail, or none
+    const auto say = [&](const std::string& bad) {
+      if (ranks.rank() == 0) core::log_warning(bad);
+    };
+    found = checkpoint::newest_good(files, directory.checkpoints(), say, collectives(ranks)).value_or("");
+  });
+  return found;
+}
+
+/// The checkpoint that --resume means; empty for a new run. Of a directory rank 0 looks, all get its answer.
 std::string find_checkpoint(const RunRequest& request, core::FileSystem& files, const RunDirectory& directory,
                             cluster::Communicator& ranks) {
+  if (request.resume == "auto") return newest_good(files, directory, ranks);
   std::string found;
   cluster::together(ranks, [&] {
     if (ranks.rank() != 0) return;
-    if (request.resume == "auto") {
-      found = checkpoint::newest_good(files, directory.checkpoints(), [](const std::string& bad) {
-                core::log_warning(bad);
-              }).value_or("");
-    } else if (request.resume == "never") {
+    if (request.resume == "never") {
       PL_CHECK(checkpoint::list(files, directory.checkpoints()).empty(), core::ExitCode::kUsage, directory.path(),
                " holds checkpoints, and --resume never starts from nothing (they would be lost). ",
                "Give another run.directory, or leave --resume away to go on.");

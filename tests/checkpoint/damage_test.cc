@@ -156,5 +156,30 @@ TEST(Damage, EveryFlippedBitOfLatestIsPassedOver) {
   }
 }
 
+TEST(Damage, RanksReadAShareEachAndAgreeOnWhatIsGood) {
+  constexpr int kRanks = 3;
+  constexpr std::size_t kMiB = 1 << 20;
+  MemoryFileSystem files;
+  for (const std::uint64_t step : {1, 2}) {
+    save_alone(files, kDirectory, Sample(step, {{"master", "w", {static_cast<std::int64_t>(14 * kMiB / sizeof(float))}}}));
+  }
+  auto& bytes = files.bytes(kDirectory + "/step-2/rank-0.safetensors");
+  for (std::size_t at = 0; at < bytes.size(); at += kMiB) {
+    bytes[at] ^= std::byte{1};
+    int found_by = 0;
+    for (int rank = 0; rank < kRanks; ++rank) {
+      found_by += Reader(files, kDirectory + "/step-2").verify({rank, kRanks}).empty() ? 0 : 1;
+    }
+    EXPECT_EQ(found_by, 1) << "piece " << at / kMiB;
+    cluster::run_on_threads(kRanks, [&](cluster::Communicator& ranks) {
+      int said = 0;
+      const auto newest = newest_good(files, kDirectory, [&](const std::string&) { ++said; }, collectives_of(ranks));
+      EXPECT_EQ(newest, kDirectory + "/step-1") << "piece " << at / kMiB;
+      EXPECT_EQ(said, 1);
+    });
+    bytes[at] ^= std::byte{1};
+  }
+}
+
 }  // namespace
 }  // namespace pathline::checkpoint
