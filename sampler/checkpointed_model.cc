@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <optional>
+#include <ranges>
 #include <span>
 
 #include "checkpoint/checkpoint.h"
@@ -74,6 +75,12 @@ CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::st
   load_kind(reader, "buffer", loaded.model->buffers());
   loaded.model->set_training(false);
   return loaded;
+}
+
+void use_bf16(model::VelocityModel& model) {
+  for (at::Tensor parameter : model.parameters() | std::views::transform(&model::NamedTensor::tensor)) {
+    parameter.set_data(parameter.detach().to(at::kBFloat16));
+  }
 }
 
 std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options) {

@@ -29,6 +29,10 @@ struct CheckpointedModel {
 /// Throws ExitCode::kInput if there is no good checkpoint, kUsage for an average that it does not hold.
 CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::string& path, const std::string& ema);
 
+/// Rounds the weights to bf16; the network then computes in bf16, but for norms, softmax sums, time features and its output,
+/// which stay fp32.
+void use_bf16(model::VelocityModel& model);
+
 /// Fills tensors with a checkpoint's weights of one kind, by name. Throws ExitCode::kInput where one is missing or has
 /// another shape.
 void load_kind(const checkpoint::Reader& reader, const std::string& kind,

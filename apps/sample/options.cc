@@ -46,6 +46,9 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
                  "count, at most 64)");
   app.add_option("--ema", options.ema,
                  "decay of the averaged weights, or none for the raw ones (default: the recipe's first)");
+  app.add_option("--precision", options.precision, "of the network: fp32 or bf16; state and time stay as they are")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fp32", "bf16"}));
   app.add_option("--decoder", options.decoder, "TorchScript file: from the model's samples to pixels in [-1, 1]");
   app.add_flag("--pairs", options.pairs, "write what each sample was made from, too: /x0 (.h5 only)");
   app.add_option("--threads", options.threads,

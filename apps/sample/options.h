@@ -15,6 +15,7 @@ namespace pathline::apps {
 
 struct SampleOptions {
   std::string checkpoint, output, labels, ema, decoder;
+  std::string precision = "fp32";     // of the network: fp32 | bf16
   std::int64_t first = 0, count = 0;  // ids [first, first + count)
   std::string slots;                  // a number, "auto", or empty: by count
   std::int64_t threads = 0;           // 0: as the job began, else 1 under a launcher and all cores alone

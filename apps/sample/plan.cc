@@ -71,7 +71,7 @@ std::string description_of(const SampleOptions& options, const sampler::Checkpoi
   const std::string how = sampler::find_tableau(solver.solver).adaptive()
                               ? core::concat("rtol ", solver.rtol, ", atol ", solver.atol)
                               : core::concat(solver.steps, " steps");
-  return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", solver ",
+  return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", ", options.precision, ", solver ",
                       solver.solver, ", ", how, ", guidance ", solver.guidance, ", seed ", options.seed, ", slots ",
                       decided.slots, options.decoder.empty() ? "" : ", decoder " + options.decoder,
                       "; 8 bits: round((x + 1) * 127.5) clamped");
@@ -113,6 +113,7 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   record.add("checkpoint", core::concat("step ", loaded.step, ", manifest crc32c ",
                                         crc_of_file(core::join_path(loaded.directory, "manifest.json"))));
   record.add("weights", loaded.kind);
+  record.add("precision", options.precision);
   record.add("seed", std::to_string(options.seed));
   record.add("ids", core::concat(options.first, " to ", options.first + options.count - 1));
   record.add("labels", labels_text(plan.labels));

@@ -66,6 +66,7 @@ class SampleRun {
     at::set_num_threads(static_cast<int>(decided.threads));
     cluster::together(world_, [&] {
       loaded_ = sampler::load_checkpointed_model(files_, options_.checkpoint, options_.ema);
+      if (options_.precision == "bf16") sampler::use_bf16(*loaded_.model);
       plan_ = plan_for(options_, loaded_, decided);
       field_ = sampler::field_of(*loaded_.model);
       if (!options_.decoder.empty()) decoder_.emplace(options_.decoder);

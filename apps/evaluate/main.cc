@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// `pathline evaluate`: how far one set is from another.
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "apps/allocator.h"
+#include "apps/cli.h"
+#include "core/error.h"
+#include "core/file_system.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "launch/signals.h"
+#include "sampler/moments.h"
+#include "sampler/set_rows.h"
+#include "sampler/torch_script.h"
+
+namespace pathline::apps {
+namespace {
+
+using core::ExitCode;
+
+struct Options {
+  std::string first, second, features, output;
+  std::int64_t count = 0, batch = 64, threads = 0;
+  bool json = false;
+};
+
+std::int64_t used(const Options& options, const sampler::SetRows& rows, const std::string& path) {
+  PL_CHECK(options.count <= rows.count, ExitCode::kUsage, "--count is ", options.count, ", but ", path, " holds ", rows.count,
+           " samples. Ask for fewer.");
+  return options.count > 0 ? options.count : rows.count;
+}
+
+/// (n, D): what the feature network makes of pixels, or the pixels themselves in [-1, 1]; points as they are.
+at::Tensor features_of(const at::Tensor& items, bool points, const std::optional<sampler::TorchScript>& network) {
+  if (points) return items;
+  if (network && network->knows_return_features()) return network->forward(items, true).flatten(1);
+  const at::Tensor pixels = items.to(at::kFloat) / 127.5 - 1.0;
+  return (network ? network->forward(pixels) : pixels).flatten(1);
+}
+
+sampler::Moments moments_of(const Options& options, const std::string& path) {
+  core::PosixFileSystem files;
+  if (sampler::Moments::holds(files, path)) return sampler::Moments::load(files, path);
+  std::optional<sampler::TorchScript> network;
+  if (!options.features.empty()) network.emplace(options.features);
+  const sampler::SetRows rows = sampler::open_rows(files, path);
+  const std::int64_t count = used(options, rows, path);
+  core::log_info(rows.description);
+  core::Progress progress("moments", count, "samples");
+  sampler::Moments moments;
+  for (std::int64_t first = 0; first < count; first += options.batch) {
+    const std::int64_t n = std::min(options.batch, count - first);
+    moments.add(features_of(rows.read(first, n), rows.points, network));
+    progress.update(first + n);
+  }
+  return moments;
+}
+
+std::string count_text(std::int64_t count) { return count > 0 ? std::to_string(count) : "an unknown number of"; }
+
+int moments(const Options& options) {
+  const sampler::Moments made = moments_of(options, options.first);
+  core::PosixFileSystem files;
+  made.save(files, options.output);
+  if (options.json) {
+    const nlohmann::ordered_json result = {{"count", made.count()}, {"features", made.mean().numel()}, {"output", options.output}};
+    std::printf("%s\n", result.dump().c_str());
+  } else {
+    std::printf("%s: mean and covariance of %lld features of %s samples\n", options.output.c_str(),
+                static_cast<long long>(made.mean().numel()), count_text(made.count()).c_str());
+  }
+  return 0;
+}
+
+int fid(const Options& options) {
+  const sampler::Moments first = moments_of(options, options.first), second = moments_of(options, options.second);
+  const double distance = sampler::frechet_distance(first, second);
+  if (options.json) {
+    const nlohmann::ordered_json result = {{"frechet_distance", distance},
+                                           {"count", first.count()},
+                                           {"reference_count", second.count()},
+                                           {"features", first.mean().numel()}};
+    std::printf("%s\n", result.dump().c_str());
+  } else {
+    std::printf("Frechet distance %.6g over %lld features: %s samples against %s (it falls with the number of samples: compare "
+                "equal numbers)\n",
+                distance, static_cast<long long>(first.mean().numel()), count_text(first.count()).c_str(),
+                count_text(second.count()).c_str());
+  }
+  return 0;
+}
+
+int energy(const Options& options) {
+  core::PosixFileSystem files;
+  const auto points_of = [&](const std::string& path) {
+    const sampler::SetRows rows = sampler::open_rows(files, path);
+    PL_CHECK(rows.points, ExitCode::kUsage, path, " holds pictures; the energy distance is taken between points. Use fid.");
+    return rows.read(0, used(options, rows, path));
+  };
+  const at::Tensor first = points_of(options.first), second = points_of(options.second);
+  const double distance = sampler::energy_distance(first, second);
+  if (options.json) {
+    const nlohmann::ordered_json result = {
+        {"squared_energy_distance", distance}, {"count", first.size(0)}, {"reference_count", second.size(0)}};
+    std::printf("%s\n", result.dump().c_str());
+  } else {
+    std::printf("squared energy distance %.6g: %lld points against %lld\n", distance, static_cast<long long>(first.size(0)),
+                static_cast<long long>(second.size(0)));
+  }
+  return 0;
+}
+
+/// A sub-command that runs `body`.
+CLI::App* add_command(CLI::App& app, Options& options, Run& run, const char* name, const char* help,
+                      int (*body)(const Options&)) {
+  CLI::App* sub = app.add_subcommand(name, help);
+  sub->add_option("--count", options.count, "only the first so many of each set (default: all)");
+  sub->add_option("--threads", options.threads, "default: all cores");
+  sub->add_flag("--json", options.json, "print the result as JSON");
+  sub->callback([&options, &run, body] {
+    run = [&options, body] {
+      PL_CHECK(options.count >= 0 && options.batch > 0 && options.threads >= 0, ExitCode::kUsage,
+               "--count, --batch and --threads must be positive.");
+      at::set_num_threads(options.threads > 0 ? static_cast<int>(options.threads)
+                                              : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+      return body(options);
+    };
+  });
+  return sub;
+}
+
+void add_features(CLI::App* sub, Options& options) {
+  sub->add_option("--features", options.features,
+                  "TorchScript network from pixels to features (default: the pixels themselves)");
+  sub->add_option("--batch", options.batch, "images in the network at once")->capture_default_str();
+}
+
+int program(int argc, const char* const* argv) {
+  CLI::App app{"How far one set is from another.\n"
+               "Example: pathline evaluate fid samples.npz data.h5 --features inception.ts",
+               "pathline evaluate"};
+  Options options;
+  Run run;
+  constexpr const char* kSet = ".h5, .npz, .tar or a folder of pictures";
+  CLI::App* sub = add_command(app, options, run, "moments", "mean and covariance of a set's features, for later", moments);
+  sub->add_option("set", options.first, kSet)->required();
+  sub->add_option("-o,--output", options.output, ".npz with mu, sigma and n")->required();
+  add_features(sub, options);
+  sub = add_command(app, options, run, "fid", "Frechet distance between Gaussians fitted to features", fid);
+  sub->add_option("set", options.first, "a set or its saved moments")->required();
+  sub->add_option("reference", options.second, "likewise")->required();
+  add_features(sub, options);
+  sub = add_command(app, options, run, "energy", "squared energy distance between sets of points", energy);
+  sub->add_option("set", options.first, "points: .h5 or .npz")->required();
+  sub->add_option("reference", options.second, "likewise")->required();
+  app.require_subcommand(1);
+  return run_cli(app, argc, argv, [&] { return run(); });
+}
+
+}  // namespace
+}  // namespace pathline::apps
+
+int main(int argc, char** argv) {
+  pathline::launch::unblock_job_signals();
+  pathline::apps::keep_large_blocks_mapped();
+  return pathline::apps::program(argc, argv);
+}

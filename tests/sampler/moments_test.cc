@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Against closed forms on Gaussians and on a few points.
+#include "sampler/moments.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "data/npz.h"
+#include "tests/support/temporary_directory.h"
+
+namespace pathline::sampler {
+namespace {
+
+/// (n, D) standard normal.
+at::Tensor normal_rows(std::int64_t n, std::int64_t dimensions, std::uint64_t index) {
+  const at::Tensor rows = at::empty({n, dimensions}, at::kFloat);
+  core::Draws(1, index, core::Purpose::kMadeData)
+      .fill_normal({rows.mutable_data_ptr<float>(), static_cast<std::size_t>(rows.numel())});
+  return rows.to(at::kDouble);
+}
+
+data::NpyArray doubles(const std::vector<std::int64_t>& shape, const std::vector<double>& values) {
+  data::NpyArray array{"f8", shape, std::vector<std::byte>(values.size() * 8)};
+  std::memcpy(array.bytes.data(), values.data(), array.bytes.size());
+  return array;
+}
+
+/// A Gaussian of the plane, as a file of others holds it: without a count.
+Moments gaussian(const std::string& path, const std::vector<double>& mean, const std::vector<double>& covariance) {
+  core::PosixFileSystem files;
+  data::NpzWriter writer(files, path);
+  writer.add("mu", doubles({2}, mean));
+  writer.add("sigma", doubles({2, 2}, covariance));
+  writer.finish();
+  return Moments::load(files, path);
+}
+
+TEST(Moments, OfBatchesAreThoseOfTheWhole) {
+  const at::Tensor rows = normal_rows(101, 5, 1) * 3 + 1e6;  // a naive sum of squares would lose all digits here
+  Moments in_batches;
+  for (std::int64_t first = 0; first < 101; first += 10) {
+    in_batches.add(rows.slice(0, first, std::min<std::int64_t>(first + 10, 101)));
+  }
+  const at::Tensor mean = rows.mean(0), centred = rows - mean;
+  EXPECT_EQ(in_batches.count(), 101);
+  EXPECT_TRUE(at::allclose(in_batches.mean(), mean, 1e-14, 0));
+  EXPECT_TRUE(at::allclose(in_batches.covariance(), centred.t().mm(centred) / 100.0, 1e-9, 1e-9));
+}
+
+TEST(Moments, ComeBackFromAFile) {
+  const tests::TemporaryDirectory directory;
+  core::PosixFileSystem files;
+  Moments moments;
+  moments.add(normal_rows(20, 3, 2));
+  moments.save(files, directory / "m.npz");
+  EXPECT_TRUE(Moments::holds(files, directory / "m.npz"));
+  const Moments read = Moments::load(files, directory / "m.npz");
+  EXPECT_EQ(read.count(), 20);
+  EXPECT_TRUE(read.mean().equal(moments.mean()));
+  EXPECT_TRUE(read.covariance().equal(moments.covariance()));
+}
+
+TEST(FrechetDistance, IsTheClosedFormOfTwoByTwo) {
+  const tests::TemporaryDirectory directory;
+  // matrices that do not commute; of two by two, tr (AB)^1/2 = (tr AB + 2 (det AB)^1/2)^1/2
+  const Moments a = gaussian(directory / "a.npz", {1, -2}, {2, 0.5, 0.5, 1});
+  const Moments b = gaussian(directory / "b.npz", {0.5, 1}, {1, -0.7, -0.7, 3});
+  const double trace = 2 * 1 + 2 * 0.5 * -0.7 + 1 * 3, determinant = (2 - 0.25) * (3 - 0.49);
+  const double expected = 0.25 + 9 + 3 + 4 - 2 * std::sqrt(trace + 2 * std::sqrt(determinant));
+  EXPECT_NEAR(frechet_distance(a, b), expected, 1e-12);
+  EXPECT_NEAR(frechet_distance(b, a), expected, 1e-12);
+  EXPECT_NEAR(frechet_distance(a, a), 0, 1e-12);
+}
+
+TEST(FrechetDistance, OfASingularCovarianceIsFinite) {
+  const tests::TemporaryDirectory directory;
+  const Moments line = gaussian(directory / "a.npz", {0, 0}, {1, 1, 1, 1});
+  const Moments round = gaussian(directory / "b.npz", {0, 0}, {1, 0, 0, 1});
+  EXPECT_NEAR(frechet_distance(line, round), 4 - 2 * std::sqrt(2.0), 1e-7);  // root of a zero eigenvalue: half the digits
+}
+
+TEST(FrechetDistance, OfSamplesTendsToThatOfTheirLaws) {
+  Moments a, b;
+  a.add(normal_rows(20000, 2, 3));
+  b.add(normal_rows(20000, 2, 4) * 2 + 1);
+  // |1,1|^2 + 2 (2 - 1)^2; the standard errors of means and deviations are below 0.02
+  EXPECT_NEAR(frechet_distance(a, b), 4, 0.15);
+}
+
+TEST(FrechetDistance, RefusesFeaturesOfOtherNetworks) {
+  Moments a, b;
+  a.add(normal_rows(5, 2, 5));
+  b.add(normal_rows(5, 3, 6));
+  EXPECT_THROW(frechet_distance(a, b), core::Error);
+  EXPECT_THROW(a.merge(b), core::Error);
+}
+
+TEST(EnergyDistance, IsTheMeanOverAllPairs) {
+  const auto column = [](std::vector<double> values) { return at::tensor(values, at::kDouble).unsqueeze(1); };
+  EXPECT_DOUBLE_EQ(energy_distance(column({0}), column({3})), 6);
+  EXPECT_DOUBLE_EQ(energy_distance(column({0, 2}), column({1})), 1);  // 2 * 1 - (0 + 2 + 2 + 0) / 4
+  const at::Tensor many = normal_rows(1500, 2, 7);                    // more than a block
+  EXPECT_NEAR(energy_distance(many, many), 0, 1e-12);
+  EXPECT_NEAR(energy_distance(many, at::cat({many, many})), 0, 1e-12);
+}
+
+TEST(EnergyDistance, OfGaussiansTendsToTheClosedForm) {
+  // X ~ N(0, 1), Y ~ N(m, 1): X - Y ~ N(m, 2), X - X' ~ N(0, 2); E|N(m, s^2)| = s sqrt(2/pi) e^(-m^2/2s^2) + m erf(m / s sqrt 2)
+  const double m = 1.5, s = std::sqrt(2.0), root = std::sqrt(2 / M_PI);
+  const double apart = s * root * std::exp(-m * m / (2 * s * s)) + m * std::erf(m / (s * std::sqrt(2.0)));
+  const double expected = 2 * apart - 2 * s * root;
+  const double measured = energy_distance(normal_rows(4000, 1, 8), normal_rows(4000, 1, 9) + m);
+  EXPECT_NEAR(measured, expected, 0.06);  // standard error of a mean of 4,000 about 0.02 for each set
+}
+
+}  // namespace
+}  // namespace pathline::sampler
