@@ -18,6 +18,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "model/convolution.h"
 
 namespace pathline::model {
 namespace {
@@ -63,6 +64,7 @@ Linear default_linear(ParameterStore& store, const std::string& name, std::int64
 at::Tensor Convolution::operator()(const at::Tensor& x) const {
   const std::int64_t padding = weight.size(2) / 2;
   const at::ScalarType type = x.scalar_type();
+  if (is_host_map(x)) return host_convolution(x, weight.to(type), bias.to(type), stride);
   return at::conv2d(x, weight.to(type), bias.to(type), {stride, stride}, {padding, padding});
 }
 

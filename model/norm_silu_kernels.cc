@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "model/lanes.h"
+#include "model/norm_silu_pieces.h"
 
 namespace pathline::model {
 namespace {
@@ -11,129 +11,107 @@ namespace {
 using c10::BFloat16;
 constexpr double kEpsilon = 1e-5;
 
-PATHLINE_INLINE float added_to(const ChannelTerms& terms, std::int64_t row) {
-  return terms.added == nullptr ? 0.0f : terms.added[row];
-}
-
-/// The lanes of one channel add up to a number, these in double in order: a group may have 100,000 places.
-template <class E>
-PATHLINE_INLINE void moments(Rows rows, const E* x, const ChannelTerms& terms, float& mean, float& rstd) {
-  const double places = static_cast<double>(rows.count * rows.width);
-  double sum = 0.0, squares = 0.0;
-  for (std::int64_t row = 0; row < rows.count; ++row) {
-    const float a = added_to(terms, row);
-    Lanes sums = {};
-    each_lanes(rows.width, PATHLINE_BODY {
+/// sums[c] += x over places, or (x - centre)^2.
+template <int kColumns, bool kSquares, class E>
+PATHLINE_INLINE void sum_piece(const GroupSize& size, const E* x, const float* centre, std::int64_t column,
+                               std::int64_t first, std::int64_t last, double* sums) {
+  Lanes total[kColumns], c[kColumns];
+#pragma GCC unroll 4
+  for (int k = 0; k < kColumns; ++k) {
+    total[k] = Lanes{};
+    load_or_zero(c[k], centre, column + k * kLanes);
+  }
+  for (std::int64_t place = first; place < last; ++place) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kColumns; ++k) {
       Lanes v;
-      load(v, x + row * rows.width + i, n, -a);
-      sums += v + a;
-    });
-    sum += static_cast<double>(total(sums));
-  }
-  const float m = static_cast<float>(sum / places);
-  for (std::int64_t row = 0; row < rows.count; ++row) {
-    const float centre = m - added_to(terms, row);
-    Lanes sums = {};
-    each_lanes(rows.width, PATHLINE_BODY {
-      Lanes v;
-      load(v, x + row * rows.width + i, n, centre);
-      v -= centre;
-      sums += v * v;
-    });
-    squares += static_cast<double>(total(sums));
-  }
-  mean = m;
-  rstd = static_cast<float>(1.0 / std::sqrt(squares / places + kEpsilon));
-}
-
-PATHLINE_INLINE void sigmoid(const Lanes& h, Lanes& s) {
-  exponential(-h, s);
-  s = 1.0f / (s + 1.0f);
-}
-
-template <class E>
-PATHLINE_INLINE void forward(Rows rows, const E* x, const ChannelTerms& terms, E* out, float* mean, float* rstd) {
-  float m, r;
-  moments(rows, x, terms, m, r);
-  *mean = m;
-  *rstd = r;
-  for (std::int64_t row = 0; row < rows.count; ++row, x += rows.width, out += rows.width) {
-    const float slope = r * terms.gain[row];
-    const float start = terms.shift[row] - (m - added_to(terms, row)) * slope;
-    each_lanes(rows.width, PATHLINE_BODY {
-      Lanes h, s;
-      load(h, x + i, n);
-      h = h * slope + start;
-      sigmoid(h, s);
-      store(h * s, out + i, n);
-    });
-  }
-}
-
-// With n = (x + added - mean) rstd, h = n gain + shift, g = d silu'(h), silu'(h) = s (1 + h (1 - s)):
-// dshift = sum g, dgain = sum g n, dx = rstd (g gain - avg(g gain) - n avg(g gain n)), dadded = sum dx.
-template <class E>
-PATHLINE_INLINE void backward(Rows rows, const E* d, const E* x, const ChannelTerms& terms, float mean, float rstd,
-                              float* scratch, E* dx, const ChannelGradients& sums) {
-  const std::int64_t width = rows.width;
-  double sum_g = 0.0, sum_gn = 0.0;
-  for (std::int64_t row = 0; row < rows.count; ++row) {
-    const float gain = terms.gain[row], shift = terms.shift[row], centre = mean - added_to(terms, row);
-    Lanes of_g = {}, of_gn = {};
-    each_lanes(width, PATHLINE_BODY {
-      Lanes g, normed, s;
-      load(g, d + row * width + i, n);
-      load(normed, x + row * width + i, n, centre);
-      normed = (normed - centre) * rstd;
-      const Lanes h = normed * gain + shift;
-      sigmoid(h, s);
-      g *= s * (h * (1.0f - s) + 1.0f);
-      store(g, scratch + row * width + i, n);
-      of_g += g;
-      of_gn += g * normed;
-    });
-    sums.shift[row] = total(of_g);
-    sums.gain[row] = total(of_gn);
-    sum_g += static_cast<double>(sums.shift[row]) * static_cast<double>(gain);
-    sum_gn += static_cast<double>(sums.gain[row]) * static_cast<double>(gain);
-  }
-  const double places = static_cast<double>(rows.count * width);
-  const float average_g = static_cast<float>(sum_g / places), average_gn = static_cast<float>(sum_gn / places);
-  for (std::int64_t row = 0; row < rows.count; ++row) {
-    const float gain = terms.gain[row], centre = mean - added_to(terms, row);
-    Lanes of_dx = {};
-    each_lanes(width, PATHLINE_BODY {
-      Lanes g, normed;
-      load(g, scratch + row * width + i, n);
-      load(normed, x + row * width + i, n);
-      normed = (normed - centre) * rstd;
-      const Lanes v = (g * gain - average_g - normed * average_gn) * rstd;
-      store(v, dx + row * width + i, n);
-      if (n == kLanes) {
-        of_dx += v;
-      } else {
-        for (std::int64_t j = 0; j < n; ++j) of_dx[j] += v[j];
+      load(v, x + place * size.distance + column + k * kLanes);
+      if (kSquares) {
+        v -= c[k];
+        v *= v;
       }
-    });
-    if (sums.added != nullptr) sums.added[row] = total(of_dx);
+      total[k] += v;
+    }
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < kColumns; ++k) add_to(sums + column + k * kLanes, total[k]);
+}
+
+template <bool kSquares, class E>
+PATHLINE_INLINE void sum_places(const GroupSize& size, const E* x, const float* centre, double* sums) {
+  std::fill(sums, sums + size.channels, 0.0);
+  each_piece(size, PATHLINE_PIECE {
+    sum_piece<columns(), kSquares>(size, x, centre, column, first, last, sums);
+  });
+}
+
+template <class E>
+PATHLINE_INLINE void moments(const GroupSize& size, const E* x, const ChannelTerms& terms, double* scratch,
+                             float* mean, float* rstd) {
+  const double count = static_cast<double>(size.places * size.group);
+  float* centre = reinterpret_cast<float*>(scratch + size.channels);
+  const auto added = [&](std::int64_t c) { return terms.added == nullptr ? 0.0f : terms.added[c]; };
+  sum_places<false>(size, x, nullptr, scratch);
+  for (std::int64_t c = 0; c < size.channels; ++c) {
+    scratch[c] += static_cast<double>(size.places) * static_cast<double>(added(c));
+  }
+  over_groups(size, scratch);
+  for (std::int64_t c = 0; c < size.channels; ++c) {
+    mean[c] = static_cast<float>(scratch[c] / count);
+    centre[c] = mean[c] - added(c);
+  }
+  sum_places<true>(size, x, centre, scratch);
+  over_groups(size, scratch);
+  for (std::int64_t c = 0; c < size.channels; ++c) {
+    rstd[c] = static_cast<float>(1.0 / std::sqrt(scratch[c] / count + kEpsilon));
+  }
+}
+
+template <bool kSilu, class E>
+PATHLINE_INLINE void apply(const GroupSize& size, const E* x, const float* slope, const float* start, E* out) {
+  for (std::int64_t place = 0; place < size.places; ++place, x += size.distance, out += size.distance) {
+    for (std::int64_t column = 0; column < size.channels; column += kLanes) {
+      Lanes h, a, b;
+      load(h, x + column);
+      load(a, slope + column);
+      load(b, start + column);
+      h = h * a + b;
+      if (kSilu) {
+        Lanes s;
+        sigmoid(h, s);
+        h *= s;
+      }
+      store(h, out + column);
+    }
+  }
+}
+
+template <class E>
+PATHLINE_INLINE void forward(const GroupSize& size, const E* x, const ChannelTerms& terms, double* scratch, E* out,
+                             float* mean, float* rstd) {
+  moments(size, x, terms, scratch, mean, rstd);
+  float *slope = reinterpret_cast<float*>(scratch), *start = slope + size.channels;
+  for (std::int64_t c = 0; c < size.channels; ++c) {
+    slope[c] = rstd[c] * terms.gain[c];
+    start[c] = terms.shift[c] - (mean[c] - (terms.added == nullptr ? 0.0f : terms.added[c])) * slope[c];
+  }
+  if (size.silu) {
+    apply<true>(size, x, slope, start, out);
+  } else {
+    apply<false>(size, x, slope, start, out);
   }
 }
 
 }  // namespace
 
 // Both element types; a template cannot have copies for every instruction set, its specialisations can.
-#define PATHLINE_KERNELS(E)                                                                                            \
-  template <>                                                                                                          \
-  PATHLINE_EVERY_ISA void norm_silu_forward(Rows rows, const E* x, const ChannelTerms& terms, E* out, float* mean,     \
-                                            float* rstd) {                                                             \
-    forward(rows, x, terms, out, mean, rstd);                                                                          \
-  }                                                                                                                    \
-  template <>                                                                                                          \
-  PATHLINE_EVERY_ISA void norm_silu_backward(Rows rows, const E* d, const E* x, const ChannelTerms& terms, float mean, \
-                                             float rstd, float* scratch, E* dx, const ChannelGradients& sums) {        \
-    backward(rows, d, x, terms, mean, rstd, scratch, dx, sums);                                                        \
+#define PATHLINE_FORWARD(E)                                                                                         \
+  template <>                                                                                                       \
+  PATHLINE_EVERY_ISA void norm_silu_forward(GroupSize size, const E* x, const ChannelTerms& terms, double* scratch, \
+                                            E* out, float* mean, float* rstd) {                                     \
+    forward(size, x, terms, scratch, out, mean, rstd);                                                              \
   }
-PATHLINE_KERNELS(float)
-PATHLINE_KERNELS(BFloat16)
+PATHLINE_FORWARD(float)
+PATHLINE_FORWARD(BFloat16)
 
 }  // namespace pathline::model

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "model/convolution.h"
 #include "model/network.h"
 #include "model/norm_silu.h"
 #include "model/unet_layers.h"
@@ -137,7 +138,7 @@ class Unet final : public Network {
     at::Tensor embedding = time_(t);  // (N, E)
     if (labels_.weight.defined()) embedding = embedding + labels_(condition.labels);
     Pass pass{at::silu(embedding), training() ? std::make_shared<const Condition>(condition) : nullptr};
-    at::Tensor h = x;
+    at::Tensor h = is_host_map(x) ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
     std::vector<at::Tensor> kept;
     for (const UnetStage& stage : way_down_) {
       await_group(group++);
@@ -151,7 +152,7 @@ class Unet final : public Network {
       kept.pop_back();
     }
     await_group(group);
-    return out_convolution_(norm_silu(h.to(at::kFloat), {}, out_norm_));
+    return out_convolution_(norm_silu(h.to(at::kFloat), {}, out_norm_)).contiguous();
   }
 
   /// maps: what the stage's first layer sees.

@@ -79,7 +79,7 @@ AttentionBlock::AttentionBlock(ParameterStore& store, const std::string& name, c
 
 at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
   const std::int64_t channels = x.size(1), width = channels / heads_;
-  const at::Tensor rows = norm_(x).flatten(2).transpose(1, 2).contiguous();  // (N, T, C): one product with bias
+  const at::Tensor rows = norm_rows(x, norm_);  // (N, T, C): one product with bias
   // The legacy order of rows (head, q k v, channel) becomes the new one in the weights, which are smaller than qkv.
   const auto ordered = [&](const at::Tensor& by_row, std::int64_t columns) {
     return legacy_ ? by_row.view({heads_, 3, width, columns}).transpose(0, 1).reshape({3 * channels, columns}) : by_row;
