@@ -24,11 +24,13 @@ struct ClientOptions {
 void print_worker(const Json& worker) {
   const Json& age = worker.at("heartbeat_age_seconds");
   const Json& work = worker.at("work");
-  const std::string doing = work.is_null() ? "" : core::concat(", job ", pool::integer_in(work, "job"), ": samples ", pool::integer_in(work, "first"),
-                                                               " to ", pool::integer_in(work, "last") - 1);
-  std::printf("worker %s on %s  %s, heard %s ago%s\n", pool::text_in(worker, "name").c_str(), pool::text_in(worker, "host").c_str(),
-              pool::text_in(worker, "state").c_str(), age.is_null() ? "long" : core::concat(static_cast<int>(age.get<double>()), " s").c_str(),
-              doing.c_str());
+  const std::string doing =
+      work.is_null() ? ""
+                     : core::concat(", job ", pool::integer_in(work, "job"), ": samples ",
+                                    pool::integer_in(work, "first"), " to ", pool::integer_in(work, "last") - 1);
+  std::printf("worker %s on %s  %s, heard %s ago%s\n", pool::text_in(worker, "name").c_str(),
+              pool::text_in(worker, "host").c_str(), pool::text_in(worker, "state").c_str(),
+              age.is_null() ? "long" : core::concat(static_cast<int>(age.get<double>()), " s").c_str(), doing.c_str());
 }
 
 int status(const ClientOptions& options) {
@@ -67,12 +69,14 @@ int control(const ClientOptions& options, const std::string& method, const std::
 int drain(const ClientOptions& options) {
   pool::Connection connection(options.connect);
   connection.ask("POST", "/v1/drain", pool::dumped({{"draining", !options.off}}));
-  std::puts(options.off ? "the pool gives leases again" : "the pool gives no new leases; workers finish what they hold");
+  std::puts(options.off ? "the pool gives leases again"
+                        : "the pool gives no new leases; workers finish what they hold");
   return 0;
 }
 
 CLI::App* add_command(CLI::App& app, std::function<int()>& run, const std::string& name, const std::string& help,
-                      const std::shared_ptr<ClientOptions>& options, const std::function<int(const ClientOptions&)>& body) {
+                      const std::shared_ptr<ClientOptions>& options,
+                      const std::function<int(const ClientOptions&)>& body) {
   CLI::App* sub = app.add_subcommand(name, help);
   add_connect_options(*sub, options->connect);
   sub->callback([&run, options, body] { run = [options, body] { return body(*options); }; });
@@ -90,10 +94,11 @@ void add_status_command(CLI::App& app, std::function<int()>& run) {
 
 void add_wait_command(CLI::App& app, std::function<int()>& run) {
   const auto options = std::make_shared<ClientOptions>();
-  CLI::App* sub = add_command(app, run, "wait", "until jobs are over, with progress", options, [](const ClientOptions& given) {
-    pool::Connection connection(given.connect);
-    return wait_for_jobs(connection, given.ids, given.json);
-  });
+  CLI::App* sub =
+      add_command(app, run, "wait", "until jobs are over, with progress", options, [](const ClientOptions& given) {
+        pool::Connection connection(given.connect);
+        return wait_for_jobs(connection, given.ids, given.json);
+      });
   sub->add_option("job", options->ids, "ids")->required();
   sub->add_flag("--json", options->json, "as JSON");
 }

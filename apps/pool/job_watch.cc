@@ -30,7 +30,8 @@ std::int64_t count(const Json& job, const char* which) { return pool::integer_in
 int verdict(const Json& job) {
   const std::string state = pool::text_in(job, "state");
   if (state == "cancelled") return static_cast<int>(core::ExitCode::kStopped);
-  return static_cast<int>(state == "completed" && count(job, "failed") == 0 ? core::ExitCode::kFinished : core::ExitCode::kNumerical);
+  return static_cast<int>(state == "completed" && count(job, "failed") == 0 ? core::ExitCode::kFinished
+                                                                            : core::ExitCode::kNumerical);
 }
 
 }  // namespace
@@ -41,11 +42,13 @@ std::string job_line(const std::string& json) {
   const Json job = pool::parse_object(json);
   const double rate = pool::number_in(job, "images_per_second");
   std::string line = core::concat("job ", pool::integer_in(job, "id"), "  ", pool::text_in(job, "state"),
-                                  pool::flag_in(job, "paused") ? " (paused)" : "", "  ", count(job, "done"), " of ", count(job, "total"));
+                                  pool::flag_in(job, "paused") ? " (paused)" : "", "  ", count(job, "done"), " of ",
+                                  count(job, "total"));
   if (count(job, "failed") > 0) line += core::concat(", ", count(job, "failed"), " failed");
   if (!is_over(job) && rate > 0) {
     line += core::concat(", ", static_cast<double>(static_cast<std::int64_t>(rate * 10)) / 10, " a second");
-    if (!job.at("eta_seconds").is_null()) line += ", " + core::human_seconds(pool::number_in(job, "eta_seconds")) + " left";
+    if (!job.at("eta_seconds").is_null())
+      line += ", " + core::human_seconds(pool::number_in(job, "eta_seconds")) + " left";
   }
   line += "  " + pool::text_in(job.at("spec"), "output");
   const std::string error = pool::text_in(job, "error");

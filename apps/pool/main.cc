@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `pathline pool`: the dispatcher and its clients. `pathline pool worker` needs LibTorch and is a program of its own, which
-// this one becomes.
+// `pathline pool`: the dispatcher and its clients. `pathline pool worker` needs LibTorch and is a program of its own,
+// which this one becomes.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -28,10 +28,11 @@ namespace {
 }
 
 int program(int argc, char** argv) {
-  CLI::App app{"The sampler pool: jobs, any number of workers that come and go, every sample exactly once.\n"
-               "Example: pathline pool serve --pool pool & pathline pool worker --pool pool &\n"
-               "         pathline pool submit --pool pool --checkpoint runs/shapes --count 1000 -o set.h5 --wait",
-               "pathline pool"};
+  CLI::App app{
+      "The sampler pool: jobs, any number of workers that come and go, every sample exactly once.\n"
+      "Example: pathline pool serve --pool pool & pathline pool worker --pool pool &\n"
+      "         pathline pool submit --pool pool --checkpoint runs/shapes --count 1000 -o set.h5 --wait",
+      "pathline pool"};
   app.require_subcommand(1);
   std::function<int()> run;
   add_serve_command(app, run);

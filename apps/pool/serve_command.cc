@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `pathline pool serve`: the dispatcher.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -31,7 +32,7 @@ std::string public_address(const pool::HttpServer& server, const std::string& li
   return core::concat("http://", all ? core::host_name() : host, ":", server.port());
 }
 
-/// Between requests: signals at once, the pool's upkeep once a second. Returns whether to end.
+/// Between requests: signals at once, the pool's upkeep about once a second. Returns whether to end.
 class Upkeep {
  public:
   Upkeep(pool::Dispatcher& dispatcher, const checkpoint::RunLock& lock) : dispatcher_(dispatcher), lock_(lock) {}
@@ -39,7 +40,7 @@ class Upkeep {
   bool tick() {
     if (launch::take_signal_requests().stop) return true;
     const double now = core::monotonic_seconds();
-    if (now - last_ < 1) return false;
+    if (now - last_ < std::min(1.0, dispatcher_.lease_seconds() / 8)) return false;
     last_ = now;
     try {
       PL_CHECK(lock_.still_ours(), core::ExitCode::kRankLost,
@@ -62,11 +63,13 @@ int serve(const ServeOptions& options) {
   launch::install_job_signal_handlers();
   core::configure_log({.rank = 0, .ranks = 1, .file = "", .level = core::LogLevel::kInfo});
   PL_CHECK(!options.pool.empty(), core::ExitCode::kUsage, "--pool DIR is missing: the directory of the pool.");
-  PL_CHECK(options.lease_seconds >= 1, core::ExitCode::kUsage, "--lease is ", options.lease_seconds, " s; it must be at least 1.");
+  PL_CHECK(options.lease_seconds >= 1, core::ExitCode::kUsage, "--lease is ", options.lease_seconds,
+           " s; it must be at least 1.");
   core::PosixFileSystem files;
   core::make_durable_directory(files, options.pool);
   const checkpoint::RunLock lock(files, options.pool);
-  const std::string token_file = options.token_file.empty() ? core::join_path(options.pool, "token") : options.token_file;
+  const std::string token_file =
+      options.token_file.empty() ? core::join_path(options.pool, "token") : options.token_file;
   const std::string token = pool::read_or_make_token(token_file);
 
   pool::DispatcherOptions dispatching;
@@ -75,14 +78,20 @@ int serve(const ServeOptions& options) {
   dispatching.still_owner = [&] { return lock.still_ours(); };
   pool::Dispatcher dispatcher(files, dispatching);
   pool::Api api(dispatcher, token);
-  pool::HttpServer server(pool::parse_address(options.listen), [&](const pool::Request& request) { return api.handle(request); });
+  pool::HttpServer server(pool::parse_address(options.listen),
+                          [&](const pool::Request& request) { return api.handle(request); });
   const std::string address = public_address(server, options.listen);
   core::replace_file(files, core::join_path(options.pool, "address"), address + "\n");
   core::log_info("the pool ", dispatching.pool, " is at ", address, "/ (its token: ", token_file, ")");
-  if (!server.loopback()) core::log_warning("other machines reach it over plain HTTP: whoever sees the traffic sees the token");
+  if (!server.loopback())
+    core::log_warning("other machines reach it over plain HTTP: whoever sees the traffic sees the token");
 
   Upkeep upkeep(dispatcher, lock);
-  server.run([&] { if (upkeep.tick()) server.stop(); }, 0.2);
+  server.run(
+      [&] {
+        if (upkeep.tick()) server.stop();
+      },
+      0.2);
   core::log_info("the dispatcher ends; workers go on with what they have and wait for the next one");
   return 0;
 }
@@ -92,10 +101,13 @@ int serve(const ServeOptions& options) {
 void add_serve_command(CLI::App& app, std::function<int()>& run) {
   CLI::App* sub = app.add_subcommand("serve", "the dispatcher: keeps jobs, gives leases, shows a page");
   const auto options = std::make_shared<ServeOptions>();
-  sub->add_option("--pool", options->pool, "directory of the pool, on storage that all workers share")->envname("PATHLINE_POOL");
-  sub->add_option("--listen", options->listen, "HOST:PORT; port 0: any free one; 0.0.0.0: for other machines, too")->capture_default_str();
+  sub->add_option("--pool", options->pool, "directory of the pool, on storage that all workers share")
+      ->envname("PATHLINE_POOL");
+  sub->add_option("--listen", options->listen, "HOST:PORT; port 0: any free one; 0.0.0.0: for other machines, too")
+      ->capture_default_str();
   sub->add_option("--token-file", options->token_file, "in place of POOL/token; made where it does not exist");
-  sub->add_option("--lease", options->lease_seconds, "seconds after which the work of a silent worker goes to another")->capture_default_str();
+  sub->add_option("--lease", options->lease_seconds, "seconds after which the work of a silent worker goes to another")
+      ->capture_default_str();
   sub->callback([&run, options] { run = [options] { return serve(*options); }; });
 }
 

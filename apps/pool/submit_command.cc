@@ -18,7 +18,9 @@ struct SubmitOptions {
   bool json = false, wait = false;
 };
 
-std::string absolute(const std::string& path) { return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string(); }
+std::string absolute(const std::string& path) {
+  return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
+}
 
 int submit(const SubmitOptions& options) {
   pool::Connection connection(options.connect);
@@ -56,7 +58,8 @@ void add_submit_command(CLI::App& app, std::function<int()>& run) {
     const auto take = [options, name](const std::string& value) { options->spec.options[name] = value; };
     const std::string help = "as for `pathline sample`";
     if (option.kind == pool::OptionName::kFlag) {
-      sub->add_flag_callback("--" + name, [take] { take(""); }, help);
+      sub->add_flag_callback(
+          "--" + name, [take] { take(""); }, help);
     } else {
       sub->add_option_function<std::string>("--" + name, take, help);
     }

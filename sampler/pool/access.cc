@@ -43,14 +43,16 @@ bool same_secret(std::string_view a, std::string_view b) {
 
 std::string read_token(const std::string& path) {
   struct stat about = {};
-  PL_CHECK(::stat(path.c_str(), &about) == 0, ExitCode::kUsage, "cannot read the token ", path, ": ", core::errno_text(),
+  PL_CHECK(::stat(path.c_str(), &about) == 0, ExitCode::kUsage, "cannot read the token ", path, ": ",
+           core::errno_text(),
            " (nobody is answered without it). Start `pathline pool serve`, which makes it, or give --token-file.");
   PL_CHECK((about.st_mode & 077) == 0, ExitCode::kUsage, "the token ", path,
            " may be read by others than its owner (whoever has it may use the pool). chmod 600 it.");
   core::PosixFileSystem files;
   std::string token = core::read_text(files, path);
   while (!token.empty() && std::isspace(static_cast<unsigned char>(token.back()))) token.pop_back();
-  const bool plain = token.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") == std::string::npos;
+  const bool plain = token.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") ==
+                     std::string::npos;
   PL_CHECK(token.size() >= 16 && plain, ExitCode::kUsage, "the token in ", path,
            " is shorter than 16 letters and digits. Remove the file; `pathline pool serve` makes a good one.");
   return token;
@@ -60,7 +62,8 @@ std::string read_or_make_token(const std::string& path) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) return read_token(path);
   const std::string line = new_token() + "\n";
-  const bool written = ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(file) == 0;
+  const bool written =
+      ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(file) == 0;
   ::close(file);
   if (!written) ::unlink(path.c_str());
   PL_CHECK(written, ExitCode::kEnvironment, "cannot write the token ", path, ". Look at the free space.");

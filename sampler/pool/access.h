@@ -10,8 +10,8 @@ namespace pathline::pool {
 /// Takes as long for a wrong token as for the right one, wherever they differ.
 bool same_secret(std::string_view a, std::string_view b);
 
-/// The token in a file; one line. Throws ExitCode::kUsage where others than its owner may read it, where it is missing, or
-/// shorter than 16 bytes.
+/// The token in a file; one line. Throws ExitCode::kUsage where others than its owner may read it, where it is missing,
+/// or shorter than 16 bytes.
 std::string read_token(const std::string& path);
 /// Makes the file, mode 0600, with a new random token unless it is there. Returns the token.
 std::string read_or_make_token(const std::string& path);

@@ -19,11 +19,13 @@ Connection::Connection(ConnectOptions options) : options_(std::move(options)) {
 }
 
 HttpClient Connection::client() const {
-  const std::string token = read_token(options_.token_file.empty() ? core::join_path(options_.pool, "token") : options_.token_file);
+  const std::string token =
+      read_token(options_.token_file.empty() ? core::join_path(options_.pool, "token") : options_.token_file);
   if (!options_.url.empty()) return {parse_address(options_.url), token};
   core::PosixFileSystem files;
   const std::string path = core::join_path(options_.pool, "address");
-  if (!files.exists(path)) throw Unreachable(path + " does not exist: no dispatcher has been started there. `pathline pool serve` does.");
+  if (!files.exists(path))
+    throw Unreachable(path + " does not exist: no dispatcher has been started there. `pathline pool serve` does.");
   return {parse_address(core::split(core::read_text(files, path), '\n').at(0)), token};
 }
 
@@ -39,19 +41,20 @@ auto patiently(double patience, const std::function<bool()>& stop, const Ask& as
       if (core::monotonic_seconds() - start > patience || stop()) throw;
       if (pause < 0.15) core::log_warning(error.what(), " Trying again for ", core::human_seconds(patience), ".");
     }
-    for (double left = pause; left > 0 && !stop(); left -= 0.1) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    for (double left = pause; left > 0 && !stop(); left -= 0.1)
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 }
 
 }  // namespace
 
-std::string Connection::ask(const std::string& method, const std::string& target, const std::string& body, double patience,
-                            const std::function<bool()>& stop) {
+std::string Connection::ask(const std::string& method, const std::string& target, const std::string& body,
+                            double patience, const std::function<bool()>& stop) {
   return patiently(patience, stop, [&] { return client().ask(method, target, body); });
 }
 
-Answer Connection::request(const std::string& method, const std::string& target, const std::string& body, double patience,
-                           const std::function<bool()>& stop) {
+Answer Connection::request(const std::string& method, const std::string& target, const std::string& body,
+                           double patience, const std::function<bool()>& stop) {
   return patiently(patience, stop, [&] {
     Answer answer = client().request(method, target, body);
     if (answer.status == 503) throw Unreachable("the pool cannot do this now: " + reason_of(answer));

@@ -21,12 +21,14 @@ class Connection {
   /// Throws ExitCode::kUsage where neither says where the pool is.
   explicit Connection(ConnectOptions options);
 
-  /// As HttpClient. Tries again for `patience` seconds while the pool is unreachable, unless `stop` says that nobody waits
-  /// any more. Any thread.
-  std::string ask(const std::string& method, const std::string& target, const std::string& body = "", double patience = 0,
-                  const std::function<bool()>& stop = [] { return false; });
-  Answer request(const std::string& method, const std::string& target, const std::string& body = "", double patience = 0,
-                 const std::function<bool()>& stop = [] { return false; });
+  /// As HttpClient. Tries again for `patience` seconds while the pool is unreachable, unless `stop` says that nobody
+  /// waits any more. Any thread.
+  std::string ask(
+      const std::string& method, const std::string& target, const std::string& body = "", double patience = 0,
+      const std::function<bool()>& stop = [] { return false; });
+  Answer request(
+      const std::string& method, const std::string& target, const std::string& body = "", double patience = 0,
+      const std::function<bool()>& stop = [] { return false; });
 
  private:
   HttpClient client() const;

@@ -13,8 +13,9 @@ Database::Database(const std::string& path, Journal journal) : path_(path) {
     check(opened);
     sqlite3_extended_result_codes(handle_, 1);
     sqlite3_busy_timeout(handle_, 5000);  // somebody looks at it with the sqlite3 program
-    execute(journal == Journal::kWal ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"
-                                     : "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA");
+    execute(journal == Journal::kWal
+                ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"
+                : "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA");
     execute("PRAGMA foreign_keys=ON");
   } catch (...) {
     sqlite3_close(handle_);
@@ -29,10 +30,11 @@ Database::~Database() {
 
 void Database::check(int result) const {
   if (result == SQLITE_OK || result == SQLITE_ROW || result == SQLITE_DONE) return;
-  throw core::Error(core::ExitCode::kEnvironment,
-                    core::concat("the job store ", path_, " cannot be used: ",
-                                 handle_ ? sqlite3_errmsg(handle_) : sqlite3_errstr(result), " (SQLite code ", result,
-                                 "; nothing of this change was kept). Look at the free space and the health of its disk."));
+  throw core::Error(
+      core::ExitCode::kEnvironment,
+      core::concat("the job store ", path_,
+                   " cannot be used: ", handle_ ? sqlite3_errmsg(handle_) : sqlite3_errstr(result), " (SQLite code ",
+                   result, "; nothing of this change was kept). Look at the free space and the health of its disk."));
 }
 
 void Database::execute(const std::string& text) {
@@ -71,7 +73,9 @@ bool Database::step(sqlite3_stmt* statement) {
   return result == SQLITE_ROW;
 }
 
-Rows Database::query(const std::string& text, const std::vector<Value>& values) { return {*this, prepared(text, values)}; }
+Rows Database::query(const std::string& text, const std::vector<Value>& values) {
+  return {*this, prepared(text, values)};
+}
 
 std::int64_t Database::run(const std::string& text, const std::vector<Value>& values) {
   sqlite3_stmt* statement = prepared(text, values);

@@ -36,11 +36,15 @@ void Dispatcher::restart_leases() {
 
 std::vector<Dispatcher::Range> Dispatcher::select_ranges(const std::string& where, const std::vector<Value>& values) {
   std::vector<Range> found;
-  Rows rows = store_->query("SELECT job, kind, first, last, state, token, worker, suspect, losses, errors, dead, error "
-                            "FROM ranges WHERE " + where, values);
+  Rows rows = store_->query(
+      "SELECT job, kind, first, last, state, token, worker, suspect, losses, errors, dead, error "
+      "FROM ranges WHERE " +
+          where,
+      values);
   while (rows.next()) {
     found.push_back({rows.integer(0), rows.text(1), rows.integer(2), rows.integer(3), rows.text(4), rows.integer(5),
-                     rows.text(6), rows.integer(7), rows.integer(8), rows.integer(9), core::split(rows.text(10), ' '), rows.text(11)});
+                     rows.text(6), rows.integer(7), rows.integer(8), rows.integer(9), core::split(rows.text(10), ' '),
+                     rows.text(11)});
   }
   return found;
 }
@@ -81,9 +85,11 @@ std::string Dispatcher::join(const WorkerInfo& worker) {
   constexpr std::int64_t kKeptWorkers = 1000;
   const std::string id = new_worker_id();
   Transaction joining(*store_);
-  store_->run("DELETE FROM workers WHERE state <> 'alive' AND rowid <= (SELECT max(rowid) FROM workers) - ?1", {kKeptWorkers});
-  store_->run("INSERT INTO workers (id, name, host, pid, fingerprint, threads, joined_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-              {id, worker.name, worker.host, worker.pid, worker.fingerprint, worker.threads, options_.wall_seconds()});
+  store_->run("DELETE FROM workers WHERE state <> 'alive' AND rowid <= (SELECT max(rowid) FROM workers) - ?1",
+              {kKeptWorkers});
+  store_->run(
+      "INSERT INTO workers (id, name, host, pid, fingerprint, threads, joined_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+      {id, worker.name, worker.host, worker.pid, worker.fingerprint, worker.threads, options_.wall_seconds()});
   joining.commit();
   seen_[id].last = options_.seconds();
   return id;
@@ -94,7 +100,8 @@ WorkerInfo Dispatcher::touch(const std::string& worker) {
   WorkerInfo info;
   std::string state;
   {
-    Rows rows = store_->query("SELECT name, host, pid, fingerprint, threads, state FROM workers WHERE id = ?1", {worker});
+    Rows rows =
+        store_->query("SELECT name, host, pid, fingerprint, threads, state FROM workers WHERE id = ?1", {worker});
     if (!rows.next()) throw Refused(404, "this worker is not known here: it must join again.");
     info = {rows.text(0), rows.text(1), rows.integer(2), rows.text(3), rows.integer(4)};
     state = rows.text(5);
@@ -112,14 +119,17 @@ WorkerInfo Dispatcher::touch(const std::string& worker) {
 void Dispatcher::leave(const std::string& worker) {
   touch(worker);
   Transaction leaving(*store_);
-  store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE worker = ?1 AND state = 'leased'", {worker});
+  store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE worker = ?1 AND state = 'leased'",
+              {worker});
   store_->run("UPDATE workers SET state = 'left' WHERE id = ?1", {worker});
   leaving.commit();
-  counters_.returned += static_cast<std::int64_t>(std::erase_if(held_, [&](const auto& held) { return held.second.worker == worker; }));
+  counters_.returned +=
+      static_cast<std::int64_t>(std::erase_if(held_, [&](const auto& held) { return held.second.worker == worker; }));
   seen_.erase(worker);
 }
 
-std::vector<std::int64_t> Dispatcher::heartbeat(const std::string& worker, const std::map<std::int64_t, std::int64_t>& done) {
+std::vector<std::int64_t> Dispatcher::heartbeat(const std::string& worker,
+                                                const std::map<std::int64_t, std::int64_t>& done) {
   touch(worker);
   std::vector<std::int64_t> lost;
   for (const auto& [token, samples] : done) {
@@ -142,7 +152,8 @@ bool Dispatcher::draining() { return store_->integer("SELECT value FROM pool WHE
 
 std::vector<WorkerView> Dispatcher::workers() {
   std::vector<WorkerView> views;
-  Rows rows = store_->query("SELECT id, name, host, pid, fingerprint, threads, state FROM workers ORDER BY state, rowid DESC LIMIT 500");
+  Rows rows = store_->query(
+      "SELECT id, name, host, pid, fingerprint, threads, state FROM workers ORDER BY state, rowid DESC LIMIT 500");
   const double now = options_.seconds();
   while (rows.next()) {
     WorkerView view;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pool's state machine: jobs, ranges, leases and commits (docs/formats/job-store.md). Everything that must outlive
-// the process is in the store before a call returns; only clocks and recent figures live in memory. One thread; no HTTP.
+// the process is in the store before a call returns; only clocks and recent figures live in memory. One thread; no
+// HTTP.
 #pragma once
 
 #include <cstdint>
@@ -33,11 +34,11 @@ class Refused : public std::runtime_error {
 };
 
 struct DispatcherOptions {
-  std::string pool;                                              // the directory
+  std::string pool;  // the directory
   double lease_seconds = 30;
-  std::function<double()> seconds = core::monotonic_seconds;     // decides about leases
-  std::function<double()> wall_seconds = core::wall_seconds;     // for people
-  std::function<bool()> still_owner = [] { return true; };       // of the run lock; asked before every rename
+  std::function<double()> seconds = core::monotonic_seconds;  // decides about leases
+  std::function<double()> wall_seconds = core::wall_seconds;  // for people
+  std::function<bool()> still_owner = [] { return true; };    // of the run lock; asked before every rename
 };
 
 /// All calls throw Refused, or core::Error: kEnvironment where storage failed (nothing was changed, or the change is

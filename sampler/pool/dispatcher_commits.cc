@@ -34,8 +34,10 @@ void Dispatcher::commit(const std::string& worker, std::int64_t token, const Com
   const std::string target = assembly ? spec.output : part_path(options_.pool, range->job, ids);
   Transaction intending(*store_);
   store_->run("UPDATE ranges SET state = 'committing' WHERE token = ?1", {token});
-  store_->run("INSERT INTO commits (token, job, kind, first, last, source, target, report) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-              {token, range->job, range->kind, range->first, range->last, source, target, to_json(report)});
+  store_->run(
+      "INSERT INTO commits (token, job, kind, first, last, source, target, report) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+      "?8)",
+      {token, range->job, range->kind, range->first, range->last, source, target, to_json(report)});
   intending.commit();
   const auto held = held_.extract(token);
   finish_commit(token);
@@ -71,8 +73,10 @@ void Dispatcher::record_done(std::int64_t token) {
   std::string kind, worker;
   CommitReport report;
   {
-    Rows rows = store_->query("SELECT commits.job, commits.kind, commits.last - commits.first, report, worker FROM commits "
-                              "JOIN ranges USING (token) WHERE token = ?1", {token});
+    Rows rows = store_->query(
+        "SELECT commits.job, commits.kind, commits.last - commits.first, report, worker FROM commits "
+        "JOIN ranges USING (token) WHERE token = ?1",
+        {token});
     if (!rows.next()) return;
     job = rows.integer(0);
     kind = rows.text(1);
@@ -83,13 +87,16 @@ void Dispatcher::record_done(std::int64_t token) {
   store_->run("UPDATE ranges SET state = 'done' WHERE token = ?1", {token});
   store_->run("UPDATE commits SET state = 'done' WHERE token = ?1", {token});
   if (kind == "assembly") {
-    store_->run("UPDATE jobs SET state = 'completed', error = '', finished_at = ?2 WHERE id = ?1 AND state = 'finalizing'",
-                {job, options_.wall_seconds()});
+    store_->run(
+        "UPDATE jobs SET state = 'completed', error = '', finished_at = ?2 WHERE id = ?1 AND state = 'finalizing'",
+        {job, options_.wall_seconds()});
   } else {
-    store_->run("UPDATE jobs SET done = done + ?2, failed = failed + ?3, seconds = seconds + ?4, nfe = nfe + ?5, max_nfe = max(max_nfe, ?6), "
-                "rejected = rejected + ?7, useful_rows = useful_rows + ?8, evaluated_rows = evaluated_rows + ?9 WHERE id = ?1",
-                {job, samples, report.failed, report.seconds, report.nfe, report.max_nfe, report.rejected, report.useful_rows,
-                 report.evaluated_rows});
+    store_->run(
+        "UPDATE jobs SET done = done + ?2, failed = failed + ?3, seconds = seconds + ?4, nfe = nfe + ?5, max_nfe = "
+        "max(max_nfe, ?6), "
+        "rejected = rejected + ?7, useful_rows = useful_rows + ?8, evaluated_rows = evaluated_rows + ?9 WHERE id = ?1",
+        {job, samples, report.failed, report.seconds, report.nfe, report.max_nfe, report.rejected, report.useful_rows,
+         report.evaluated_rows});
     finish_samples_if_all_are_done(job);
   }
   recording.commit();
@@ -139,7 +146,8 @@ void Dispatcher::keep_preview(const Held& range, std::int64_t job, std::int64_t 
 void Dispatcher::tidy_completed() {
   std::vector<std::pair<std::int64_t, std::string>> completed;
   {
-    Rows rows = store_->query("SELECT id, json_extract(spec, '$.output') FROM jobs WHERE state = 'completed' AND tidied = 0");
+    Rows rows =
+        store_->query("SELECT id, json_extract(spec, '$.output') FROM jobs WHERE state = 'completed' AND tidied = 0");
     while (rows.next()) completed.emplace_back(rows.integer(0), rows.text(1));
   }
   for (const auto& [job, output] : completed) {

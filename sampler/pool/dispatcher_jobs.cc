@@ -22,17 +22,20 @@ std::int64_t Dispatcher::submit(JobSpec spec) {
   PL_CHECK(files_.is_directory(parent), core::ExitCode::kUsage, "the directory ", parent,
            " of the job's output does not exist. Make it first.");
   if (files_.exists(spec.output)) {
-    throw Refused(409, core::concat(spec.output, " exists (the job would replace it). Remove it, or choose another output."));
+    throw Refused(
+        409, core::concat(spec.output, " exists (the job would replace it). Remove it, or choose another output."));
   }
   Transaction submitting(*store_);
   const std::int64_t same = store_->integer(
-      "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running', 'finalizing') AND json_extract(spec, '$.output') = ?1",
+      "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running', 'finalizing') AND json_extract(spec, '$.output') "
+      "= ?1",
       {spec.output});
   if (same > 0) throw Refused(409, core::concat("another job is making ", spec.output, ". Choose another output."));
   store_->run("INSERT INTO jobs (spec, priority, created_at) VALUES (?1, ?2, ?3)",
               {to_json(spec), spec.priority, options_.wall_seconds()});
   const std::int64_t id = store_->last_inserted();
-  store_->run("INSERT INTO ranges (job, kind, first, last) VALUES (?1, 'samples', ?2, ?3)", {id, spec.first, spec.first + spec.count});
+  store_->run("INSERT INTO ranges (job, kind, first, last) VALUES (?1, 'samples', ?2, ?3)",
+              {id, spec.first, spec.first + spec.count});
   core::make_durable_directory(files_, job_directory(id));
   submitting.commit();
   core::log_info("job ", id, ": ", spec.count, " samples of ", spec.checkpoint, " into ", spec.output);
@@ -82,9 +85,11 @@ JobView Dispatcher::view_of(Rows& row) {
 namespace {
 
 constexpr char kJobColumns[] =
-    "SELECT id, spec, state, paused, fingerprint, created_at, finished_at, error, done, failed, seconds, nfe, max_nfe, rejected, "
+    "SELECT id, spec, state, paused, fingerprint, created_at, finished_at, error, done, failed, seconds, nfe, max_nfe, "
+    "rejected, "
     "useful_rows, evaluated_rows, "
-    "(SELECT coalesce(sum(last - first), 0) FROM ranges WHERE job = jobs.id AND state = 'parked' AND kind = 'samples'), "
+    "(SELECT coalesce(sum(last - first), 0) FROM ranges WHERE job = jobs.id AND state = 'parked' AND kind = "
+    "'samples'), "
     "(SELECT count(*) FROM ranges WHERE job = jobs.id AND state = 'leased') FROM jobs ";
 
 }  // namespace
@@ -116,7 +121,8 @@ void Dispatcher::cancel(std::int64_t id) {
   if (state == "cancelled") return;
   if (is_over(state)) throw Refused(409, core::concat("job ", id, " is ", state, "; there is nothing to cancel."));
   Transaction cancelling(*store_);
-  if (store_->integer("SELECT count(*) FROM ranges WHERE job = ?1 AND kind = 'assembly' AND state = 'committing'", {id}) > 0) {
+  if (store_->integer("SELECT count(*) FROM ranges WHERE job = ?1 AND kind = 'assembly' AND state = 'committing'",
+                      {id}) > 0) {
     throw Refused(409, core::concat("the output of job ", id, " is getting its name right now."));
   }
   store_->run("UPDATE jobs SET state = 'cancelled', finished_at = ?2 WHERE id = ?1", {id, options_.wall_seconds()});
@@ -134,7 +140,8 @@ void Dispatcher::pause(std::int64_t id, bool paused) {
 /// Inside a transaction.
 void Dispatcher::fail_job(std::int64_t id, const std::string& why) {
   core::log_error("job ", id, " has failed: ", why);
-  store_->run("UPDATE jobs SET state = 'failed', error = ?2, finished_at = ?3 WHERE id = ?1", {id, why, options_.wall_seconds()});
+  store_->run("UPDATE jobs SET state = 'failed', error = ?2, finished_at = ?3 WHERE id = ?1",
+              {id, why, options_.wall_seconds()});
   store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE job = ?1 AND state = 'leased'", {id});
 }
 
@@ -149,9 +156,9 @@ void Dispatcher::finish_samples_if_all_are_done(std::int64_t id) {
   if (open > 0) return;
   if (store_->integer("SELECT done - failed FROM jobs WHERE id = ?1", {id}) == 0) {
     const auto parked = select_ranges("job = ?1 AND state = 'parked' LIMIT 1", {id});
-    return fail_job(id, core::concat("no sample succeeded",
-                                     parked.empty() ? ". Loosen rtol and atol, or use an earlier checkpoint."
-                                                    : ": " + parked.front().error));
+    return fail_job(
+        id, core::concat("no sample succeeded", parked.empty() ? ". Loosen rtol and atol, or use an earlier checkpoint."
+                                                               : ": " + parked.front().error));
   }
   store_->run("UPDATE jobs SET state = 'finalizing' WHERE id = ?1 AND state IN ('queued', 'running')", {id});
   if (job_state(id) != "finalizing") return;  // cancelled or failed while a part was being committed

@@ -41,13 +41,17 @@ std::int64_t Dispatcher::job_for(const WorkerInfo& worker, bool idle) {
 /// Assemblies first: they free storage and end a job. Of a job's ranges the suspects come last.
 std::optional<Dispatcher::Range> Dispatcher::range_to_serve(const WorkerInfo& worker, bool idle) {
   auto found = select_ranges(
-      "?1 AND kind = 'assembly' AND state = 'waiting' AND job IN (SELECT id FROM jobs WHERE state = 'finalizing' AND paused = 0) "
-      "ORDER BY losses + errors, job LIMIT 1", {std::int64_t{idle}});
+      "?1 AND kind = 'assembly' AND state = 'waiting' AND job IN (SELECT id FROM jobs WHERE state = 'finalizing' AND "
+      "paused = 0) "
+      "ORDER BY losses + errors, job LIMIT 1",
+      {std::int64_t{idle}});
   if (!found.empty()) return found.front();
   const std::int64_t job = job_for(worker, idle);
   if (job == 0) return std::nullopt;
-  found = select_ranges("job = ?1 AND kind = 'samples' AND state = 'waiting' AND suspect <= ?2 "
-                        "ORDER BY suspect, losses + errors, first LIMIT 1", {job, std::int64_t{idle}});
+  found = select_ranges(
+      "job = ?1 AND kind = 'samples' AND state = 'waiting' AND suspect <= ?2 "
+      "ORDER BY suspect, losses + errors, first LIMIT 1",
+      {job, std::int64_t{idle}});
   return found.empty() ? std::nullopt : std::optional(found.front());
 }
 
@@ -55,7 +59,8 @@ std::int64_t Dispatcher::bite_of(const Range& range) {
   if (range.suspect != 0) return range.last - range.first;
   BiteFacts facts;
   facts.range = range.last - range.first;
-  facts.waiting = store_->integer("SELECT sum(last - first) FROM ranges WHERE job = ?1 AND state = 'waiting'", {range.job});
+  facts.waiting =
+      store_->integer("SELECT sum(last - first) FROM ranges WHERE job = ?1 AND state = 'waiting'", {range.job});
   facts.slots = spec_of(range.job).slots;
   facts.workers = std::max<std::int64_t>(1, store_->integer("SELECT count(*) FROM workers WHERE state = 'alive'"));
   Rows rows = store_->query("SELECT done, seconds FROM jobs WHERE id = ?1", {range.job});
@@ -74,20 +79,24 @@ std::optional<Lease> Dispatcher::lease(const std::string& worker) {
   const JobSpec spec = spec_of(range->job);
   const std::int64_t last = range->first + bite_of(*range);
   if (last < range->last) {
-    store_->run("INSERT INTO ranges (job, kind, first, last) VALUES (?1, ?2, ?3, ?4)", {range->job, range->kind, last, range->last});
+    store_->run("INSERT INTO ranges (job, kind, first, last) VALUES (?1, ?2, ?3, ?4)",
+                {range->job, range->kind, last, range->last});
     range->last = last;
   }
   range->token = store_->integer("SELECT value FROM pool WHERE key = 'next_token'");
   store_->run("UPDATE pool SET value = value + 1 WHERE key = 'next_token'");
-  store_->run("UPDATE ranges SET state = 'leased', token = ?4, worker = ?5, last = ?6 WHERE job = ?1 AND kind = ?2 AND first = ?3",
-              {range->job, range->kind, range->first, range->token, worker, range->last});
-  store_->run("UPDATE jobs SET served = ?2, state = CASE state WHEN 'queued' THEN 'running' ELSE state END, "
-              "fingerprint = CASE fingerprint WHEN '' THEN ?3 ELSE fingerprint END WHERE id = ?1",
-              {range->job, range->token, info.fingerprint});
+  store_->run(
+      "UPDATE ranges SET state = 'leased', token = ?4, worker = ?5, last = ?6 WHERE job = ?1 AND kind = ?2 AND first = "
+      "?3",
+      {range->job, range->kind, range->first, range->token, worker, range->last});
+  store_->run(
+      "UPDATE jobs SET served = ?2, state = CASE state WHEN 'queued' THEN 'running' ELSE state END, "
+      "fingerprint = CASE fingerprint WHEN '' THEN ?3 ELSE fingerprint END WHERE id = ?1",
+      {range->job, range->token, info.fingerprint});
   const Lease lease = lease_of(*range, spec);
   leasing.commit();
-  held_[range->token] = {range->job,  range->first, range->last, 0, range->kind,
-                         worker, range->suspect != 0, options_.seconds() + options_.lease_seconds};
+  held_[range->token] = {range->job,  range->first, range->last,         0,
+                         range->kind, worker,       range->suspect != 0, options_.seconds() + options_.lease_seconds};
   ++counters_.leases;
   return lease;
 }
@@ -100,7 +109,8 @@ Lease Dispatcher::lease_of(const Range& range, const JobSpec& spec) {
   lease.first = range.first;
   lease.last = range.last;
   lease.spec = spec;
-  lease.path = source_path(options_.pool, range.job, lease.assembly, {range.first, range.last}, range.token, spec.output);
+  lease.path =
+      source_path(options_.pool, range.job, lease.assembly, {range.first, range.last}, range.token, spec.output);
   if (!lease.assembly) {
     lease.preview = preview_path(options_.pool, range.job, range.first);
     return lease;

@@ -10,16 +10,20 @@ namespace pathline::pool {
 
 /// Inside a transaction: the range is tried again, cut or parked, with the counts it has now.
 void Dispatcher::suffer(Range range) {
-  const Trouble trouble{range.last - range.first, range.losses, range.errors, static_cast<std::int64_t>(range.dead.size())};
+  const Trouble trouble{range.last - range.first, range.losses, range.errors,
+                        static_cast<std::int64_t>(range.dead.size())};
   const Verdict verdict = judge(trouble);
   if (verdict == Verdict::kCut) return replace(range, {range.first + trouble.samples / 2});
   const bool parked = verdict == Verdict::kPark;
   std::string dead;
   for (const std::string& worker : range.dead) dead += (dead.empty() ? "" : " ") + worker;
   if (parked && range.error.empty()) range.error = core::concat(range.dead.size(), " workers died while making it");
-  store_->run("UPDATE ranges SET state = ?4, token = 0, worker = '', suspect = 1, losses = ?5, errors = ?6, dead = ?7, error = ?8 "
-              "WHERE job = ?1 AND kind = ?2 AND first = ?3",
-              {range.job, range.kind, range.first, parked ? "parked" : "waiting", range.losses, range.errors, dead, range.error});
+  store_->run(
+      "UPDATE ranges SET state = ?4, token = 0, worker = '', suspect = 1, losses = ?5, errors = ?6, dead = ?7, error = "
+      "?8 "
+      "WHERE job = ?1 AND kind = ?2 AND first = ?3",
+      {range.job, range.kind, range.first, parked ? "parked" : "waiting", range.losses, range.errors, dead,
+       range.error});
   if (!parked) return;
   if (range.kind == "assembly") return fail_job(range.job, "its parts could not be put together: " + range.error);
   core::log_warning("job ", range.job, ": sample ", range.first, " is parked: ", range.error);
@@ -31,14 +35,16 @@ void Dispatcher::suffer(Range range) {
   finish_samples_if_all_are_done(range.job);
 }
 
-/// Inside a transaction: smaller waiting ranges, suspects like it, in the place of one, cut at the borders that lie inside it.
+/// Inside a transaction: smaller waiting ranges, suspects like it, in the place of one, cut at the borders that lie
+/// inside it.
 void Dispatcher::replace(const Range& range, std::vector<std::int64_t> borders) {
   std::erase_if(borders, [&](std::int64_t border) { return border <= range.first || border >= range.last; });
   borders.push_back(range.last);
   store_->run("DELETE FROM ranges WHERE job = ?1 AND kind = ?2 AND first = ?3", {range.job, range.kind, range.first});
   std::int64_t first = range.first;
   for (const std::int64_t last : borders) {
-    store_->run("INSERT INTO ranges (job, kind, first, last, suspect) VALUES (?1, ?2, ?3, ?4, 1)", {range.job, range.kind, first, last});
+    store_->run("INSERT INTO ranges (job, kind, first, last, suspect) VALUES (?1, ?2, ?3, ?4, 1)",
+                {range.job, range.kind, first, last});
     first = last;
   }
 }
@@ -63,7 +69,8 @@ void Dispatcher::report_error(const std::string& worker, std::int64_t token, con
   if (report.whole_job) {
     store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE token = ?1", {token});
     store_->run("UPDATE jobs SET job_errors = job_errors + 1, error = ?2 WHERE id = ?1", {range->job, report.text});
-    if (store_->integer("SELECT job_errors FROM jobs WHERE id = ?1", {range->job}) >= kMostJobErrors) fail_job(range->job, report.text);
+    if (store_->integer("SELECT job_errors FROM jobs WHERE id = ?1", {range->job}) >= kMostJobErrors)
+      fail_job(range->job, report.text);
   } else if (inside && range->last - range->first > 1) {
     replace(*range, {report.sample, report.sample + 1});
     store_->run("UPDATE ranges SET errors = 1, error = ?3 WHERE job = ?1 AND kind = 'samples' AND first = ?2",
@@ -82,11 +89,13 @@ void Dispatcher::report_error(const std::string& worker, std::int64_t token, con
 void Dispatcher::lose(std::int64_t token, const Held& held) {
   auto range = leased(token, held.worker);
   if (!range) return;
-  const bool gone = store_->integer("SELECT count(*) FROM workers WHERE id = ?1 AND state = 'alive'", {held.worker}) == 0;
+  const bool gone =
+      store_->integer("SELECT count(*) FROM workers WHERE id = ?1 AND state = 'alive'", {held.worker}) == 0;
   ++range->losses;
   const bool known = std::ranges::find(range->dead, held.worker) != range->dead.end();
   if (gone && !known && range->last - range->first == 1) range->dead.push_back(held.worker);
-  core::log_warning("job ", held.job, ", samples ", held.first, " to ", held.last - 1, ": the lease of worker ", held.worker, " ran out");
+  core::log_warning("job ", held.job, ", samples ", held.first, " to ", held.last - 1, ": the lease of worker ",
+                    held.worker, " ran out");
   suffer(*range);
 }
 
@@ -120,7 +129,8 @@ void Dispatcher::forgive(const std::string& worker) {
     for (const std::string& other : range.dead) {
       if (other != worker) dead += (dead.empty() ? "" : " ") + other;
     }
-    store_->run("UPDATE ranges SET dead = ?4 WHERE job = ?1 AND kind = ?2 AND first = ?3", {range.job, range.kind, range.first, dead});
+    store_->run("UPDATE ranges SET dead = ?4 WHERE job = ?1 AND kind = ?2 AND first = ?3",
+                {range.job, range.kind, range.first, dead});
   }
 }
 

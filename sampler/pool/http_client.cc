@@ -60,15 +60,17 @@ Answer HttpClient::request(const std::string& method, const std::string& target,
     io.run();
     if (failure) std::rethrow_exception(failure);
   } catch (const boost::system::system_error& error) {
-    throw Unreachable(core::concat("the pool at http://", address_.host, ":", address_.port, " does not answer: ",
-                                   error.code().message(), ". Is `pathline pool serve` running, and reachable from here?"));
+    throw Unreachable(core::concat("the pool at http://", address_.host, ":", address_.port,
+                                   " does not answer: ", error.code().message(),
+                                   ". Is `pathline pool serve` running, and reachable from here?"));
   }
   return answer;
 }
 
 std::string reason_of(const Answer& answer) {
   const auto body = nlohmann::json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
-  if (body.is_object() && body.contains("detail") && body["detail"].is_string()) return body["detail"].get<std::string>();
+  if (body.is_object() && body.contains("detail") && body["detail"].is_string())
+    return body["detail"].get<std::string>();
   return core::concat("HTTP status ", answer.status);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sampler/pool/http_server.h"
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -10,7 +11,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -48,9 +48,10 @@ std::string text_of(beast::string_view view) { return {view.data(), view.size()}
 /// What a request that cannot be read deserves; status 0: no answer at all.
 Response refusal(const beast::error_code& error) {
   if (error == http::error::body_limit) return problem(413, "The body is too long.");
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) return problem(431, "The header is too long.");
-  if (error.category() == http::make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
-      error != http::error::partial_message) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow)
+    return problem(431, "The header is too long.");
+  if (error.category() == http::make_error_code(http::error::bad_method).category() &&
+      error != http::error::end_of_stream && error != http::error::partial_message) {
     return problem(400, "This is no HTTP request: " + error.message() + ".");
   }
   return {0, "", "", {}};
@@ -59,8 +60,10 @@ Response refusal(const beast::error_code& error) {
 }  // namespace
 
 Response problem(int status, const std::string& detail) {
-  const Json body = {{"type", "about:blank"}, {"title", text_of(http::obsolete_reason(static_cast<http::status>(status)))},
-                     {"status", status}, {"detail", detail}};
+  const Json body = {{"type", "about:blank"},
+                     {"title", text_of(http::obsolete_reason(static_cast<http::status>(status)))},
+                     {"status", status},
+                     {"detail", detail}};
   return {status, "application/problem+json", dumped(body) + "\n", {}};
 }
 
@@ -154,7 +157,8 @@ class HttpServer::Impl {
     stream.socket().shutdown(tcp::socket::shutdown_send, error);
     std::array<char, 4096> rest;
     stream.expires_after(std::chrono::seconds(1));
-    std::size_t left = 4 * (limits_.header_bytes + limits_.body_bytes);  // the timer alone never stops one who always sends
+    std::size_t left =
+        4 * (limits_.header_bytes + limits_.body_bytes);  // the timer alone never stops one who always sends
     while (!error && left >= rest.size()) {
       left -= co_await stream.async_read_some(asio::buffer(rest), asio::redirect_error(asio::use_awaitable, error));
     }
@@ -183,7 +187,9 @@ HttpServer::~HttpServer() = default;
 int HttpServer::port() const { return impl_->endpoint().port(); }
 bool HttpServer::loopback() const { return impl_->endpoint().address().is_loopback(); }
 int HttpServer::connections() const { return impl_->connections(); }
-void HttpServer::run(const std::function<void()>& every_tick, double tick_seconds) { impl_->run(every_tick, tick_seconds); }
+void HttpServer::run(const std::function<void()>& every_tick, double tick_seconds) {
+  impl_->run(every_tick, tick_seconds);
+}
 void HttpServer::stop() { impl_->stop(); }
 
 }  // namespace pathline::pool

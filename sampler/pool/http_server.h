@@ -15,8 +15,8 @@
 namespace pathline::pool {
 
 struct Request {
-  std::string method, target;   // "GET", "/v1/jobs?x=y"
-  std::string authorization;    // that header; empty if there is none
+  std::string method, target;  // "GET", "/v1/jobs?x=y"
+  std::string authorization;   // that header; empty if there is none
   std::string body;
 };
 
@@ -32,15 +32,16 @@ struct HttpLimits {
   std::size_t body_bytes = 256 * 1024;
   int connections = 512;
   int requests_per_connection = 1000;
-  double seconds = 15;  // for one request to arrive, counted from its connection or the answer before; and to take an answer
+  double seconds =
+      15;  // for one request to arrive, counted from its connection or the answer before; and to take an answer
 };
 
 class HttpServer {
  public:
   using Handler = std::function<Response(const Request&)>;
 
-  /// Listens; port 0 takes any free one. `handler` must not throw. Throws ExitCode::kEnvironment where the address cannot
-  /// be had.
+  /// Listens; port 0 takes any free one. `handler` must not throw. Throws ExitCode::kEnvironment where the address
+  /// cannot be had.
   HttpServer(const Address& address, Handler handler, const HttpLimits& limits = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

@@ -36,8 +36,8 @@ std::string refusal(const std::string& name, const char* what) {
 }
 
 std::int64_t whole_number(const std::string& name, const ordered_json& value) {
-  const bool fits = value.is_number_integer() &&
-                    (!value.is_number_unsigned() || value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX));
+  const bool fits = value.is_number_integer() && (!value.is_number_unsigned() ||
+                                                  value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX));
   PL_CHECK(fits, ExitCode::kUsage, refusal(name, "a whole number"));
   return value.get<std::int64_t>();
 }
@@ -53,7 +53,8 @@ std::string option_text(const OptionName& option, const ordered_json& value) {
     PL_CHECK(std::isfinite(value.get<double>()), ExitCode::kUsage, refusal(name, "a finite number"));
     return value.dump();
   }
-  PL_CHECK(value.is_string() && !value.get<std::string>().empty(), ExitCode::kUsage, refusal(name, "a text or a number"));
+  PL_CHECK(value.is_string() && !value.get<std::string>().empty(), ExitCode::kUsage,
+           refusal(name, "a text or a number"));
   return value.get<std::string>();
 }
 
@@ -61,8 +62,9 @@ std::string option_text(const OptionName& option, const ordered_json& value) {
   std::vector<std::string> known = {"seed"};
   for (const Field& field : kFields) known.emplace_back(field.name);
   for (const OptionName& option : option_names()) known.emplace_back(option.name);
-  throw core::Error(ExitCode::kUsage, core::concat("a job has no \"", name.substr(0, 40), "\". The nearest known name is \"",
-                                                   core::nearest_name(name.substr(0, 40), known), "\"."));
+  throw core::Error(ExitCode::kUsage,
+                    core::concat("a job has no \"", name.substr(0, 40), "\". The nearest known name is \"",
+                                 core::nearest_name(name.substr(0, 40), known), "\"."));
 }
 
 void set(JobSpec& spec, const std::string& name, const ordered_json& value) {
@@ -102,11 +104,32 @@ void check_range(const char* name, std::int64_t value, std::int64_t least, std::
 
 const std::vector<OptionName>& option_names() {
   using enum OptionName::Kind;
-  static const std::vector<OptionName> kNames = {
-      {"solver", kValue}, {"steps", kValue}, {"rtol", kValue}, {"atol", kValue}, {"grid", kValue}, {"path", kValue},
-      {"guidance", kValue}, {"guidance-interval", kValue}, {"guidance-channels", kValue}, {"guide-with", kPath},
-      {"classifier", kPath}, {"labels", kPath}, {"ema", kValue}, {"diffusion", kValue}, {"last-step", kValue},
-      {"eta", kValue}, {"t0", kValue}, {"t1", kValue}, {"decoder", kPath}, {"pairs", kFlag}};
+  static const std::vector<OptionName> kNames = {{"solver", kValue},
+                                                 {"steps", kValue},
+                                                 {"grid", kValue},
+                                                 {"rtol", kValue},
+                                                 {"atol", kValue},
+                                                 {"controller", kValue},
+                                                 {"path", kValue},
+                                                 {"guidance", kValue},
+                                                 {"guidance-interval", kValue},
+                                                 {"guidance-channels", kValue},
+                                                 {"guide-with", kPath},
+                                                 {"classifier", kPath},
+                                                 {"labels", kPath},
+                                                 {"ema", kValue},
+                                                 {"precision", kValue},
+                                                 {"diffusion", kValue},
+                                                 {"last-step", kValue},
+                                                 {"last-step-size", kValue},
+                                                 {"snr", kValue},
+                                                 {"noise-schedule", kValue},
+                                                 {"respacing", kValue},
+                                                 {"variance", kValue},
+                                                 {"eta", kValue},
+                                                 {"no-clip-denoised", kFlag},
+                                                 {"decoder", kPath},
+                                                 {"pairs", kFlag}};
   return kNames;
 }
 
@@ -122,7 +145,8 @@ JobSpec checked(JobSpec spec) {
   check_range("first", spec.first, 0, kMostSamples);
   check_range("threads", spec.threads, 1, 1024);
   check_range("priority", spec.priority, -1000, 1000);
-  if (spec.slots == 0) spec.slots = std::min(kMostSlots, (spec.count + kSlotMultiple - 1) / kSlotMultiple * kSlotMultiple);
+  if (spec.slots == 0)
+    spec.slots = std::min(kMostSlots, (spec.count + kSlotMultiple - 1) / kSlotMultiple * kSlotMultiple);
   check_range("slots", spec.slots, kSlotMultiple, 65536);
   PL_CHECK(spec.slots % kSlotMultiple == 0, ExitCode::kUsage, "\"slots\" of a job is ", spec.slots,
            "; it must be a multiple of ", kSlotMultiple, " (kernels treat other batches unevenly).");
@@ -160,12 +184,9 @@ std::string to_json(const JobSpec& spec) {
 }
 
 std::vector<std::string> sample_arguments(const JobSpec& spec) {
-  std::vector<std::string> arguments = {"--checkpoint=" + spec.checkpoint,
-                                        "--output=" + spec.output,
-                                        core::concat("--count=", spec.count),
-                                        core::concat("--first=", spec.first),
-                                        core::concat("--seed=", spec.seed),
-                                        core::concat("--slots=", spec.slots),
+  std::vector<std::string> arguments = {"--checkpoint=" + spec.checkpoint,       "--output=" + spec.output,
+                                        core::concat("--count=", spec.count),    core::concat("--first=", spec.first),
+                                        core::concat("--seed=", spec.seed),      core::concat("--slots=", spec.slots),
                                         core::concat("--threads=", spec.threads)};
   for (const auto& [name, value] : spec.options) arguments.push_back("--" + name + (value.empty() ? "" : "=" + value));
   return arguments;

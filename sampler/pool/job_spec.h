@@ -11,16 +11,16 @@
 namespace pathline::pool {
 
 struct JobSpec {
-  std::string checkpoint;     // run directory, its checkpoints/ or one step-N; a step-N once it is a job
-  std::string output;         // absolute path; its ending decides the format
+  std::string checkpoint;  // run directory, its checkpoints/ or one step-N; a step-N once it is a job
+  std::string output;      // absolute path; its ending decides the format
   std::int64_t count = 0;
-  std::int64_t first = 0;     // ids [first, first + count)
+  std::int64_t first = 0;  // ids [first, first + count)
   std::uint64_t seed = 0;
   std::int64_t slots = 0;     // a multiple of 16; 0: by count
   std::int64_t threads = 1;   // of every worker that takes part: they are part of the bits
   std::int64_t priority = 0;  // higher goes first
-  /// Further options of `pathline sample` without their dashes, such as {"solver", "rk4"}; "" for one that takes no value.
-  /// Workers read them as `pathline sample` does.
+  /// Further options of `pathline sample` without their dashes, such as {"solver", "rk4"}; "" for one that takes no
+  /// value. Workers read them as `pathline sample` does.
   std::map<std::string, std::string> options;
 
   bool operator==(const JobSpec&) const = default;
@@ -33,9 +33,9 @@ struct OptionName {
 };
 const std::vector<OptionName>& option_names();
 
-/// Reads a JSON object: {"checkpoint": ..., "count": ..., "solver": ..., "rtol": 1e-4}; '_' and '-' in names are the same.
-/// Throws ExitCode::kUsage for what is no such object, for an unknown name, a wrong type or a value out of range. `slots`
-/// is resolved.
+/// Reads a JSON object: {"checkpoint": ..., "count": ..., "solver": ..., "rtol": 1e-4}; '_' and '-' in names are the
+/// same. Throws ExitCode::kUsage for what is no such object, for an unknown name, a wrong type or a value out of range.
+/// `slots` is resolved.
 JobSpec parse_job_spec(const std::string& json);
 std::string to_json(const JobSpec& spec);
 

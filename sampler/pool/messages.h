@@ -13,11 +13,11 @@ namespace pathline::pool {
 
 /// One process that computes.
 struct WorkerInfo {
-  std::string name;         // for people
+  std::string name;  // for people
   std::string host;
   std::int64_t pid = 0;
-  std::string fingerprint;  // of its kernels
-  std::int64_t threads = 1; // the most that it can give a job
+  std::string fingerprint;   // of its kernels
+  std::int64_t threads = 1;  // the most that it can give a job
 };
 
 struct IdSpan {
@@ -29,14 +29,14 @@ struct IdSpan {
 struct Lease {
   std::int64_t token = 0;
   std::int64_t job = 0;
-  bool assembly = false;            // all parts become the output; else: samples [first, last) become a part
+  bool assembly = false;  // all parts become the output; else: samples [first, last) become a part
   std::int64_t first = 0, last = 0;
-  std::string path;                 // the file to write
-  std::string preview;              // a PNG beside it, if one can be made
+  std::string path;     // the file to write
+  std::string preview;  // a PNG beside it, if one can be made
   JobSpec spec;
-  std::vector<IdSpan> parts;        // assembly: committed parts, ascending
+  std::vector<IdSpan> parts;  // assembly: committed parts, ascending
   std::vector<std::string> part_paths;
-  std::vector<IdSpan> parked;       // assembly: samples that are not there
+  std::vector<IdSpan> parked;  // assembly: samples that are not there
 };
 
 /// The file is written and synced.
@@ -49,8 +49,8 @@ struct CommitReport {
 
 struct ErrorReport {
   std::string text;
-  bool whole_job = false;   // the model cannot be loaded, an option does not fit: no range is to blame
-  std::int64_t sample = -1; // the one that did it, where that is known
+  bool whole_job = false;    // the model cannot be loaded, an option does not fit: no range is to blame
+  std::int64_t sample = -1;  // the one that did it, where that is known
 };
 
 struct JobView {
@@ -77,9 +77,9 @@ struct WorkerView {
   std::string id;
   WorkerInfo info;
   std::string state;
-  double heartbeat_age = -1;  // -1: this dispatcher has not heard it
+  double heartbeat_age = -1;                            // -1: this dispatcher has not heard it
   std::int64_t job = 0, first = 0, last = 0, done = 0;  // what it works on; job 0: nothing
-  std::int64_t samples = 0;   // committed since the dispatcher started
+  std::int64_t samples = 0;                             // committed since the dispatcher started
 };
 
 /// A picture of a few samples of a committed part.
@@ -90,7 +90,8 @@ struct Preview {
 
 /// Since the dispatcher started.
 struct Counters {
-  std::int64_t leases = 0, lost = 0, returned = 0, errors = 0, commits = 0, duplicates = 0, parked = 0, samples = 0, nfe = 0;
+  std::int64_t leases = 0, lost = 0, returned = 0, errors = 0, commits = 0, duplicates = 0, parked = 0, samples = 0,
+               nfe = 0;
 };
 
 }  // namespace pathline::pool

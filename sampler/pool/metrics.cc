@@ -49,7 +49,8 @@ std::string metrics_text(Dispatcher& dispatcher) {
   Family alive(out, "workers", "gauge", "Workers by state.");
   for (const auto& [state, count] : workers) alive.line(static_cast<double>(count), "{state=\"" + state + "\"}");
 
-  std::map<std::string, std::int64_t> states = {{"queued", 0}, {"running", 0}, {"finalizing", 0}, {"completed", 0}, {"failed", 0}, {"cancelled", 0}};
+  std::map<std::string, std::int64_t> states = {{"queued", 0},    {"running", 0}, {"finalizing", 0},
+                                                {"completed", 0}, {"failed", 0},  {"cancelled", 0}};
   double rate = 0, waiting = 0, leases = 0;
   for (const JobView& job : dispatcher.jobs()) {
     ++states[job.state];

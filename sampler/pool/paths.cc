@@ -26,7 +26,8 @@ std::string assembly_prefix(std::int64_t job) { return core::concat(".pool-", jo
 std::string source_path(const std::string& pool, std::int64_t job, bool assembly, IdSpan ids, std::int64_t token,
                         const std::string& output) {
   if (!assembly) return in_job(pool, job, core::concat("part-", ids.first, "-", ids.last, ".", token));
-  return core::join_path(core::parent_of(output), core::concat(assembly_prefix(job), token, "-", core::name_of(output)));
+  return core::join_path(core::parent_of(output),
+                         core::concat(assembly_prefix(job), token, "-", core::name_of(output)));
 }
 
 }  // namespace pathline::pool

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the files of a pool lie (docs/formats/job-store.md). Names of files in progress carry the lease's token, so that
-// a worker that lost its lease can do no harm with them.
+// Where the files of a pool lie (docs/formats/job-store.md). Names of files in progress carry the lease's token, so
+// that a worker that lost its lease can do no harm with them.
 #pragma once
 
 #include <cstdint>

@@ -21,11 +21,11 @@ struct JobLoad {
 std::optional<std::int64_t> job_to_serve(std::span<const JobLoad> jobs);
 
 struct BiteFacts {
-  std::int64_t range = 0;           // samples of the waiting range
-  std::int64_t waiting = 0;         // samples of the job that nobody has yet
+  std::int64_t range = 0;    // samples of the waiting range
+  std::int64_t waiting = 0;  // samples of the job that nobody has yet
   std::int64_t slots = 16;
-  double samples_per_second = 0;    // of one worker; 0: not known yet
-  std::int64_t workers = 1;         // alive
+  double samples_per_second = 0;  // of one worker; 0: not known yet
+  std::int64_t workers = 1;       // alive
 };
 inline constexpr double kSecondsOfWork = 10;
 

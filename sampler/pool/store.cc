@@ -94,7 +94,7 @@ Database::Journal journal_for(const std::string& pool) {
   PL_CHECK(::statfs(pool.c_str(), &about) == 0, core::ExitCode::kEnvironment, "cannot ask what storage ", pool,
            " lies on: ", core::errno_text(), " (the store's journal depends on it).");
   return is_network_file_system(static_cast<std::int64_t>(about.f_type)) ? Database::Journal::kExclusive
-                                                                        : Database::Journal::kWal;
+                                                                         : Database::Journal::kWal;
 }
 
 }  // namespace

@@ -62,15 +62,16 @@ std::string text_in(const Json& object, const char* name, std::size_t most) {
 
 std::int64_t integer_in(const Json& object, const char* name) {
   const Json& value = member(object, name);
-  const bool fits = value.is_number_integer() &&
-                    (!value.is_number_unsigned() || value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX));
+  const bool fits = value.is_number_integer() && (!value.is_number_unsigned() ||
+                                                  value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX));
   PL_CHECK(fits, ExitCode::kUsage, "\"", name, "\" must be a whole number.");
   return value.get<std::int64_t>();
 }
 
 double number_in(const Json& object, const char* name) {
   const Json& value = member(object, name);
-  PL_CHECK(value.is_number() && std::isfinite(value.get<double>()), ExitCode::kUsage, "\"", name, "\" must be a number.");
+  PL_CHECK(value.is_number() && std::isfinite(value.get<double>()), ExitCode::kUsage, "\"", name,
+           "\" must be a number.");
   return value.get<double>();
 }
 
@@ -81,7 +82,10 @@ bool flag_in(const Json& object, const char* name) {
 }
 
 std::string to_json(const WorkerInfo& worker) {
-  return dumped({{"name", worker.name}, {"host", worker.host}, {"pid", worker.pid}, {"fingerprint", worker.fingerprint},
+  return dumped({{"name", worker.name},
+                 {"host", worker.host},
+                 {"pid", worker.pid},
+                 {"fingerprint", worker.fingerprint},
                  {"threads", worker.threads}});
 }
 
@@ -92,9 +96,17 @@ WorkerInfo worker_info_of(const std::string& json) {
 }
 
 std::string to_json(const Lease& lease) {
-  return dumped({{"token", lease.token}, {"job", lease.job}, {"assembly", lease.assembly}, {"first", lease.first},
-                 {"last", lease.last}, {"path", lease.path}, {"preview", lease.preview}, {"spec", Json::parse(to_json(lease.spec))},
-                 {"parts", spans(lease.parts)}, {"part_paths", lease.part_paths}, {"parked", spans(lease.parked)}});
+  return dumped({{"token", lease.token},
+                 {"job", lease.job},
+                 {"assembly", lease.assembly},
+                 {"first", lease.first},
+                 {"last", lease.last},
+                 {"path", lease.path},
+                 {"preview", lease.preview},
+                 {"spec", Json::parse(to_json(lease.spec))},
+                 {"parts", spans(lease.parts)},
+                 {"part_paths", lease.part_paths},
+                 {"parked", spans(lease.parked)}});
 }
 
 Lease lease_of(const std::string& json) {
@@ -115,8 +127,13 @@ Lease lease_of(const std::string& json) {
 }
 
 std::string to_json(const CommitReport& report) {
-  return dumped({{"bytes", report.bytes}, {"seconds", report.seconds}, {"failed", report.failed}, {"nfe", report.nfe},
-                 {"max_nfe", report.max_nfe}, {"rejected", report.rejected}, {"useful_rows", report.useful_rows},
+  return dumped({{"bytes", report.bytes},
+                 {"seconds", report.seconds},
+                 {"failed", report.failed},
+                 {"nfe", report.nfe},
+                 {"max_nfe", report.max_nfe},
+                 {"rejected", report.rejected},
+                 {"useful_rows", report.useful_rows},
                  {"evaluated_rows", report.evaluated_rows}});
 }
 
@@ -145,20 +162,32 @@ ErrorReport error_report_of(const std::string& json) {
 
 Json json_of(const JobView& job) {
   Json counts = {{"total", job.spec.count}, {"done", job.done}, {"failed", job.failed}, {"parked", job.parked}};
-  Json value = {{"id", job.id}, {"state", job.state}, {"paused", job.paused}, {"counts", counts},
-                {"images_per_second", job.images_per_second}, {"eta_seconds", nullptr}, {"mean_nfe", job.mean_nfe},
-                {"max_nfe", job.max_nfe}, {"rejected_steps", job.rejected_steps}, {"occupancy", job.occupancy},
-                {"seconds", job.seconds}, {"leases", job.leases}, {"created_at", job.created_at},
-                {"finished_at", job.finished_at}, {"fingerprint", job.fingerprint}, {"error", job.error},
+  Json value = {{"id", job.id},
+                {"state", job.state},
+                {"paused", job.paused},
+                {"counts", counts},
+                {"images_per_second", job.images_per_second},
+                {"eta_seconds", nullptr},
+                {"mean_nfe", job.mean_nfe},
+                {"max_nfe", job.max_nfe},
+                {"rejected_steps", job.rejected_steps},
+                {"occupancy", job.occupancy},
+                {"seconds", job.seconds},
+                {"leases", job.leases},
+                {"created_at", job.created_at},
+                {"finished_at", job.finished_at},
+                {"fingerprint", job.fingerprint},
+                {"error", job.error},
                 {"spec", Json::parse(to_json(job.spec))}};
   if (job.eta_seconds >= 0) value["eta_seconds"] = job.eta_seconds;
   return value;
 }
 
 Json json_of(const WorkerView& worker) {
-  Json value = {{"id", worker.id}, {"name", worker.info.name}, {"host", worker.info.host}, {"pid", worker.info.pid},
-                {"threads", worker.info.threads}, {"fingerprint", worker.info.fingerprint}, {"state", worker.state},
-                {"heartbeat_age_seconds", nullptr}, {"samples", worker.samples}, {"work", nullptr}};
+  Json value = {{"id", worker.id},        {"name", worker.info.name},         {"host", worker.info.host},
+                {"pid", worker.info.pid}, {"threads", worker.info.threads},   {"fingerprint", worker.info.fingerprint},
+                {"state", worker.state},  {"heartbeat_age_seconds", nullptr}, {"samples", worker.samples},
+                {"work", nullptr}};
   if (worker.heartbeat_age >= 0) value["heartbeat_age_seconds"] = worker.heartbeat_age;
   if (worker.job > 0) {
     value["work"] = {{"job", worker.job}, {"first", worker.first}, {"last", worker.last}, {"done", worker.done}};

@@ -57,7 +57,8 @@ std::string WorkerLink::worker() const {
 }
 
 std::optional<Lease> WorkerLink::lease() {
-  const Answer answer = connection_.request("POST", "/v1/leases", dumped({{"worker", worker()}}), options_.patience, stop_);
+  const Answer answer =
+      connection_.request("POST", "/v1/leases", dumped({{"worker", worker()}}), options_.patience, stop_);
   if (answer.status == 204) return std::nullopt;
   if (answer.status == 404) {
     join();
@@ -85,8 +86,8 @@ bool WorkerLink::lost(std::int64_t token) const {
 /// The answer 409 or 404 means that the lease was lost; a commit that was refused leaves a file that nobody wants.
 bool WorkerLink::end(std::int64_t token, const std::string& how, const std::string& body) {
   if (lost(token)) return false;
-  const Answer answer = connection_.request("POST", core::concat("/v1/leases/", token, "/", how), with_worker(body, worker()),
-                                            options_.patience, stop_);
+  const Answer answer = connection_.request("POST", core::concat("/v1/leases/", token, "/", how),
+                                            with_worker(body, worker()), options_.patience, stop_);
   const std::lock_guard guard(mutex_);
   done_.erase(token);
   last_progress_ = core::monotonic_seconds();
@@ -95,13 +96,17 @@ bool WorkerLink::end(std::int64_t token, const std::string& how, const std::stri
   return false;
 }
 
-bool WorkerLink::commit(std::int64_t token, const CommitReport& report) { return end(token, "commit", to_json(report)); }
+bool WorkerLink::commit(std::int64_t token, const CommitReport& report) {
+  return end(token, "commit", to_json(report));
+}
 
 bool WorkerLink::give_back(std::int64_t token, const std::string& reason) {
   return end(token, "return", dumped({{"reason", reason}}));
 }
 
-bool WorkerLink::report_error(std::int64_t token, const ErrorReport& report) { return end(token, "error", to_json(report)); }
+bool WorkerLink::report_error(std::int64_t token, const ErrorReport& report) {
+  return end(token, "error", to_json(report));
+}
 
 void WorkerLink::beat() {
   Json leases = Json::array();
@@ -109,7 +114,8 @@ void WorkerLink::beat() {
   {
     const std::lock_guard guard(mutex_);
     if (!done_.empty() && core::monotonic_seconds() - last_progress_ > options_.stall_seconds) {
-      return core::log_error("this worker has got nowhere for ", options_.stall_seconds, " s and lets its leases run out");
+      return core::log_error("this worker has got nowhere for ", options_.stall_seconds,
+                             " s and lets its leases run out");
     }
     for (const auto& [token, done] : done_) leases.push_back({{"token", token}, {"done", done}});
     body = dumped({{"worker", worker_}, {"leases", leases}});
@@ -124,7 +130,8 @@ void WorkerLink::beat() {
 
 void WorkerLink::beat_until_stopped() {
   std::unique_lock guard(ending_mutex_);
-  while (!ending_changed_.wait_for(guard, std::chrono::duration<double>(lease_seconds_ / kBeatsALease), [this] { return ending_; })) {
+  while (!ending_changed_.wait_for(guard, std::chrono::duration<double>(lease_seconds_ / kBeatsALease),
+                                   [this] { return ending_; })) {
     guard.unlock();
     try {
       beat();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A worker's side of the protocol: joins, fetches leases, keeps them alive from a thread of its own, and says what became
-// of them. Knows nothing of sampling.
+// A worker's side of the protocol: joins, fetches leases, keeps them alive from a thread of its own, and says what
+// became of them. Knows nothing of sampling.
 #pragma once
 
 #include <condition_variable>
@@ -19,8 +19,8 @@
 namespace pathline::pool {
 
 struct LinkOptions {
-  double patience = 600;      // seconds without a dispatcher after which calls throw Unreachable
-  double stall_seconds = 900; // a worker that gets nowhere for so long renews nothing any more: others take its work
+  double patience = 600;       // seconds without a dispatcher after which calls throw Unreachable
+  double stall_seconds = 900;  // a worker that gets nowhere for so long renews nothing any more: others take its work
 };
 
 class WorkerLink {

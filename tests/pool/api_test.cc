@@ -31,12 +31,13 @@ const std::string kJob = R"({"checkpoint": "/runs/a", "output": "/out/a.h5", "co
 TEST(Api, NobodyIsAnsweredWithoutTheToken) {
   Asked asked;
   ASSERT_EQ(asked.ask("POST", "/v1/jobs", kJob).status, 201);
-  for (const char* token : {"", "Bearer", "Bearer ", "Bearer 0123456789abcde", "Bearer 0123456789abcdeF", "Bearer 0123456789abcdef0",
-                                   "Basic 0123456789abcdef", "0123456789abcdef"}) {
+  for (const char* token : {"", "Bearer", "Bearer ", "Bearer 0123456789abcde", "Bearer 0123456789abcdeF",
+                            "Bearer 0123456789abcdef0", "Basic 0123456789abcdef", "0123456789abcdef"}) {
     for (const char* method : {"GET", "POST", "DELETE", "PUT", "HEAD"}) {
-      for (const char* path : {"/v1/jobs", "/v1/jobs/1", "/v1/jobs/1/manifest", "/v1/workers", "/v1/previews", "/v1/previews/1", "/v1/leases",
-                               "/v1/heartbeat", "/v1/drain", "/v1/leases/1/commit", "/readyz", "/metrics", "/nothing", "", "/",
-                               "/v1/jobs?token=0123456789abcdef", "//", "*"}) {
+      for (const char* path :
+           {"/v1/jobs", "/v1/jobs/1", "/v1/jobs/1/manifest", "/v1/workers", "/v1/previews", "/v1/previews/1",
+            "/v1/leases", "/v1/heartbeat", "/v1/drain", "/v1/leases/1/commit", "/readyz", "/metrics", "/nothing", "",
+            "/", "/v1/jobs?token=0123456789abcdef", "//", "*"}) {
         const Response answer = asked.api.handle({method, path, token, "{}"});
         EXPECT_EQ(answer.status, 401) << method << ' ' << path << ' ' << token;
         EXPECT_THAT(answer.body, testing::Not(HasSubstr("/out/a.h5")));
@@ -56,7 +57,8 @@ TEST(Api, ThePageTakesTheTokenFromItsAddress) {
 
 TEST(Api, ThePageNeedsNothingFromElsewhere) {
   const std::string page = kPage;
-  for (const char* outside : {"http://", "https://", "<link", "src=\"", "@import", "url("}) EXPECT_EQ(page.find(outside), std::string::npos) << outside;
+  for (const char* outside : {"http://", "https://", "<link", "src=\"", "@import", "url("})
+    EXPECT_EQ(page.find(outside), std::string::npos) << outside;
 }
 
 TEST(Api, AJobIsSubmittedAndSeen) {
@@ -103,11 +105,13 @@ TEST(Api, ErrorsAreProblemsWithAStatusAndAReason) {
     const char *method, *target, *body;
     int status;
   };
-  for (const Case& one : {Case{"POST", "/v1/jobs", "", 400}, Case{"POST", "/v1/jobs", "{\"count\": 3}", 400}, Case{"GET", "/v1/jobs/7", "", 404},
-                          Case{"GET", "/v1/jobs/x", "", 404}, Case{"GET", "/v1/jobs/99999999999999999999999", "", 404},
-                          Case{"PUT", "/v1/jobs", "", 405}, Case{"GET", "/v2", "", 404}, Case{"POST", "/v1/leases", "{\"worker\": 3}", 400},
-                          Case{"POST", "/v1/leases", "{\"worker\": \"x\"}", 404}, Case{"POST", "/v1/drain", "[]", 400},
-                          Case{"POST", "/v1/jobs", R"({"checkpoint": "/none", "output": "/out/a.h5", "count": 32})", 422}}) {
+  for (const Case& one :
+       {Case{"POST", "/v1/jobs", "", 400}, Case{"POST", "/v1/jobs", "{\"count\": 3}", 400},
+        Case{"GET", "/v1/jobs/7", "", 404}, Case{"GET", "/v1/jobs/x", "", 404},
+        Case{"GET", "/v1/jobs/99999999999999999999999", "", 404}, Case{"PUT", "/v1/jobs", "", 405},
+        Case{"GET", "/v2", "", 404}, Case{"POST", "/v1/leases", "{\"worker\": 3}", 400},
+        Case{"POST", "/v1/leases", "{\"worker\": \"x\"}", 404}, Case{"POST", "/v1/drain", "[]", 400},
+        Case{"POST", "/v1/jobs", R"({"checkpoint": "/none", "output": "/out/a.h5", "count": 32})", 422}}) {
     const Response answer = asked.ask(one.method, one.target, one.body);
     EXPECT_EQ(answer.status, one.status) << one.method << ' ' << one.target << ' ' << one.body;
     EXPECT_EQ(answer.type, "application/problem+json");
@@ -130,7 +134,8 @@ TEST(Api, ATokenThatOthersMayReadIsRefused) {
   const std::string made = read_or_make_token(directory / "token");
   EXPECT_EQ(made.size(), 48u);
   EXPECT_EQ(read_or_make_token(directory / "token"), made);
-  std::filesystem::permissions(directory / "token", std::filesystem::perms::group_read, std::filesystem::perm_options::add);
+  std::filesystem::permissions(directory / "token", std::filesystem::perms::group_read,
+                               std::filesystem::perm_options::add);
   EXPECT_THROW(read_token(directory / "token"), core::Error);
 }
 

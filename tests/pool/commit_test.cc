@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dispatcher dies, or storage fails, at every call of every commit of a job, with power lost or not: in the end every
-// sample is committed once.
+// The dispatcher dies, or storage fails, at every call of every commit of a job, with power lost or not: in the end
+// every sample is committed once.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_fixture.h"
@@ -27,7 +27,8 @@ void commit_as_worker(Pool& pool, const std::string& who, const Lease& lease, co
   }
 }
 
-/// Makes a whole job while the storage of the first dispatcher has a fault at one call. Returns how many calls that one made.
+/// Makes a whole job while the storage of the first dispatcher has a fault at one call. Returns how many calls that one
+/// made.
 int run(const Point& point) {
   Pool pool;
   pool.submit(40);
@@ -71,7 +72,8 @@ TEST(Commit, EverySampleIsCommittedOnceWhereverTheDispatcherDiesOrStorageFails) 
   for (int k = 0; k < calls; ++k) {
     for (const Point& point : {Point{{Fault::Kind::kStop, k}, false}, Point{{Fault::Kind::kStop, k}, true},
                                Point{{Fault::Kind::kError, k}, false}, Point{{Fault::Kind::kErrorAfter, k}, false}}) {
-      SCOPED_TRACE(core::concat("call ", k, ", fault ", static_cast<int>(point.fault.kind), ", power loss ", point.power_loss));
+      SCOPED_TRACE(
+          core::concat("call ", k, ", fault ", static_cast<int>(point.fault.kind), ", power loss ", point.power_loss));
       run(point);
       if (testing::Test::HasFailure()) return;
     }

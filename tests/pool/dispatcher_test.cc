@@ -253,7 +253,8 @@ TEST(Dispatcher, AWorkerThatIsHeardOfAgainHasNotDied) {
     const auto lease = pool.dispatcher->lease(who);
     ASSERT_TRUE(lease) << round;
     pool.pass(32);  // cut off ...
-    EXPECT_EQ(pool.dispatcher->heartbeat(who, {{lease->token, 0}}), std::vector<std::int64_t>{lease->token});  // ... and back
+    EXPECT_EQ(pool.dispatcher->heartbeat(who, {{lease->token, 0}}),
+              std::vector<std::int64_t>{lease->token});  // ... and back
     pool.dispatcher->leave(who);
   }
   EXPECT_EQ(pool.dispatcher->job(1).parked, 0);

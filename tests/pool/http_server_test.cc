@@ -84,7 +84,8 @@ TEST(HttpServer, DropsClientsThatDoNotTakeTheirAnswers) {
 TEST(HttpServer, RefusesWhatIsTooLong) {
   const ServedPool served;
   const std::string post = "POST /v1/jobs HTTP/1.1\r\nAuthorization: Bearer " + kToken + "\r\nContent-Length: ";
-  RawClient announced(served.server.port()), sent(served.server.port()), header(served.server.port()), endless(served.server.port());
+  RawClient announced(served.server.port()), sent(served.server.port()), header(served.server.port()),
+      endless(served.server.port());
   announced.send(post + "1000000000000000000\r\n\r\n");
   EXPECT_THAT(announced.read_all(), StartsWith("HTTP/1.1 413"));
   sent.send("POST /v1/jobs HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -100,10 +101,20 @@ TEST(HttpServer, RefusesWhatIsTooLong) {
 TEST(HttpServer, SurvivesWhatIsNoHttp) {
   const ServedPool served(impatient());
   const std::vector<std::string> garbage = {
-      "\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET  HTTP/1.1\r\n\r\n", std::string(100, '\0'), "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-      "GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: 5, 6\r\n\r\nabcde",
-      "GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-      "GET / HTTP/1.1\r\n: x\r\n\r\n", "GET / HTTP/1.1\r\nA B: x\r\n\r\n", "GET /\xff\xfe HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"};
+      "\r\n\r\n",
+      "GET\r\n\r\n",
+      "GET / HTTP/9.9\r\n\r\n",
+      "GET  HTTP/1.1\r\n\r\n",
+      std::string(100, '\0'),
+      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+      "GET / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+      "GET / HTTP/1.1\r\nContent-Length: 5, 6\r\n\r\nabcde",
+      "GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+      "GET / HTTP/1.1\r\n: x\r\n\r\n",
+      "GET / HTTP/1.1\r\nA B: x\r\n\r\n",
+      "GET /\xff\xfe HTTP/1.1\r\n\r\n",
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"};
   for (const std::string& bytes : garbage) {
     RawClient client(served.server.port());
     client.send(bytes);

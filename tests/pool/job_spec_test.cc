@@ -40,9 +40,11 @@ TEST(JobSpec, SlotsAreResolvedByCount) {
 }
 
 TEST(JobSpec, NumbersReachTheCommandLineAsTheyWereWritten) {
-  const JobSpec spec = parse_job_spec("{" + kRest + R"(, "rtol": 1e-05, "guidance_interval": "0.1:0.9", "steps": 18, "pairs": true})");
-  EXPECT_THAT(sample_arguments(spec), testing::IsSupersetOf({"--rtol=1e-05", "--guidance-interval=0.1:0.9", "--steps=18", "--pairs",
-                                                             "--count=100", "--slots=64", "--threads=1", "--output=/out/a.h5"}));
+  const JobSpec spec =
+      parse_job_spec("{" + kRest + R"(, "rtol": 1e-05, "guidance_interval": "0.1:0.9", "steps": 18, "pairs": true})");
+  EXPECT_THAT(sample_arguments(spec),
+              testing::IsSupersetOf({"--rtol=1e-05", "--guidance-interval=0.1:0.9", "--steps=18", "--pairs",
+                                     "--count=100", "--slots=64", "--threads=1", "--output=/out/a.h5"}));
 }
 
 TEST(JobSpec, NamesTheNearestKnownNameOfAnUnknownOne) {
@@ -50,12 +52,19 @@ TEST(JobSpec, NamesTheNearestKnownNameOfAnUnknownOne) {
 }
 
 TEST(JobSpec, RefusesWhatIsNoJob) {
-  for (const char* text : {"", "[]", "null", "{", "{}", "\"a\"", "{\"count\": 1}"}) EXPECT_NE(refusal_of(text), "") << text;
-  for (const char* member :
-       {R"("count": 0)", R"("count": 1.5)", R"("count": "9")", R"("count": true)", R"("count": 1e300)", R"("count": 99999999999999999999)",
-        R"("seed": -1)", R"("first": -1)", R"("rtol": 1e999)", R"("pairs": false)", R"("solver": "")", R"("slots": 5)", R"("slots": -16)",
-        R"("threads": 0)", R"("priority": 100000)", R"("output": "relative.h5")", R"("output": "/")", R"("checkpoint": "")",
-        R"("solver": [3])", R"("labels": null)", R"("ema": "\u0000")"}) {
+  for (const char* text : {"", "[]", "null", "{", "{}", "\"a\"", "{\"count\": 1}"})
+    EXPECT_NE(refusal_of(text), "") << text;
+  for (const char* member : {R"("count": 0)",         R"("count": 1.5)",
+                             R"("count": "9")",       R"("count": true)",
+                             R"("count": 1e300)",     R"("count": 99999999999999999999)",
+                             R"("seed": -1)",         R"("first": -1)",
+                             R"("rtol": 1e999)",      R"("pairs": false)",
+                             R"("solver": "")",       R"("slots": 5)",
+                             R"("slots": -16)",       R"("threads": 0)",
+                             R"("priority": 100000)", R"("output": "relative.h5")",
+                             R"("output": "/")",      R"("checkpoint": "")",
+                             R"("solver": [3])",      R"("labels": null)",
+                             R"("ema": "\u0000")"}) {
     EXPECT_NE(refusal_of("{" + kRest + ", " + member + "}"), "") << member;
   }
 }

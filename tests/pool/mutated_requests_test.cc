@@ -28,15 +28,25 @@ class Mutator {
   std::size_t below(std::size_t n) { return n == 0 ? 0 : random_() % n; }
 
   std::string mutated(std::string text) {
-    static const std::vector<std::string> kPieces = {"\"", "{", "}", "[", "]", "null", "-1", "1e999", "99999999999999999999", "\\u0000", "\\ud800",
-                                                     "\xff", "true", "0", ":", ",", "\r\n", " ", "/", "%00", "../", "\"worker\"", "\"token\""};
+    static const std::vector<std::string> kPieces = {
+        "\"",      "{",       "}",    "[",          "]",        "null", "-1", "1e999", "99999999999999999999",
+        "\\u0000", "\\ud800", "\xff", "true",       "0",        ":",    ",",  "\r\n",  " ",
+        "/",       "%00",     "../",  "\"worker\"", "\"token\""};
     for (std::size_t n = 1 + below(4); n > 0; --n) {
       const std::size_t at = below(text.size() + 1), length = below(std::min<std::size_t>(12, text.size() - at + 1));
       switch (below(4)) {
-        case 0: text.erase(at, length); break;
-        case 1: text.insert(at, kPieces[below(kPieces.size())]); break;
-        case 2: text.replace(at, length, kPieces[below(kPieces.size())]); break;
-        default: if (at < text.size()) text[at] = static_cast<char>(below(256)); break;
+        case 0:
+          text.erase(at, length);
+          break;
+        case 1:
+          text.insert(at, kPieces[below(kPieces.size())]);
+          break;
+        case 2:
+          text.replace(at, length, kPieces[below(kPieces.size())]);
+          break;
+        default:
+          if (at < text.size()) text[at] = static_cast<char>(below(256));
+          break;
       }
     }
     return text;
@@ -52,19 +62,22 @@ struct Seeded {
 
 std::vector<Seeded> requests(const std::string& worker) {
   const std::string who = dumped({{"worker", worker}});
-  return {{"POST", "/v1/jobs", R"({"checkpoint": "/runs/a", "output": "/out/b.h5", "count": 64, "slots": 16, "seed": 3, "rtol": 1e-4, "labels": "0-3"})"},
-          {"POST", "/v1/workers", to_json(WorkerInfo{"w", "h", 1, "cpu", 1})},
-          {"POST", "/v1/leases", who},
-          {"POST", "/v1/heartbeat", R"({"worker":")" + worker + R"(","leases":[{"token":1,"done":3},{"token":2,"done":0}]})"},
-          {"POST", "/v1/leases/1/commit", R"({"worker":")" + worker + R"(",)" + to_json(CommitReport{}).substr(1)},
-          {"POST", "/v1/leases/1/return", R"({"worker":")" + worker + R"(","reason":"full"})"},
-          {"POST", "/v1/leases/1/error", R"({"worker":")" + worker + R"(","error":"x","whole_job":false,"sample":3})"},
-          {"POST", "/v1/jobs/1/pause", ""},
-          {"POST", "/v1/jobs/1/resume", ""},
-          {"GET", "/v1/jobs/1/manifest", ""},
-          {"GET", "/v1/jobs", ""},
-          {"GET", "/metrics", ""},
-          {"POST", "/v1/drain", R"({"draining": false})"}};
+  return {
+      {"POST", "/v1/jobs",
+       R"({"checkpoint": "/runs/a", "output": "/out/b.h5", "count": 64, "slots": 16, "seed": 3, "rtol": 1e-4, "labels": "0-3"})"},
+      {"POST", "/v1/workers", to_json(WorkerInfo{"w", "h", 1, "cpu", 1})},
+      {"POST", "/v1/leases", who},
+      {"POST", "/v1/heartbeat",
+       R"({"worker":")" + worker + R"(","leases":[{"token":1,"done":3},{"token":2,"done":0}]})"},
+      {"POST", "/v1/leases/1/commit", R"({"worker":")" + worker + R"(",)" + to_json(CommitReport{}).substr(1)},
+      {"POST", "/v1/leases/1/return", R"({"worker":")" + worker + R"(","reason":"full"})"},
+      {"POST", "/v1/leases/1/error", R"({"worker":")" + worker + R"(","error":"x","whole_job":false,"sample":3})"},
+      {"POST", "/v1/jobs/1/pause", ""},
+      {"POST", "/v1/jobs/1/resume", ""},
+      {"GET", "/v1/jobs/1/manifest", ""},
+      {"GET", "/v1/jobs", ""},
+      {"GET", "/metrics", ""},
+      {"POST", "/v1/drain", R"({"draining": false})"}};
 }
 
 TEST(MutatedRequests, EveryAnswerIsOneOfTheApisAndTheStoreStaysInOrder) {
@@ -101,8 +114,9 @@ TEST(MutatedRequests, TheServerOutlivesDamagedHttp) {
   const auto seeds = requests("0123456789abcdef");
   for (std::int64_t i = 0; i < setting("PATHLINE_POOL_MUTATIONS", 3000) / 10; ++i) {
     const Seeded& one = seeds[mutator.below(seeds.size())];
-    const std::string whole = core::concat(one.method, " ", one.target, " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ", kToken,
-                                           "\r\nConnection: close\r\nContent-Length: ", one.body.size(), "\r\n\r\n", one.body);
+    const std::string whole =
+        core::concat(one.method, " ", one.target, " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ", kToken,
+                     "\r\nConnection: close\r\nContent-Length: ", one.body.size(), "\r\n\r\n", one.body);
     RawClient client(served.server.port());
     client.send(mutator.mutated(whole));
     client.end();

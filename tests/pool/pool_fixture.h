@@ -111,7 +111,8 @@ class Pool {
   }
 
   /// In memory where that is possible: thousands of commits need not wait for a disk.
-  tests::TemporaryDirectory directory{std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path()};
+  tests::TemporaryDirectory directory{
+      std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path()};
   tests::MemoryFileSystem disk;
   std::unique_ptr<tests::FaultyFileSystem> files;
   double now = 1000;

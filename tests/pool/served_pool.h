@@ -18,7 +18,8 @@ class ServedPool {
  public:
   explicit ServedPool(const HttpLimits& limits = {})
       : api(*pool.dispatcher, kToken),
-        server({"127.0.0.1", "0"}, [this](const Request& request) { return api.handle(request); }, limits),
+        server(
+            {"127.0.0.1", "0"}, [this](const Request& request) { return api.handle(request); }, limits),
         thread_([this] { server.run([] {}, 0.2); }) {}
   ~ServedPool() {
     server.stop();

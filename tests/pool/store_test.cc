@@ -45,10 +45,12 @@ TEST(Store, HoldsItsFileAloneOnNetworkFileSystems) {
 }
 
 TEST(Store, KnowsNetworkFileSystems) {
-  for (const std::int64_t type : {0x6969L, 0xFF534D42L, static_cast<long>(static_cast<std::int32_t>(0xFF534D42)), 0x0BD00BD0L, 0x47504653L}) {
+  for (const std::int64_t type :
+       {0x6969L, 0xFF534D42L, static_cast<long>(static_cast<std::int32_t>(0xFF534D42)), 0x0BD00BD0L, 0x47504653L}) {
     EXPECT_TRUE(is_network_file_system(type)) << type;
   }
-  for (const std::int64_t type : {0xEF53L, 0x58465342L, 0x01021994L, 0x794C7630L, 0x9123683EL}) EXPECT_FALSE(is_network_file_system(type));
+  for (const std::int64_t type : {0xEF53L, 0x58465342L, 0x01021994L, 0x794C7630L, 0x9123683EL})
+    EXPECT_FALSE(is_network_file_system(type));
 }
 
 TEST(Store, RefusesANewerVersion) {
@@ -82,7 +84,9 @@ TEST(Store, AFullDiskChangesNothing) {
   store->execute(core::concat("PRAGMA max_page_count = ", store->integer("PRAGMA page_count")));
   Transaction lost(*store);
   store->run("UPDATE pool SET value = 99");
-  EXPECT_THROW(store->run("INSERT INTO workers VALUES ('id', ?1, 'h', 1, 'f', 1, 0, 'alive')", {std::string(1 << 20, 'x')}), core::Error);
+  EXPECT_THROW(
+      store->run("INSERT INTO workers VALUES ('id', ?1, 'h', 1, 'f', 1, 0, 'alive')", {std::string(1 << 20, 'x')}),
+      core::Error);
   EXPECT_ANY_THROW(lost.commit());
   EXPECT_EQ(store->integer("SELECT value FROM pool WHERE key = 'next_token'"), 1);
 }

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/pool/worker.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "apps/pool/assembly.h"
+#include "apps/pool/range_work.h"
+#include "cluster/session.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/machine.h"
+#include "launch/signals.h"
+#include "sampler/pool/worker_link.h"
+#include "trainer/kernel_fingerprint.h"
+
+namespace pathline::apps {
+namespace {
+
+using core::ExitCode;
+
+constexpr double kIdlePause = 1, kTroublePause = 5;
+
+bool stop() { return launch::take_signal_requests().stop; }
+
+void pause(double seconds) {
+  for (double left = seconds; left > 0 && !stop(); left -= 0.1)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+}
+
+pool::WorkerInfo info_of(const WorkerOptions& options) {
+  pool::WorkerInfo info;
+  info.host = core::host_name();
+  info.pid = ::getpid();
+  info.fingerprint = trainer::kernel_fingerprint("cpu");
+  const std::int64_t cores = std::max(1u, std::thread::hardware_concurrency());
+  info.threads = options.threads > 0 ? options.threads : cluster::started_by_launcher() ? 1 : cores;
+  info.name = options.name.empty() ? core::concat(info.host, "-", info.pid) : options.name;
+  return info;
+}
+
+class Worker {
+ public:
+  explicit Worker(const WorkerOptions& options)
+      : options_(options),
+        connection_(options.connect),
+        link_(connection_, info_of(options), stop, {.patience = options.patience}),
+        shelf_(files_, static_cast<std::size_t>(options.models)),
+        ahead_(link_),
+        writer_(files_, link_) {}
+
+  int run() {
+    try {
+      if (!work_until_stopped()) return 0;
+    } catch (const pool::Unreachable&) {
+      if (!stop()) throw;  // else nobody waited for the dispatcher any more
+    }
+    core::log_info("asked to stop: leases go back");
+    return static_cast<int>(ExitCode::kStopped);
+  }
+
+ private:
+  /// False if it ends because there has been nothing to do.
+  bool work_until_stopped() {
+    double idle_since = core::monotonic_seconds();
+    while (!stop()) {
+      const auto lease = ahead_.wait();
+      if (lease) {
+        work_on(*lease);
+        idle_since = core::monotonic_seconds();
+        if (writer_.take_trouble()) pause(kTroublePause);
+        continue;
+      }
+      const double idle = core::monotonic_seconds() - idle_since;
+      if (options_.exit_when_idle >= 0 && idle >= options_.exit_when_idle) return false;
+      pause(kIdlePause);
+    }
+    return true;
+  }
+
+  void work_on(const pool::Lease& lease) {
+    const PreparedJob* job = prepared(lease);
+    if (!job) return;
+    if (lease.assembly) return put_together(*job, lease);
+    RangeWork(*job, link_, ahead_, writer_, stop, poison_).run(lease);
+    writer_.wait();  // before the job may leave the shelf
+  }
+
+  const PreparedJob* prepared(const pool::Lease& lease) {
+    try {
+      return &shelf_.prepare(lease.job, lease.spec);
+    } catch (const std::exception& error) {
+      const std::string text = error.what();
+      core::log_error("job ", lease.job, ": ", text);
+      link_.report_error(lease.token, {text.substr(0, text.find('\n')), true, -1});
+      return nullptr;
+    }
+  }
+
+  void put_together(const PreparedJob& job, const pool::Lease& lease) {
+    try {
+      const auto report = assemble(files_, job, lease, [&](std::int64_t samples) {
+        link_.progress(lease.token, samples);
+        PL_CHECK(!stop() && !link_.lost(lease.token), ExitCode::kStopped, "interrupted");
+      });
+      if (!link_.commit(lease.token, report)) core::remove_tree(files_, lease.path);  // another made it
+    } catch (const pool::Unreachable&) {
+      throw;
+    } catch (const std::exception& error) {
+      const auto* known = dynamic_cast<const core::Error*>(&error);
+      const ExitCode code = known ? known->code() : ExitCode::kInternal;
+      if (code == ExitCode::kStopped) {
+        link_.give_back(lease.token, "");
+      } else if (code == ExitCode::kEnvironment) {
+        link_.give_back(lease.token, error.what());
+        pause(kTroublePause);
+      } else {
+        link_.report_error(lease.token, {error.what(), false, -1});
+      }
+    }
+  }
+
+  const WorkerOptions options_;
+  core::PosixFileSystem files_;
+  pool::Connection connection_;
+  pool::WorkerLink link_;
+  JobShelf shelf_;
+  LeaseAhead ahead_;
+  PartWriter writer_;
+  const Poison poison_ = Poison::from_environment();
+};
+
+}  // namespace
+
+int run_worker(const WorkerOptions& options) {
+  core::configure_log({.rank = 0, .ranks = 1, .file = "", .level = core::LogLevel::kInfo});
+  PL_CHECK(options.models >= 1, ExitCode::kUsage, "--models is ", options.models, "; it must be at least 1.");
+  return Worker(options).run();
+}
+
+}  // namespace pathline::apps
