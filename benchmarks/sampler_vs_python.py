@@ -13,11 +13,15 @@ threads, and Dormand-Prince with Shampine's error estimate (dopri5-shampine here
   lockstep   pathline sample of S ids after S ids: a batch ends with its slowest sample
   torchode   batches of S: steps of its own for every sample, the network for the whole batch until the slowest is done
   torchdiffeq  batches of S with one step for all (its usual use; its samples depend on their batch mates)
+
+--cpu-time compares seconds of the processor instead of the clock, for machines that others use, too; with --threads 1. From
+Pathline's the seconds of a start that makes one step are taken off; PyTorch's are those of the solve.
 """
 import argparse
 import heapq
 import json
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -64,7 +68,7 @@ def run(command, **more):
 def train(options):
     os.makedirs(options.work, exist_ok=True)
     at = lambda name: os.path.join(options.work, name)  # noqa: E731
-    run([options.pathline, "data", "make", "shapes", "--count", "20000", "--size", "32", "--seed", "1", "-o", at("shapes.h5")])
+    run([options.pathline, "data", "make", "shapes", "--count", "20000", "--size", str(options.size), "--seed", "1", "-o", at("shapes.h5")])
     with open(at("run.toml"), "w") as file:
         file.write(RECIPE.format(work=options.work, steps=options.steps, hidden=options.hidden, depth=options.depth))
     run([options.pathline, "train", at("run.toml")])
@@ -90,7 +94,7 @@ def read_safetensors(path):
 
 
 def network_of(options, classes):
-    network = common.sit(options.peers).SiT(input_size=32, patch_size=4, in_channels=3, hidden_size=options.hidden,
+    network = common.sit(options.peers).SiT(input_size=options.size, patch_size=4, in_channels=3, hidden_size=options.hidden,
                                             depth=options.depth, num_heads=4, num_classes=classes, learn_sigma=False)
     missing, unknown = network.load_state_dict(read_safetensors(os.path.join(options.work, "weights.safetensors")),
                                                strict=False)
@@ -145,11 +149,12 @@ def torch_contestant(options):
     count, ends = [0], []
     with torch.no_grad():
         network(x0[:options.slots], torch.zeros(options.slots), labels[:options.slots])  # warm up
-        started = time.perf_counter()
+        clock = time.process_time if options.cpu_time else time.perf_counter
+        started = clock()
         for begin in range(0, len(x0), options.slots):
             end = begin + options.slots
             ends.append(solve(network, x0[begin:end], labels[begin:end], options, count))
-        seconds = time.perf_counter() - started
+        seconds = clock() - started
     pixels = ((torch.cat(ends) + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy().astype(int)
     off = numpy.abs(pixels - ours)
     print(json.dumps({"seconds": seconds, "evaluations": count[0], "largest_difference": int(off.max()),
@@ -157,11 +162,28 @@ def torch_contestant(options):
 
 
 # ---- comparison -----------------------------------------------------------------------------------------------------
-def sample(options, slots, first, count, output, *more):
+def cpu_seconds_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def timed_sample(options, slots, first, count, output, *more):
+    """sample() with the seconds that are compared."""
+    before = cpu_seconds_of_children()
+    result = sample(options, slots, first, count, output, *more)
+    if options.cpu_time:
+        between = cpu_seconds_of_children()
+        sample(options, slots, first, slots, output + ".start.h5", *more, solver=["--solver", "euler", "--steps", "1"])
+        result["seconds"] = between - before - (cpu_seconds_of_children() - between)
+    return result
+
+
+def sample(options, slots, first, count, output, *more, solver=None):
+    if solver is None:
+        solver = ["--solver", "dopri5-shampine", "--rtol", str(options.tolerance), "--atol", str(options.tolerance)]
     return json.loads(run([
-        options.pathline, "sample", "--checkpoint", os.path.join(options.work, "run"), "--ema", "none", "--solver",
-        "dopri5-shampine", "--rtol", str(options.tolerance), "--atol", str(options.tolerance), "--threads",
-        str(options.threads), "--slots", str(slots), "--seed", "3", "--first", str(first), "--count", str(count), "-o",
+        options.pathline, "sample", "--checkpoint", os.path.join(options.work, "run"), "--ema", "none", *solver,
+        "--threads", str(options.threads), "--slots", str(slots), "--seed", "3", "--first", str(first), "--count", str(count), "-o",
         output, "--json", *more], stderr=subprocess.DEVNULL))
 
 
@@ -177,14 +199,15 @@ def contestant(options, name, slots, count, directory):
     path = os.path.join(directory, f"{name}-{slots}.h5")
     if name in ("slots", "bf16"):
         more = ["--precision", "bf16"] if name == "bf16" else []
-        result = sample(options, slots, 0, count, path, *more)
+        result = timed_sample(options, slots, 0, count, path, *more)
         return {key: result.get(key) for key in ("seconds", "occupancy", "queued_occupancy", "mean_nfe", "network_seconds")}
     if name == "lockstep":
-        batches = [sample(options, slots, first, slots, path) for first in range(0, count, slots)]
+        batches = [timed_sample(options, slots, first, slots, path) for first in range(0, count, slots)]
         return {"seconds": sum(b["seconds"] for b in batches), "evaluations": sum(b["max_nfe"] for b in batches)}
     command = [sys.executable, os.path.abspath(__file__), "torch", "--name", name, "--set", options.set, "--slots", str(slots)]
-    for key in ("work", "peers", "tolerance", "threads", "hidden", "depth"):
+    for key in ("work", "peers", "tolerance", "threads", "hidden", "depth", "size"):
         command += [f"--{key}", str(getattr(options, key))]
+    command += ["--cpu-time"] if options.cpu_time else []
     return json.loads(run(command))
 
 
@@ -204,8 +227,10 @@ def compare_slots(options, slots, directory):
     ideal = sum(nfe) / (list_schedule(nfe, slots) * slots)
     lockstep = sum(max(nfe[i:i + slots]) for i in range(0, count, slots)) * slots
     spread = lockstep / sum(nfe)
-    rounds = []
+    rounds, begun = [], time.time()
     for number in range(options.rounds):
+        if number > 0 and time.time() - begun > options.at_most:
+            break
         names = options.contestants if number % 2 == 0 else options.contestants[::-1]
         others = common.OtherLoad()
         rounds.append({name: contestant(options, name, slots, count, directory) for name in names})
@@ -217,10 +242,10 @@ def compare_slots(options, slots, directory):
     record = {"slots": slots, "count": count, "mean_nfe": sum(nfe) / count, "max_nfe": max(nfe),
               "lockstep_over_sum": spread, "ideal_occupancy": ideal, "occupancy": ours[0]["occupancy"],
               "queued_occupancy": ours[0]["queued_occupancy"], "rounds": rounds, "speed": {}}
-    print(f"\nS = {slots}, {count} samples, tolerance {options.tolerance}, {options.threads} threads, {options.rounds} rounds")
+    print(f"\nS = {slots}, {count} samples, tolerance {options.tolerance}, {options.threads} threads, {len(rounds)} rounds")
     print(f"  evaluations a sample: mean {record['mean_nfe']:.1f}, most {record['max_nfe']}; lockstep needs {spread:.2f} times as many")
     print(f"  occupancy {record['occupancy']:.4f} (ideal list scheduling {ideal:.4f}); while the queue is not empty {record['queued_occupancy']:.4f}")
-    network = [r["network_seconds"] / r["seconds"] for r in ours if r.get("network_seconds")]
+    network = [] if options.cpu_time else [r["network_seconds"] / r["seconds"] for r in ours if r.get("network_seconds")]
     if network:
         record["outside_network"] = 1 - sorted(network)[len(network) // 2]
         print(f"  outside the network: {100 * record['outside_network']:.2f} % of the time")
@@ -254,6 +279,7 @@ def main():
         sub.add_argument("--work", required=True, help="directory of the trained network")
         sub.add_argument("--hidden", type=int, default=256)
         sub.add_argument("--depth", type=int, default=6)
+        sub.add_argument("--size", type=int, default=16, help="of the pictures, in pixels")
         return sub
 
     def ours(sub):
@@ -263,6 +289,7 @@ def main():
         sub.add_argument("--peers", required=True, help="directory of the peers' checkouts")
         sub.add_argument("--tolerance", type=float, default=1e-3, help="relative and absolute")
         sub.add_argument("--threads", type=int, default=2)
+        sub.add_argument("--cpu-time", action="store_true", help="seconds of the processor, not of the clock")
 
     sub = command("train", train, "train the network")
     ours(sub)
@@ -273,6 +300,7 @@ def main():
     sub.add_argument("--slots", type=lambda text: [int(word) for word in text.split(",")], default=[16, 64])
     sub.add_argument("--batches", type=int, default=6, help="samples are this times the slots")
     sub.add_argument("--rounds", type=int, default=6)
+    sub.add_argument("--at-most", type=float, default=1e9, help="seconds after which no round is begun")
     sub.add_argument("--contestants", type=lambda text: text.split(","),
                      default=["slots", "lockstep", "torchode", "torchdiffeq", "bf16"])
     sub.add_argument("--json", metavar="FILE")

@@ -47,7 +47,8 @@ std::vector<BatchPoint> measure_batch_curve(const Field& field, const Job& job, 
 std::int64_t best_slots(const std::vector<BatchPoint>& curve) {
   PL_ASSERT(!curve.empty());
   const double best = std::ranges::max(curve, {}, &BatchPoint::rows_per_second).rows_per_second;
-  return std::ranges::find_if(curve, [&](const BatchPoint& p) { return p.rows_per_second >= kNearlyBest * best; })->slots;
+  const auto nearly_best = [&](const BatchPoint& point) { return point.rows_per_second >= kNearlyBest * best; };
+  return std::ranges::find_if(curve, nearly_best)->slots;
 }
 
 }  // namespace pathline::sampler

@@ -35,9 +35,10 @@ JobRecord JobRecord::parse(const std::string& text, const std::string& path) {
     return json.is_object() && json.contains(name) && json[name] == value;
   };
   PL_CHECK(says("format", kFormat), core::ExitCode::kInput, path,
-           " is no job record (it tells which samples the parts beside it belong to). Remove that directory to start anew.");
-  PL_CHECK(says("version", kVersion), core::ExitCode::kInput, path, " is a job record of another version than ", kVersion,
-           ". Finish the job with the program that began it, or remove that directory to start anew.");
+           " is no job record (it tells which samples the parts beside it belong to). Remove that directory to start "
+           "anew.");
+  PL_CHECK(says("version", kVersion), core::ExitCode::kInput, path, " is a job record of another version than ",
+           kVersion, ". Finish the job with the program that began it, or remove that directory to start anew.");
   JobRecord record;
   for (const auto& [name, value] : json.items()) {
     if (name == "format" || name == "version") continue;

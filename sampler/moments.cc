@@ -21,7 +21,8 @@ using core::ExitCode;
 
 data::NpyArray array_of(const at::Tensor& tensor) {
   const at::Tensor values = tensor.contiguous();
-  data::NpyArray array{"f8", values.sizes().vec(), std::vector<std::byte>(static_cast<std::size_t>(values.numel()) * 8)};
+  data::NpyArray array{"f8", values.sizes().vec(), {}};
+  array.bytes.resize(static_cast<std::size_t>(values.numel()) * sizeof(double));
   std::memcpy(array.bytes.data(), values.const_data_ptr<double>(), array.bytes.size());
   return array;
 }
@@ -137,7 +138,8 @@ double frechet_distance(const Moments& a, const Moments& b) {
 
 double energy_distance(const at::Tensor& x, const at::Tensor& y) {
   PL_CHECK(x.dim() == 2 && y.dim() == 2 && x.size(1) == y.size(1) && x.size(0) > 0 && y.size(0) > 0, ExitCode::kInput,
-           "sets of shapes ", x.sizes(), " and ", y.sizes(), " have no energy distance (points of one dimension are needed).");
+           "sets of shapes ", x.sizes(), " and ", y.sizes(),
+           " have no energy distance (points of one dimension are needed).");
   const at::Tensor a = x.to(at::kDouble), b = y.to(at::kDouble);
   const auto n = static_cast<double>(a.size(0)), m = static_cast<double>(b.size(0));
   return 2 * distance_sum(a, b) / (n * m) - distance_sum(a, a) / (n * n) - distance_sum(b, b) / (m * m);

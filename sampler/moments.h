@@ -15,8 +15,8 @@ class Moments {
  public:
   Moments() = default;
 
-  /// rows (n, D), any floating type, n >= 1; D as before. Batches are merged by Chan, Golub and LeVeque's update ("Updating
-  /// formulae and a pairwise algorithm for computing sample variances", 1979): nothing cancels.
+  /// rows (n, D), any floating type, n >= 1; D as before. Batches are merged by Chan, Golub and LeVeque's update
+  /// ("Updating formulae and a pairwise algorithm for computing sample variances", 1979): nothing cancels.
   void add(const at::Tensor& rows);
   void merge(const Moments& other);
 
@@ -38,12 +38,12 @@ class Moments {
   at::Tensor covariance_;      // (D, D) as loaded, in place of the sum: nothing can be added then
 };
 
-/// |mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), by symmetric eigen-decompositions in fp64; eigenvalues below zero
-/// (rounding) count as zero. Throws ExitCode::kInput for different D.
+/// |mu_a - mu_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), by symmetric eigen-decompositions in fp64; eigenvalues below
+/// zero (rounding) count as zero. Throws ExitCode::kInput for different D.
 double frechet_distance(const Moments& a, const Moments& b);
 
-/// Squared energy distance of two sets of points, x (N, D) and y (M, D): 2 E|X - Y| - E|X - X'| - E|Y - Y'|, each a mean over
-/// all pairs (a point with itself included), fp64. 0 for equal sets. O((N + M)^2 D) operations in blocks.
+/// Squared energy distance of two sets of points, x (N, D) and y (M, D): 2 E|X - Y| - E|X - X'| - E|Y - Y'|, each a
+/// mean over all pairs (a point with itself included), fp64. 0 for equal sets. O((N + M)^2 D) operations in blocks.
 double energy_distance(const at::Tensor& x, const at::Tensor& y);
 
 }  // namespace pathline::sampler

@@ -15,8 +15,8 @@ namespace pathline::sampler {
 /// The bytes of a part: `records` are those of ids range.first, range.first + 1, ... range.last - 1.
 std::vector<std::byte> encode_part(std::uint64_t job, IdRange range, std::span<const Record> records);
 
-/// The records of a part, after a check of every byte. Throws ExitCode::kInput naming `path` if it is damaged, of another
-/// job or of another range.
+/// The records of a part, after a check of every byte. Throws ExitCode::kInput naming `path` if it is damaged, of
+/// another job or of another range.
 std::vector<Record> decode_part(std::span<const std::byte> bytes, std::uint64_t job, IdRange range,
                                 const std::string& path);
 

@@ -63,9 +63,10 @@ void PartStore::open(const JobRecord& record) {
     core::replace_file(files_, join_path(directory_, kRecordName), record.text());
   } else {
     const std::vector<std::string> differences = other->differences(record);
-    PL_CHECK(differences.empty(), ExitCode::kUsage, directory_, " holds parts of another job: ", core::listed(differences),
-             " (its samples do not belong into this set). Ask for that job again to finish it, choose another output, or "
-             "remove the directory to give it up.");
+    PL_CHECK(differences.empty(), ExitCode::kUsage, directory_, " holds parts of another job: ",
+             core::listed(differences),
+             " (its samples do not belong into this set). Ask for that job again to finish it, choose another output, "
+             "or remove the directory to give it up.");
   }
   for (const std::string& name : files_.list(directory_)) {
     if (name.ends_with(".tmp")) files_.remove(join_path(directory_, name));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of a set that is being made, in OUT.parts beside it (docs/formats/generated-sets.md). What is committed here
-// survives the death of anything.
+// The parts of a set that is being made, in OUT.parts beside it (docs/formats/generated-sets.md). What is committed
+// here survives the death of anything.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +25,11 @@ class PartStore {
 
   /// The record of the job that was begun here, if one was. One rank.
   std::optional<JobRecord> begun() const;
-  /// True if a start of this very job has made `output` already and was interrupted while it removed the parts, which this
-  /// call completes. One rank.
+  /// True if a start of this very job has made `output` already and was interrupted while it removed the parts, which
+  /// this call completes. One rank.
   bool finished(const JobRecord& record);
-  /// Begins the job, or goes on with it after removing what an interrupted start left half written. One rank, before the
-  /// others commit. Throws ExitCode::kUsage naming the differences if parts of another job lie here.
+  /// Begins the job, or goes on with it after removing what an interrupted start left half written. One rank, before
+  /// the others commit. Throws ExitCode::kUsage naming the differences if parts of another job lie here.
   void open(const JobRecord& record);
   /// Ranges of all committed parts, ascending.
   std::vector<IdRange> committed() const;

@@ -42,8 +42,8 @@ class RangeDealer {
   RangeDealer(const RangeDealer&) = delete;
   RangeDealer& operator=(const RangeDealer&) = delete;
 
-  /// The next range of this rank; nothing once all are dealt or a rank gave up. Asks for the one after it at once, so that
-  /// the answer is there when it is needed. `rate`: samples a second of this rank so far.
+  /// The next range of this rank; nothing once all are dealt or a rank gave up. Asks for the one after it at once, so
+  /// that the answer is there when it is needed. `rate`: samples a second of this rank so far.
   std::optional<IdRange> take(double rate);
   /// No rank gets anything more.
   void give_up();

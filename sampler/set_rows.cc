@@ -31,7 +31,8 @@ SetRows rows_of_store(const std::string& path) {
     const at::Tensor items = points ? at::empty({n, info.channels}, at::kFloat)
                                     : at::empty({n, info.height, info.width, info.channels}, at::kByte);
     for (std::int64_t i = 0; i < n; ++i) {
-      source->read(first + i, bytes_of(items).subspan(static_cast<std::size_t>(i) * info.item_bytes(), info.item_bytes()));
+      const std::size_t at = static_cast<std::size_t>(i) * info.item_bytes();
+      source->read(first + i, bytes_of(items).subspan(at, info.item_bytes()));
     }
     return points ? items : items.permute({0, 3, 1, 2}).contiguous();
   };
@@ -58,9 +59,9 @@ SetRows rows_of_pictures(core::FileSystem& files, const std::string& path) {
     for (std::int64_t i = 0; i < n; ++i) {
       const data::Image picture = source->picture(first + i);
       if (!items.defined()) items = at::empty({n, picture.height, picture.width, picture.channels}, at::kByte);
-      PL_CHECK(items.sizes().slice(1) == at::IntArrayRef({picture.height, picture.width, picture.channels}), ExitCode::kInput,
-               "pictures of ", path, " differ in size: number ", first + i, " is ", picture.height, " x ", picture.width, " x ",
-               picture.channels, ". Bring them to one size with pathline data import --size.");
+      PL_CHECK(items.sizes().slice(1) == at::IntArrayRef({picture.height, picture.width, picture.channels}),
+               ExitCode::kInput, "pictures of ", path, " differ in size: number ", first + i, " is ", picture.height,
+               " x ", picture.width, " x ", picture.channels, ". Bring them to one size: pathline data import --size.");
       std::memcpy(items[i].mutable_data_ptr(), picture.pixels.data(), picture.pixels.size());
     }
     return items.permute({0, 3, 1, 2}).contiguous();

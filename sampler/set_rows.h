@@ -20,8 +20,8 @@ struct SetRows {
   std::function<at::Tensor(std::int64_t first, std::int64_t n)> read;
 };
 
-/// An HDF5 set, an .npz with arr_0 (pictures, or points (N, D)), a tar or a folder of pictures. `files` must outlive it.
-/// Throws ExitCode::kInput for anything else and for pictures of different sizes.
+/// An HDF5 set, an .npz with arr_0 (pictures, or points (N, D)), a tar or a folder of pictures. `files` must outlive
+/// it. Throws ExitCode::kInput for anything else and for pictures of different sizes.
 SetRows open_rows(core::FileSystem& files, const std::string& path);
 
 }  // namespace pathline::sampler

@@ -21,8 +21,8 @@ Format format_of(const std::string& path) {
   if (ending == ".h5") return Format::kH5;
   if (ending == ".tar") return Format::kTar;
   PL_CHECK(ending.empty(), core::ExitCode::kUsage, "no format is known by the ending of ", path,
-           ". Use .h5, .npz or .tar (sets of samples), .png (one picture), or a name that ends with / for a folder of PNG "
-           "files.");
+           ". Use .h5, .npz or .tar (sets of samples), .png (one picture), or a name that ends with / for a folder of "
+           "PNG files.");
   return Format::kFolder;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where finished samples go: .h5, .npz, .tar, a folder of PNG files, or one .png to look at. A set appears whole under its
-// own name (temporary name, sync, rename). docs/formats/generated-sets.md
+// Where finished samples go: .h5, .npz, .tar, a folder of PNG files, or one .png to look at. A set appears whole under
+// its own name (temporary name, sync, rename). docs/formats/generated-sets.md
 #pragma once
 
 #include <cstdint>
@@ -23,12 +23,13 @@ struct SinkOptions {
   std::int64_t columns = 0;                // of a grid of pictures; 0: as square as it gets
   std::uint64_t seed = 0;
   std::string description;                 // metadata: checkpoint, solver, guidance, 8-bit rule
-  /// Where not null, .h5 gets /x0: what sample `id` was made from, in the order of its pixels (H, W, C) or as it is (D).
+  /// Where not null, .h5 gets /x0: what sample `id` was made from, in the order of its pixels (H, W, C) or as it is
+  /// (D).
   std::function<std::vector<float>(std::int64_t id)> start_of;
 };
 
-/// Items of records that the sink for `path` takes: PNG files, or raw pixels and floats. Throws ExitCode::kUsage for a path
-/// that no sink writes.
+/// Items of records that the sink for `path` takes: PNG files, or raw pixels and floats. Throws ExitCode::kUsage for a
+/// path that no sink writes.
 bool takes_png(const std::string& path);
 
 /// Samples in any order, each id once; those that come early are kept in memory. One thread.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// POSIX ustar (IEEE Std 1003.1, pax, "ustar Interchange Format") as WebDataset readers take it: ID.png, ID.cls adjacent.
+// POSIX ustar (IEEE Std 1003.1, pax, "ustar Interchange Format") as WebDataset readers take it: ID.png, ID.cls
+// adjacent.
 #include <unistd.h>
 
 #include <algorithm>

@@ -17,7 +17,8 @@ class TorchScript {
   TorchScript(TorchScript&&) noexcept;
 
   /// forward(x), which must return one tensor. `return_features`: passes that as a keyword argument, as the Inception
-  /// network of StyleGAN's metrics wants it. Throws ExitCode::kInput with what the network complains about. No gradients.
+  /// network of StyleGAN's metrics wants it. Throws ExitCode::kInput with what the network complains about. No
+  /// gradients.
   at::Tensor forward(const at::Tensor& x, bool return_features = false) const;
   /// True if forward() knows an argument `return_features`.
   bool knows_return_features() const;

@@ -34,8 +34,8 @@ struct Options {
 };
 
 std::int64_t used(const Options& options, const sampler::SetRows& rows, const std::string& path) {
-  PL_CHECK(options.count <= rows.count, ExitCode::kUsage, "--count is ", options.count, ", but ", path, " holds ", rows.count,
-           " samples. Ask for fewer.");
+  PL_CHECK(options.count <= rows.count, ExitCode::kUsage, "--count is ", options.count, ", but ", path, " holds ",
+           rows.count, " samples. Ask for fewer.");
   return options.count > 0 ? options.count : rows.count;
 }
 
@@ -72,7 +72,8 @@ int moments(const Options& options) {
   core::PosixFileSystem files;
   made.save(files, options.output);
   if (options.json) {
-    const nlohmann::ordered_json result = {{"count", made.count()}, {"features", made.mean().numel()}, {"output", options.output}};
+    const nlohmann::ordered_json result = {
+        {"count", made.count()}, {"features", made.mean().numel()}, {"output", options.output}};
     std::printf("%s\n", result.dump().c_str());
   } else {
     std::printf("%s: mean and covariance of %lld features of %s samples\n", options.output.c_str(),
@@ -91,8 +92,8 @@ int fid(const Options& options) {
                                            {"features", first.mean().numel()}};
     std::printf("%s\n", result.dump().c_str());
   } else {
-    std::printf("Frechet distance %.6g over %lld features: %s samples against %s (it falls with the number of samples: compare "
-                "equal numbers)\n",
+    std::printf("Frechet distance %.6g over %lld features: %s samples against %s (it falls with the number of samples: "
+                "compare equal numbers)\n",
                 distance, static_cast<long long>(first.mean().numel()), count_text(first.count()).c_str(),
                 count_text(second.count()).c_str());
   }
@@ -103,7 +104,8 @@ int energy(const Options& options) {
   core::PosixFileSystem files;
   const auto points_of = [&](const std::string& path) {
     const sampler::SetRows rows = sampler::open_rows(files, path);
-    PL_CHECK(rows.points, ExitCode::kUsage, path, " holds pictures; the energy distance is taken between points. Use fid.");
+    PL_CHECK(rows.points, ExitCode::kUsage, path,
+             " holds pictures; the energy distance is taken between points. Use fid.");
     return rows.read(0, used(options, rows, path));
   };
   const at::Tensor first = points_of(options.first), second = points_of(options.second);
@@ -113,8 +115,8 @@ int energy(const Options& options) {
         {"squared_energy_distance", distance}, {"count", first.size(0)}, {"reference_count", second.size(0)}};
     std::printf("%s\n", result.dump().c_str());
   } else {
-    std::printf("squared energy distance %.6g: %lld points against %lld\n", distance, static_cast<long long>(first.size(0)),
-                static_cast<long long>(second.size(0)));
+    std::printf("squared energy distance %.6g: %lld points against %lld\n", distance,
+                static_cast<long long>(first.size(0)), static_cast<long long>(second.size(0)));
   }
   return 0;
 }
@@ -151,7 +153,8 @@ int program(int argc, const char* const* argv) {
   Options options;
   Run run;
   constexpr const char* kSet = ".h5, .npz, .tar or a folder of pictures";
-  CLI::App* sub = add_command(app, options, run, "moments", "mean and covariance of a set's features, for later", moments);
+  CLI::App* sub =
+      add_command(app, options, run, "moments", "mean and covariance of a set's features, for later", moments);
   sub->add_option("set", options.first, kSet)->required();
   sub->add_option("-o,--output", options.output, ".npz with mu, sigma and n")->required();
   add_features(sub, options);

@@ -54,7 +54,8 @@ TEST(NpzSink, GoesBeyondFourGibibytes) {
   EXPECT_GT(bytes, std::uint64_t{1} << 32);
   const data::NpyArray labels = reader.read("arr_1");  // lies beyond 4 GiB
   ASSERT_EQ(labels.shape, std::vector<std::int64_t>{kCount});
-  for (std::int64_t id = 0; id < kCount; ++id) EXPECT_EQ(labels.as<std::int64_t>()[static_cast<std::size_t>(id)], id % 7);
+  const auto values = labels.as<std::int64_t>();
+  for (std::int64_t id = 0; id < kCount; ++id) EXPECT_EQ(values[static_cast<std::size_t>(id)], id % 7);
 }
 
 }  // namespace

@@ -85,7 +85,8 @@ TEST(FrechetDistance, OfASingularCovarianceIsFinite) {
   const tests::TemporaryDirectory directory;
   const Moments line = gaussian(directory / "a.npz", {0, 0}, {1, 1, 1, 1});
   const Moments round = gaussian(directory / "b.npz", {0, 0}, {1, 0, 0, 1});
-  EXPECT_NEAR(frechet_distance(line, round), 4 - 2 * std::sqrt(2.0), 1e-7);  // root of a zero eigenvalue: half the digits
+  // the root of an eigenvalue that is zero but for rounding has half the digits
+  EXPECT_NEAR(frechet_distance(line, round), 4 - 2 * std::sqrt(2.0), 1e-7);
 }
 
 TEST(FrechetDistance, OfSamplesTendsToThatOfTheirLaws) {
@@ -114,7 +115,8 @@ TEST(EnergyDistance, IsTheMeanOverAllPairs) {
 }
 
 TEST(EnergyDistance, OfGaussiansTendsToTheClosedForm) {
-  // X ~ N(0, 1), Y ~ N(m, 1): X - Y ~ N(m, 2), X - X' ~ N(0, 2); E|N(m, s^2)| = s sqrt(2/pi) e^(-m^2/2s^2) + m erf(m / s sqrt 2)
+  // X ~ N(0, 1), Y ~ N(m, 1): X - Y ~ N(m, 2), X - X' ~ N(0, 2);
+  // E|N(m, s^2)| = s sqrt(2/pi) e^(-m^2/2s^2) + m erf(m / s sqrt 2)
   const double m = 1.5, s = std::sqrt(2.0), root = std::sqrt(2 / M_PI);
   const double apart = s * root * std::exp(-m * m / (2 * s * s)) + m * std::erf(m / (s * std::sqrt(2.0)));
   const double expected = 2 * apart - 2 * s * root;

@@ -64,7 +64,8 @@ TEST(JobRecord, NamesEveryFieldThatDiffers) {
   asked.add("guidance", "2");
   EXPECT_THAT(there.differences(asked),
               ElementsAre("seed (5 there, 7 asked for)", "guidance (nothing there, 2 asked for)"));
-  EXPECT_THAT(asked.differences(there), ElementsAre("seed (7 there, 5 asked for)", "guidance (2 there, nothing asked for)"));
+  EXPECT_THAT(asked.differences(there),
+              ElementsAre("seed (7 there, 5 asked for)", "guidance (2 there, nothing asked for)"));
   EXPECT_NE(there.identity(), asked.identity());
 }
 
