@@ -118,8 +118,8 @@ class Dispatcher {
   void finish_samples_if_all_are_done(std::int64_t id);
   void forget_leases(std::int64_t job);
   // dispatcher_leases.cc
-  std::optional<Range> range_to_serve(const WorkerInfo& worker, bool idle);
-  std::int64_t job_for(const WorkerInfo& worker, bool idle);
+  std::optional<Range> range_to_serve(const WorkerInfo& worker);
+  std::int64_t job_for(const WorkerInfo& worker);
   bool may_hold_more(const std::string& worker, bool& idle);
   std::int64_t bite_of(const Range& range);
   Lease lease_of(const Range& range, const JobSpec& spec);

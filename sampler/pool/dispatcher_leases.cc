@@ -26,32 +26,31 @@ bool Dispatcher::may_hold_more(const std::string& worker, bool& idle) {
 }
 
 /// 0 if there is no job for it.
-std::int64_t Dispatcher::job_for(const WorkerInfo& worker, bool idle) {
+std::int64_t Dispatcher::job_for(const WorkerInfo& worker) {
   std::vector<JobLoad> loads;
   Rows rows = store_->query(
       "SELECT id, priority, (SELECT count(*) FROM ranges WHERE job = jobs.id AND state = 'leased'), served FROM jobs "
       "WHERE state IN ('queued', 'running') AND paused = 0 AND fingerprint IN ('', ?1) "
       "AND json_extract(spec, '$.threads') <= ?2 "
-      "AND EXISTS (SELECT 1 FROM ranges WHERE job = jobs.id AND state = 'waiting' AND suspect <= ?3)",
-      {worker.fingerprint, worker.threads, std::int64_t{idle}});
+      "AND EXISTS (SELECT 1 FROM ranges WHERE job = jobs.id AND state = 'waiting')",
+      {worker.fingerprint, worker.threads});
   while (rows.next()) loads.push_back({rows.integer(0), rows.integer(1), rows.integer(2), rows.integer(3)});
   return job_to_serve(loads).value_or(0);
 }
 
-/// Assemblies first: they free storage and end a job. Of a job's ranges the suspects come last.
-std::optional<Dispatcher::Range> Dispatcher::range_to_serve(const WorkerInfo& worker, bool idle) {
+/// Assemblies first: they free storage and end a job; the kernels are part of what its parts are checked against. Of a
+/// job's ranges the suspects come last.
+std::optional<Dispatcher::Range> Dispatcher::range_to_serve(const WorkerInfo& worker) {
   auto found = select_ranges(
-      "?1 AND kind = 'assembly' AND state = 'waiting' AND job IN (SELECT id FROM jobs WHERE state = 'finalizing' AND "
-      "paused = 0) "
+      "kind = 'assembly' AND state = 'waiting' AND job IN "
+      "(SELECT id FROM jobs WHERE state = 'finalizing' AND paused = 0 AND fingerprint = ?1) "
       "ORDER BY losses + errors, job LIMIT 1",
-      {std::int64_t{idle}});
+      {worker.fingerprint});
   if (!found.empty()) return found.front();
-  const std::int64_t job = job_for(worker, idle);
+  const std::int64_t job = job_for(worker);
   if (job == 0) return std::nullopt;
   found = select_ranges(
-      "job = ?1 AND kind = 'samples' AND state = 'waiting' AND suspect <= ?2 "
-      "ORDER BY suspect, losses + errors, first LIMIT 1",
-      {job, std::int64_t{idle}});
+      "job = ?1 AND kind = 'samples' AND state = 'waiting' ORDER BY suspect, losses + errors, first LIMIT 1", {job});
   return found.empty() ? std::nullopt : std::optional(found.front());
 }
 
@@ -74,8 +73,9 @@ std::optional<Lease> Dispatcher::lease(const std::string& worker) {
   if (!may_hold_more(worker, idle) || draining()) return std::nullopt;
 
   Transaction leasing(*store_);
-  auto range = range_to_serve(info, idle);
-  if (!range) return std::nullopt;
+  auto range = range_to_serve(info);
+  // A suspect whose turn has come waits until its worker holds nothing else; more work would put that off for ever.
+  if (!range || (range->suspect != 0 && !idle)) return std::nullopt;
   const JobSpec spec = spec_of(range->job);
   const std::int64_t last = range->first + bite_of(*range);
   if (last < range->last) {

@@ -125,7 +125,7 @@ def main():
         try:
             check(browser, address, token, job)
             if len(sys.argv) > 5:
-                browser.until("document.querySelectorAll('#previews img').length > 11", "enough previews for a picture")
+                browser.until("document.querySelectorAll('#previews img').length > 7", "enough previews for a picture")
                 browser.until("[...document.querySelectorAll('#previews img')].every(i => i.naturalWidth > 0)", "all previews")
                 picture = browser.call("Page.captureScreenshot", format="png")["data"]
                 with open(sys.argv[5], "wb") as file:

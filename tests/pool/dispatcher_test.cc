@@ -279,6 +279,23 @@ TEST(Dispatcher, ASuspectIsHeldAlone) {
   EXPECT_TRUE(pool.dispatcher->lease(pool.worker()));
 }
 
+TEST(Dispatcher, AnAssemblyIsNotPutOffByWorkOfOtherJobs) {
+  Pool pool;
+  const std::int64_t small = pool.submit(16, "small.h5");
+  const std::string who = pool.worker("avx2"), other = pool.worker("avx512");
+  const auto samples = pool.dispatcher->lease(who);
+  pool.submit(100000, "large.h5");
+  const auto ahead = pool.dispatcher->lease(who);
+  pool.finish(who, *samples);
+  EXPECT_EQ(pool.dispatcher->job(small).state, "finalizing");
+  EXPECT_FALSE(pool.dispatcher->lease(who));    // it holds something: nothing more until it is free
+  EXPECT_FALSE(pool.dispatcher->lease(other));  // other kernels: neither this assembly nor the large job
+  pool.finish(who, *ahead);
+  const auto assembly = pool.dispatcher->lease(who);
+  ASSERT_TRUE(assembly);
+  EXPECT_TRUE(assembly->assembly);
+}
+
 TEST(Dispatcher, ThreeErrorsOfTheWholeJobFailIt) {
   Pool pool;
   pool.submit(1000);
