@@ -64,7 +64,7 @@ std::vector<Seeded> requests(const std::string& worker) {
   const std::string who = dumped({{"worker", worker}});
   return {
       {"POST", "/v1/jobs",
-       R"({"checkpoint": "/runs/a", "output": "/out/b.h5", "count": 64, "slots": 16, "seed": 3, "rtol": 1e-4, "labels": "0-3"})"},
+       R"({"checkpoint": "/runs/a", "output": "/out/b.h5", "count": 64, "slots": 16, "rtol": 1e-4, "labels": "0-3"})"},
       {"POST", "/v1/workers", to_json(WorkerInfo{"w", "h", 1, "cpu", 1})},
       {"POST", "/v1/leases", who},
       {"POST", "/v1/heartbeat",
