@@ -17,7 +17,11 @@ bool is_over(const std::string& state) { return state == "completed" || state ==
 
 std::int64_t Dispatcher::submit(JobSpec spec) {
   spec = checked(std::move(spec));
+  // A run may go on: all workers must mean the same step.
   spec.checkpoint = checkpoint::resolve(files_, spec.checkpoint);
+  if (const auto guide = spec.options.find("guide-with"); guide != spec.options.end()) {
+    guide->second = checkpoint::resolve(files_, guide->second);
+  }
   const std::string parent = core::parent_of(spec.output);
   PL_CHECK(files_.is_directory(parent), core::ExitCode::kUsage, "the directory ", parent,
            " of the job's output does not exist. Make it first.");
