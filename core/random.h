@@ -28,9 +28,12 @@ enum class Purpose : std::uint32_t {
   // generation; index = sample id
   kGenerationNoise = 0x10000,
   kGenerationLabel = 0x10001,
-  kGenerationStep = 0x10002,
+  kGenerationStep = 0x10002,  // + number of the draw
   // made data and tests; index = item
   kMadeData = 0x20000,
+  // likelihood; index = item
+  kLikelihoodDequantize = 0x30000,
+  kLikelihoodProbe = 0x30001,  // + number of the probe
 };
 
 /// Philox 4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).

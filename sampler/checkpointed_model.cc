@@ -92,14 +92,26 @@ std::int64_t null_label_of(const model::ModelOptions& options) {
   return options.classes > 0 ? options.classes : -1;
 }
 
-Field field_of(model::VelocityModel& model) {
-  // Slots live on the CPU, a model that is being trained may be on a GPU.
-  return [&model](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+namespace {
+
+using Forward = at::Tensor (model::VelocityModel::*)(const at::Tensor&, const at::Tensor&, const model::Condition&);
+
+/// Slots live on the CPU, a model that is being trained may be on a GPU.
+Field field_by(model::VelocityModel& model, Forward forward) {
+  return [&model, forward](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
     const at::Device device = model.parameters().front().tensor.device();
     model::Condition condition;
     if (labels.defined()) condition.labels = labels.to(device);
-    return model.velocity(x.to(device), t.to(device), condition).to(x.device());
+    return (model.*forward)(x.to(device), t.to(device), condition).to(x.device(), at::kFloat);
   };
+}
+
+}  // namespace
+
+Field field_of(model::VelocityModel& model) { return field_by(model, &model::VelocityModel::velocity); }
+
+Field noise_field_of(model::VelocityModel& model) {
+  return field_by(model, &model::VelocityModel::forward_as_original);
 }
 
 }  // namespace pathline::sampler

@@ -44,6 +44,9 @@ std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options);
 /// The label that stands for "no condition"; -1 where there is none.
 std::int64_t null_label_of(const model::ModelOptions& options);
 
+/// What the model's original gives for the original's times, variance channels included: for solvers of noise predictors.
+Field noise_field_of(model::VelocityModel& model);
+
 /// The model's velocity as solvers call it. `model` must outlive the field.
 Field field_of(model::VelocityModel& model);
 

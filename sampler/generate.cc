@@ -15,6 +15,7 @@ namespace {
 
 /// Points are integrated in fp64: their few elements cost nothing. The network sees fp32 as always.
 Field with_fp64_state(const Field& field) {
+  if (!field) return {};
   return [field](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
     return field(x.to(at::kFloat), t.to(at::kFloat), labels);
   };
@@ -27,6 +28,16 @@ std::int64_t label_of_field(std::int64_t label, std::int64_t null_label) {
   return label < 0 ? std::max<std::int64_t>(null_label, 0) : label;
 }
 
+GuidedField guided(const Field& field, const Field& weaker, const Job& job) {
+  return GuidedField(field, {job.null_label, job.solver.guidance_channels, weaker});
+}
+
+std::int64_t elements_of(const Job& job) {
+  std::int64_t elements = 1;
+  for (const std::int64_t extent : job.sample_shape) elements *= extent;
+  return elements;
+}
+
 /// One call of generate().
 class Generation {
  public:
@@ -35,8 +46,9 @@ class Generation {
       : job_(job), next_(next), label_of_(label_of), emit_(emit) {}
 
   template <class State>
-  Statistics run(const CostedField& field) {
-    SlotEngine<State> engine(field, job_.solver, job_.sample_shape, job_.slots, job_.null_label >= 0);
+  Statistics run(const GuidedField& field) {
+    const MethodMaker<State> methods = method_maker<State>(job_.solver, elements_of(job_), step_noise(job_.seed));
+    SlotEngine<State> engine(field, methods, job_.sample_shape, job_.slots, job_.null_label >= 0);
     const auto next = [&]() -> std::optional<Start> {
       const std::optional<std::int64_t> id = next_();
       if (!id) {
@@ -46,7 +58,8 @@ class Generation {
         return std::nullopt;
       }
       const at::Tensor x = start_noise(job_.seed, *id, job_.sample_shape);
-      return Start{*id, label_of_field(label_of_(*id), job_.null_label), x.to(c10::CppTypeToScalarType<State>::value)};
+      return Start{*id, label_of_field(label_of_(*id), job_.null_label), x.to(c10::CppTypeToScalarType<State>::value),
+                   job_.solver.guidance_of(*id)};
     };
     engine.run(next, [&](Finish&& finish) {
       note_work(engine.work());
@@ -59,16 +72,22 @@ class Generation {
   void note_work(const Work& work) {
     total_.useful_rows = work.useful;
     total_.evaluated_rows = work.ticks * job_.slots;
+    total_.field_seconds = work.field_seconds;
   }
 
   void hand_out(Finish&& finish) {
     total_.count += 1;
-    total_.failed += finish.failed;
+    total_.failed += failed(finish.outcome);
+    total_.not_finite += finish.outcome == Outcome::kNotFinite;
+    total_.steps_too_short += finish.outcome == Outcome::kStepTooShort;
+    total_.too_many_steps += finish.outcome == Outcome::kTooManySteps;
+    total_.at_noise_floor += finish.noise_floor_steps > 0;
     total_.nfe += finish.nfe;
     total_.max_nfe = std::max(total_.max_nfe, finish.nfe);
     total_.rejected_steps += finish.rejected;
     emit_(Sample{finish.id, label_of_(finish.id), finish.x.to(at::kFloat), finish.nfe, finish.rejected,
-                 finish.failed ? SampleStatus::kFailed : SampleStatus::kDone},
+                 failed(finish.outcome) ? SampleStatus::kFailed : SampleStatus::kDone, finish.outcome,
+                 finish.noise_floor_steps},
           total_);
   }
 
@@ -85,10 +104,9 @@ Statistics generate(const Field& field, const Job& job, const NextId& next,
                     const std::function<std::int64_t(std::int64_t id)>& label_of, const Emit& emit) {
   const double begin = core::monotonic_seconds();
   const bool points = job.sample_shape.size() == 1;
-  const CostedField costed = guided(field, job.solver.guidance, job.null_label);
   Generation generation(job, next, label_of, emit);
-  Statistics total = points ? generation.run<double>({with_fp64_state(costed.field), costed.passes})
-                            : generation.run<float>(costed);
+  Statistics total = points ? generation.run<double>(guided(with_fp64_state(field), with_fp64_state(job.guide), job))
+                            : generation.run<float>(guided(field, job.guide, job));
   total.seconds = core::monotonic_seconds() - begin;
   return total + Statistics{};
 }
@@ -105,6 +123,10 @@ Statistics operator+(const Statistics& a, const Statistics& b) {
   Statistics sum;
   sum.count = a.count + b.count;
   sum.failed = a.failed + b.failed;
+  sum.not_finite = a.not_finite + b.not_finite;
+  sum.steps_too_short = a.steps_too_short + b.steps_too_short;
+  sum.too_many_steps = a.too_many_steps + b.too_many_steps;
+  sum.at_noise_floor = a.at_noise_floor + b.at_noise_floor;
   sum.nfe = a.nfe + b.nfe;
   sum.max_nfe = std::max(a.max_nfe, b.max_nfe);
   sum.rejected_steps = a.rejected_steps + b.rejected_steps;
@@ -113,6 +135,7 @@ Statistics operator+(const Statistics& a, const Statistics& b) {
   sum.queued_useful = a.queued_useful + b.queued_useful;
   sum.queued_rows = a.queued_rows + b.queued_rows;
   sum.seconds = a.seconds + b.seconds;
+  sum.field_seconds = a.field_seconds + b.field_seconds;
   if (sum.count > 0) sum.mean_nfe = static_cast<double>(sum.nfe) / static_cast<double>(sum.count);
   if (sum.evaluated_rows > 0) {
     sum.occupancy = static_cast<double>(sum.useful_rows) / static_cast<double>(sum.evaluated_rows);
@@ -126,21 +149,22 @@ Statistics operator+(const Statistics& a, const Statistics& b) {
 namespace {
 
 template <class State>
-at::Tensor integrate_rows(const CostedField& field, const at::Tensor& x, const at::Tensor& labels,
-                          const SolverOptions& solver, std::vector<std::int64_t>* nfe) {
+at::Tensor integrate_rows(const GuidedField& field, const at::Tensor& x, const at::Tensor& labels,
+                          const SolverOptions& solver, std::vector<std::int64_t>* nfe, const StepNoise& noise) {
   const std::int64_t rows = x.size(0);
-  SlotEngine<State> engine(field, solver, x.sizes().slice(1).vec(), rows, labels.defined());
+  const MethodMaker<State> methods = method_maker<State>(solver, x.numel() / rows, noise);
+  SlotEngine<State> engine(field, methods, x.sizes().slice(1).vec(), rows, labels.defined());
   std::vector<at::Tensor> ends(static_cast<std::size_t>(rows));
   if (nfe) nfe->assign(static_cast<std::size_t>(rows), 0);
   std::int64_t row = 0;
   const auto next = [&]() -> std::optional<Start> {
     if (row >= rows) return std::nullopt;
-    Start start{row, labels.defined() ? labels[row].item<std::int64_t>() : 0, x[row]};
+    Start start{row, labels.defined() ? labels[row].item<std::int64_t>() : 0, x[row], solver.guidance_of(row)};
     ++row;
     return start;
   };
   engine.run(next, [&](Finish&& finish) {
-    PL_CHECK(!finish.failed, core::ExitCode::kNumerical, "row ", finish.id, " could not be integrated with ",
+    PL_CHECK(!failed(finish.outcome), core::ExitCode::kNumerical, "row ", finish.id, " could not be integrated with ",
              solver.solver, " (its velocity is not finite, its step became too short, or it took ", solver.max_steps,
              " steps). Loosen rtol and atol, or look at the field.");
     if (nfe) (*nfe)[finish.id] = finish.nfe;
@@ -152,10 +176,10 @@ at::Tensor integrate_rows(const CostedField& field, const at::Tensor& x, const a
 }  // namespace
 
 at::Tensor integrate(const Field& field, const at::Tensor& x, const at::Tensor& labels, std::int64_t null_label,
-                     const SolverOptions& solver, std::vector<std::int64_t>* nfe) {
-  const CostedField costed = guided(field, solver.guidance, null_label);
-  return x.scalar_type() == at::kDouble ? integrate_rows<double>(costed, x, labels, solver, nfe)
-                                        : integrate_rows<float>(costed, x.to(at::kFloat), labels, solver, nfe);
+                     const SolverOptions& solver, std::vector<std::int64_t>* nfe, const StepNoise& noise) {
+  const GuidedField guided(field, {null_label, solver.guidance_channels, {}});
+  return x.scalar_type() == at::kDouble ? integrate_rows<double>(guided, x, labels, solver, nfe, noise)
+                                        : integrate_rows<float>(guided, x.to(at::kFloat), labels, solver, nfe, noise);
 }
 
 }  // namespace pathline::sampler

@@ -14,17 +14,10 @@
 
 #include "sampler/field.h"
 #include "sampler/record.h"
+#include "sampler/slot_method.h"
+#include "sampler/solver_options.h"
 
 namespace pathline::sampler {
-
-struct SolverOptions {
-  std::string solver = "dopri5";  // euler | midpoint | heun | rk4 | rk4_38 | dopri5 | dopri5-shampine
-  std::int64_t steps = 50;        // fixed-step solvers
-  double rtol = 1e-5, atol = 1e-5;
-  double t0 = 0.0, t1 = 1.0;
-  std::int64_t max_steps = 10000; // adaptive solvers: steps tried, then the sample has failed
-  double guidance = 1.0;          // v_null + W (v_cond - v_null); 1 costs one evaluation, else two
-};
 
 struct Sample {
   std::int64_t id = 0;
@@ -33,10 +26,14 @@ struct Sample {
   std::int64_t nfe = 0;        // network forward passes; a guided evaluation counts 2
   std::int64_t rejected = 0;   // rejected steps
   SampleStatus status = SampleStatus::kDone;
+  Outcome outcome = Outcome::kDone;  // why it failed
+  std::int64_t noise_floor_steps = 0;  // taken above the tolerance, which the network's arithmetic cannot resolve
 };
 
 struct Statistics {
   std::int64_t count = 0, failed = 0;
+  std::int64_t not_finite = 0, steps_too_short = 0, too_many_steps = 0;  // why samples failed
+  std::int64_t at_noise_floor = 0;                                       // samples with noise_floor_steps
   std::int64_t nfe = 0, max_nfe = 0, rejected_steps = 0;
   std::int64_t useful_rows = 0, evaluated_rows = 0;  // rows that held a sample; ticks x slots
   std::int64_t queued_useful = 0, queued_rows = 0;   // the same, while there was always a next id
@@ -44,6 +41,7 @@ struct Statistics {
   double occupancy = 0;         // useful_rows / evaluated_rows
   double queued_occupancy = 1;  // queued_useful / queued_rows
   double seconds = 0;
+  double field_seconds = 0;     // of them inside the network
 };
 
 /// What two pieces of work did, one after the other.
@@ -55,6 +53,7 @@ struct Job {
   std::int64_t slots = 64;
   std::uint64_t seed = 0;
   SolverOptions solver;
+  Field guide;  // of autoguidance: a weaker network, see Guidance::weaker; empty: classifier-free
 };
 
 /// The next id to make; nothing where there are no more (it is not asked again then).
@@ -64,7 +63,8 @@ using Emit = std::function<void(Sample&&, const Statistics& so_far)>;
 
 /// Solves every id that `next` gives. `label_of(id)` gives its label (-1: none); the start x0 is standard normal keyed by
 /// (seed, id). `emit` gets samples in order of completion. All callbacks run on the calling thread. Local: no rank talks to
-/// another. Throws ExitCode::kUsage for an unknown solver.
+/// another. With solver.noise_schedule the field is given discrete times and predicts noise. Throws ExitCode::kUsage for
+/// options that describe no solver.
 Statistics generate(const Field& field, const Job& job, const NextId& next,
                     const std::function<std::int64_t(std::int64_t id)>& label_of, const Emit& emit);
 
@@ -74,9 +74,9 @@ Statistics generate(const Field& field, const Job& job, std::int64_t first, std:
                     const std::function<void(Sample&&)>& emit);
 
 /// Integrates given starts x (S, ...) from solver.t0 to solver.t1 in the same engine, one slot a row; rows of labels
-/// (S) may be undefined. Returns end points, in order. For comparisons with other solvers.
+/// (S) may be undefined. Returns end points, in order. Row r is sample r of `noise`, which only stochastic solvers need.
 at::Tensor integrate(const Field& field, const at::Tensor& x, const at::Tensor& labels, std::int64_t null_label,
-                     const SolverOptions& solver, std::vector<std::int64_t>* nfe = nullptr);
+                     const SolverOptions& solver, std::vector<std::int64_t>* nfe = nullptr, const StepNoise& noise = {});
 
 /// The start of sample `id`: `shape`, standard normal keyed by (seed, id).
 at::Tensor start_noise(std::uint64_t seed, std::int64_t id, at::IntArrayRef shape);

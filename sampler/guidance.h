@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Classifier-free guidance (Ho, Salimans 2022, arXiv 2207.12598), in the convention v = v_null + W (v_cond - v_null).
+// Guidance in the convention v = v_null + W (v_cond - v_null): classifier-free (Ho, Salimans 2022, arXiv 2207.12598),
+// or autoguidance, where v_null is a weaker network's field (Karras et al. 2024, arXiv 2406.02507).
 #pragma once
 
 #include <cstdint>
@@ -8,14 +9,29 @@
 
 namespace pathline::sampler {
 
-/// A field and what one call of it costs: network forward passes a row.
-struct CostedField {
-  Field field;
-  std::int64_t passes = 1;
+struct Guidance {
+  std::int64_t null_label = -1;  // the label that stands for "no condition"; -1: the field has none
+  std::int64_t channels = 0;     // the first so many are guided, the others are v_cond's; 0: all
+  Field weaker;                  // of autoguidance: takes the place of v_null and is given the sample's own label
 };
 
-/// `field` guided with weight W on all channels. W = 1 is `field` itself and never asks for the null label; any other W
-/// makes two calls of the same shape. Throws ExitCode::kUsage for W != 1 where null_label is -1 (unconditional field).
-CostedField guided(const Field& field, double weight, std::int64_t null_label);
+/// Network forward passes of one row evaluated with this weight.
+inline std::int64_t passes_with(double weight) { return weight == 1.0 ? 1 : 2; }
+
+/// A field whose rows are guided with a weight each.
+class GuidedField {
+ public:
+  explicit GuidedField(Field field, Guidance guidance = {});
+
+  /// weights (S) fp32 on the CPU. Rows of weight 1 get the bits of `field` itself. `field` is called with the full
+  /// shape, once, and a second time if some row has another weight. Throws ExitCode::kUsage for such a weight where
+  /// there is nothing to be guided away from.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels,
+                        const at::Tensor& weights) const;
+
+ private:
+  Field field_;
+  Guidance guidance_;
+};
 
 }  // namespace pathline::sampler

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a sample starts.
+// Where a sample starts, and the noise of its steps.
 #include <ATen/ops/empty.h>
 
 #include "core/random.h"
@@ -12,6 +12,14 @@ at::Tensor start_noise(std::uint64_t seed, std::int64_t id, at::IntArrayRef shap
   const core::Draws draws(seed, static_cast<std::uint64_t>(id), core::Purpose::kGenerationNoise);
   draws.fill_normal({noise.mutable_data_ptr<float>(), static_cast<std::size_t>(noise.numel())});
   return noise;
+}
+
+StepNoise step_noise(std::uint64_t seed) {
+  return [seed](std::int64_t id, std::int64_t draw, std::span<float> out) {
+    const core::Draws draws(seed, static_cast<std::uint64_t>(id), core::Purpose::kGenerationStep,
+                            static_cast<std::uint32_t>(draw));
+    draws.fill_normal(out);
+  };
 }
 
 }  // namespace pathline::sampler

@@ -46,13 +46,29 @@ bool advance_row(const State* y, double dt, std::span<const double> weights, con
   return finite;
 }
 
-/// RMS of dt sum_i e_i k_i over atol + rtol max(|y|, |y_new|).
+/// out = sum_i weights[i] rows_i; false if an element is not finite. `out` may be one of the rows.
 template <class State>
-double error_ratio(const State* y, const State* y_new, double dt, std::span<const double> e, const State* const* k,
-                   std::size_t n, double rtol, double atol) {
-  double squares = 0;
+bool combine_rows(std::span<const double> weights, const State* const* rows, std::size_t n, State* out) {
+  bool finite = true;
   std::array<double, 512> sums;
   for_each_piece(n, [&](std::size_t begin, std::size_t count) {
+    sum_slopes(weights, rows, begin, count, sums.data());
+    for (std::size_t e = 0; e < count; ++e) {
+      out[begin + e] = static_cast<State>(sums[e]);
+      finite &= std::isfinite(out[begin + e]);
+    }
+  });
+  return finite;
+}
+
+/// RMS of dt sum_i e_i k_i over atol + rtol max(|y|, |y_new|), of elements [first, first + n).
+template <class State>
+double error_ratio_of(const State* y, const State* y_new, double dt, std::span<const double> e, const State* const* k,
+                      std::size_t first, std::size_t n, double rtol, double atol) {
+  double squares = 0;
+  std::array<double, 512> sums;
+  for_each_piece(n, [&](std::size_t from, std::size_t count) {
+    const std::size_t begin = first + from;
     sum_slopes(e, k, begin, count, sums.data());
     for (std::size_t i = 0; i < count; ++i) {
       const double size = std::max(std::abs(static_cast<double>(y[begin + i])),

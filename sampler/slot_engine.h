@@ -8,12 +8,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
-#include "sampler/generate.h"
 #include "sampler/guidance.h"
-#include "sampler/tableau.h"
+#include "sampler/slot_method.h"
 
 namespace pathline::sampler {
 
@@ -22,20 +22,22 @@ struct Start {
   std::int64_t id = 0;
   std::int64_t label = 0;  // as the field wants it
   at::Tensor x;            // one sample, of the engine's state type
+  double guidance = 1.0;   // its weight
 };
 
 /// A sample that left its slot.
 struct Finish {
   std::int64_t id = 0;
   at::Tensor x;  // zeros if it failed
-  std::int64_t nfe = 0, rejected = 0;
-  bool failed = false;
+  std::int64_t nfe = 0, rejected = 0, noise_floor_steps = 0;
+  Outcome outcome = Outcome::kDone;
 };
 
 /// What the slots did.
 struct Work {
   std::int64_t ticks = 0;
   std::int64_t useful = 0;  // evaluations of rows that held a sample
+  double field_seconds = 0; // of the run, inside the field
 };
 
 /// State is float or double: the type of x, of t as the field sees it, and of the registers. t, dt and all coefficients
@@ -43,8 +45,8 @@ struct Work {
 template <class State>
 class SlotEngine {
  public:
-  /// `labelled`: the field is given labels (S), else an undefined tensor.
-  SlotEngine(CostedField field, const SolverOptions& options, std::vector<std::int64_t> sample_shape,
+  /// Every slot gets a method of its own. `labelled`: the field is given labels (S), else an undefined tensor.
+  SlotEngine(GuidedField field, const MethodMaker<State>& make_method, std::vector<std::int64_t> sample_shape,
              std::int64_t slots, bool labelled);
 
   /// Until `next` gives nothing and all slots are empty. Both callbacks run on the calling thread.
@@ -52,49 +54,31 @@ class SlotEngine {
   /// What run() has done so far.
   const Work& work() const { return work_; }
 
- private:
-  enum class Phase { kEmpty, kFirstSlope, kProbe, kStage, kDone, kFailed };
 
+ private:
   struct Slot {
-    Phase phase = Phase::kEmpty;
+    std::unique_ptr<SlotMethod<State>> method;
+    bool busy = false;
     std::int64_t id = 0;
-    int stage = 0;                  // the slope that the next evaluation gives
-    double t = 0, t_end = 0;        // the step under way: from t to t_end
-    double dt = 0;                  // its length; the probe's while the first step is being chosen
-    double slope_norm = 0;          // d1 of the first step's rule
-    std::int64_t steps = 0;         // tried
-    std::int64_t rejected = 0;
+    double guidance = 1.0;
     std::int64_t nfe = 0;
+    Outcome outcome = Outcome::kRunning;
   };
 
   void fill(std::int64_t s, const Start& start);
   void empty(std::int64_t s);
+  void advance(std::int64_t s, std::span<const State> value);
+  void plan(std::int64_t s);
   Finish take(std::int64_t s);
+  std::span<State> input_row(std::int64_t s);
 
-  void build_input(std::int64_t s);
-  void absorb(std::int64_t s, const State* slopes);
-  void plan_probe(std::int64_t s);
-  void plan_first_step(std::int64_t s);
-  void finish_step(std::int64_t s);
-  void accept(std::int64_t s);
-  void begin_step(std::int64_t s);
-  double grid_time(std::int64_t step) const;
-
-  State* row(std::vector<State>& registers, std::int64_t s) { return registers.data() + s * elements_; }
-  std::vector<const State*> slopes_of(std::int64_t s);
-
-  const CostedField field_;
-  const SolverOptions options_;
-  const Tableau& tableau_;
-  const bool fsal_;
+  const GuidedField field_;
   const std::int64_t slots_;
-  std::vector<std::int64_t> shape_;     // (S, sample...)
-  std::int64_t elements_ = 1;           // of one sample
-  std::vector<Slot> slot_;              // (S)
-  std::vector<State> y_, y_new_;        // (S, elements)
-  std::vector<std::vector<State>> k_;   // stages x (S, elements)
-  at::Tensor input_, times_, labels_;   // (S, sample...), (S), (S) or undefined
+  std::vector<std::int64_t> shape_;   // (S, sample...)
+  std::int64_t elements_ = 1;         // of one sample
+  std::vector<Slot> slot_;            // (S)
   Work work_;
+  at::Tensor input_, times_, weights_, labels_;  // (S, sample...), (S), (S) fp32, (S) or undefined
 };
 
 extern template class SlotEngine<float>;

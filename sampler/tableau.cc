@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources: Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", II.1 (classical methods) and II.5
-// (Dormand-Prince); Shampine, "Some practical Runge-Kutta formulas" (1986) for the second error estimate.
+// (Dormand-Prince); Bogacki and Shampine, "A 3(2) pair of Runge-Kutta formulas" (1989); Shampine, "Some practical
+// Runge-Kutta formulas" (1986) for the second error estimate.
 #include "sampler/tableau.h"
 
-#include <array>
 #include <utility>
 
 #include "core/error.h"
-#include "core/text.h"
 
 namespace pathline::sampler {
 namespace {
@@ -17,6 +16,22 @@ Tableau euler() { return {"euler", 1, {{}}, {1.0}, {0.0}, {}}; }
 Tableau midpoint() { return {"midpoint", 2, {{}, {0.5}}, {0.0, 1.0}, {0.0, 0.5}, {}}; }
 
 Tableau heun() { return {"heun", 2, {{}, {1.0}}, {0.5, 0.5}, {0.0, 1.0}, {}}; }
+
+/// The second-order method of two stages with the least bound on its error (Ralston 1962).
+Tableau ralston() { return {"ralston", 2, {{}, {2.0 / 3}}, {0.25, 0.75}, {0.0, 2.0 / 3}, {}}; }
+
+Tableau heun3() {
+  return {"heun3", 3, {{}, {1.0 / 3}, {0.0, 2.0 / 3}}, {0.25, 0.0, 0.75}, {0.0, 1.0 / 3, 2.0 / 3}, {}};
+}
+
+Tableau bosh3() {
+  return {"bosh3",
+          3,
+          {{}, {0.5}, {0.0, 0.75}, {2.0 / 9, 1.0 / 3, 4.0 / 9}},
+          {2.0 / 9, 1.0 / 3, 4.0 / 9, 0.0},
+          {0.0, 0.5, 0.75, 1.0},
+          {-5.0 / 72, 1.0 / 12, 1.0 / 9, -1.0 / 8}};
+}
 
 Tableau rk4() {
   return {"rk4",
@@ -56,27 +71,15 @@ Tableau dormand_prince(const std::string& name, double error_scale) {
           std::move(error)};
 }
 
+}  // namespace
+
 const std::vector<Tableau>& tableaux() {
-  static const std::vector<Tableau> all = {euler(), midpoint(), heun(), rk4(), rk4_38(),
-                                           dormand_prince("dopri5", 1.0),
-                                           dormand_prince("dopri5-shampine", 2.0 / 3)};
+  static const std::vector<Tableau> all = {euler(), midpoint(), heun(),   ralston(),
+                                           heun3(), bosh3(),    rk4(),    rk4_38(),
+                                           dormand_prince("dopri5", 1.0), dormand_prince("dopri5-shampine", 2.0 / 3),
+                                           tsit5(), dopri8()};
   return all;
 }
-
-struct Alias {
-  const char* name;
-  const char* solver;
-  const char* note;
-};
-
-constexpr std::array<Alias, 4> kAliases = {{
-    {"heun2", "heun", "heun2 of torchdiffeq is called heun here"},
-    {"rk4-38", "rk4_38", "rk4-38 is written rk4_38"},
-    {"rk45", "dopri5", "rk45 is Dormand-Prince 5(4), called dopri5 here"},
-    {"dopri5-torchdiffeq", "dopri5-shampine", "dopri5 of torchdiffeq is called dopri5-shampine here"},
-}};
-
-}  // namespace
 
 bool Tableau::fsal() const {
   if (stages() < 2 || c.back() != 1.0 || b.back() != 0.0) return false;
@@ -86,32 +89,11 @@ bool Tableau::fsal() const {
   return true;
 }
 
-std::vector<std::string> solver_names() {
-  std::vector<std::string> names;
-  for (const Tableau& tableau : tableaux()) names.push_back(tableau.name);
-  return names;
-}
-
 const Tableau& find_tableau(const std::string& name) {
-  std::string wanted = name;
-  for (const Alias& alias : kAliases) {
-    if (name == alias.name) wanted = alias.solver;
-  }
   for (const Tableau& tableau : tableaux()) {
-    if (tableau.name == wanted) return tableau;
+    if (tableau.name == name) return tableau;
   }
-  const std::vector<std::string> names = solver_names();
-  throw core::Error(core::ExitCode::kUsage,
-                    core::concat("there is no solver \"", name, "\". Did you mean \"",
-                                 core::nearest_name(name, names), "\"? Known are ", core::listed(names), "."));
-}
-
-std::string solver_note(const std::string& name) {
-  for (const Alias& alias : kAliases) {
-    if (name == alias.name) return alias.note;
-  }
-  if (name == "rk4") return "rk4 is the classical rule; rk4 of torchdiffeq is the 3/8 rule, called rk4_38 here";
-  return "";
+  PL_CHECK(false, core::ExitCode::kUsage, "solver \"", name, "\" is no Runge-Kutta method.");
 }
 
 }  // namespace pathline::sampler

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Explicit Runge-Kutta methods as tables of coefficients, and the names by which users know them.
+// Explicit Runge-Kutta methods as tables of coefficients.
 #pragma once
 
 #include <string>
@@ -22,13 +22,17 @@ struct Tableau {
   bool fsal() const;
 };
 
-/// The method called `name`; aliases of other libraries are accepted. Throws ExitCode::kUsage naming the nearest name.
+/// Every method, in order of their orders.
+const std::vector<Tableau>& tableaux();
+
+/// The method called `name` (no aliases). Throws ExitCode::kUsage for a solver that has no tableau.
 const Tableau& find_tableau(const std::string& name);
 
-/// What a user who comes from another library should be told about this name; empty if nothing.
-std::string solver_note(const std::string& name);
+/// Tsitouras, "Runge-Kutta pairs of order 5(4) satisfying only the first column simplifying assumption" (2011).
+Tableau tsit5();
 
-/// Names of all methods, without aliases.
-std::vector<std::string> solver_names();
+/// Prince and Dormand, "High order embedded Runge-Kutta formulae" (1981), RK8(7)13M, and the slope at its end as a 14th
+/// stage that is handed on: torchdiffeq's dopri8.
+Tableau dopri8();
 
 }  // namespace pathline::sampler

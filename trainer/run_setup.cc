@@ -11,7 +11,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "model/recompute.h"
-#include "sampler/tableau.h"
+#include "sampler/slot_method.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/kernel_fingerprint.h"
 #include "trainer/restart_guard.h"
@@ -20,6 +20,14 @@
 
 namespace pathline::trainer {
 namespace {
+
+/// A preview must not end a run hours later.
+void check_preview(const Recipe& recipe) {
+  sampler::SolverOptions options;
+  options.solver = recipe.sample.solver;
+  options.steps = recipe.sample.steps;
+  sampler::method_maker<float>(options, 1, sampler::step_noise(0));
+}
 
 /// Empty if there is none at all. Each rank reads a share of the bytes.
 std::string newest_good(core::FileSystem& files, const RunDirectory& directory, cluster::Communicator& ranks) {
@@ -147,7 +155,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       setup.recipe = read_recipe(config);
     }
     check_ranks(setup.recipe, ranks);
-    sampler::find_tableau(setup.recipe.sample.solver);  // a preview must not end a run hours later
+    check_preview(setup.recipe);
     at::set_num_threads(static_cast<int>(setup.recipe.run.threads));
     const auto seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
     setup.dataset = std::make_unique<Dataset>(setup.recipe.data, seed);

@@ -6,25 +6,74 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "sampler/tableau.h"
+#include "sampler/solver.h"
 
 namespace pathline::apps {
 namespace {
 
 using core::ExitCode;
 
+/// "0.2:0.8" into `from` and `to`.
+std::string read_interval(const std::string& text, double& from, double& to) {
+  const std::size_t colon = text.find(':');
+  PL_CHECK(colon != std::string::npos, ExitCode::kUsage, "--guidance-interval ", text,
+           " is no interval of times. Write both ends, as in 0.2:0.8.");
+  from = core::parse_number(text.substr(0, colon), "--guidance-interval");
+  to = core::parse_number(text.substr(colon + 1), "--guidance-interval");
+  return {};
+}
+
+void add_guidance_options(CLI::App& app, SampleOptions& options) {
+  sampler::SolverOptions& solver = options.solver;
+  app.add_option("--guidance", solver.guidance_weights,
+                 "W in v_null + W (v_cond - v_null); 1: none (default); several such as 1,2,4: ids cycle through them")
+      ->delimiter(',');
+  app.add_option("--guidance-interval", options.guidance_interval,
+                 "a:b, times of flow (0 noise, 1 data) between which there is guidance (default: all)")
+      ->each([&solver](const std::string& text) {
+        return read_interval(text, solver.guidance_from, solver.guidance_to);
+      });
+  app.add_option("--guidance-channels", solver.guidance_channels,
+                 "guide only the first so many channels, 3 as DiT and SiT do (default: all)");
+  app.add_option("--guide-with", options.guide_with,
+                 "autoguidance: this checkpoint's weaker network takes the place of v_null");
+}
+
+void add_noise_options(CLI::App& app, sampler::SolverOptions& solver) {
+  app.add_option("--diffusion", solver.diffusion,
+                 "of em, sheun, pc: constant, sbdm, sigma, linear, decreasing or inc-dec, each with :c for its strength")
+      ->capture_default_str();
+  app.add_option("--last-step", solver.last_step,
+                 "of em, sheun, pc: mean (default), tweedie, euler or none; of Runge-Kutta steps: euler, as in EDM");
+  app.add_option("--last-step-size", solver.last_step_size, "of em, sheun, pc (default: 0.04; 0.001 with none)");
+  app.add_option("--snr", solver.snr, "of pc's corrector")->capture_default_str();
+  app.add_option("--noise-schedule", solver.noise_schedule,
+                 "ddpm-linear or cosine: the network predicts noise at discrete times, for ddim and ddpm (default: "
+                 "ddpm-linear for these two where model.time_input = ddpm999)");
+  app.add_option("--respacing", solver.respacing, "of ddpm and ddim, as guided-diffusion's: 250, 10,15,20 or ddim50");
+  app.add_option("--variance", solver.variance, "of ddpm: fixed-small, fixed-large or learned-range")
+      ->capture_default_str();
+  app.add_option("--eta", solver.eta, "of ddim on a noise predictor: share of ddpm's noise")->capture_default_str();
+  app.add_flag("!--no-clip-denoised", solver.clip_denoised, "ddpm, ddim: do not clamp the data they point to");
+}
+
 void add_solver_options(CLI::App& app, SampleOptions& options) {
   sampler::SolverOptions& solver = options.solver;
   app.add_option("--solver", solver.solver, core::listed(sampler::solver_names()))->capture_default_str();
   const auto given = [](bool& flag) { return [&flag](const std::string&) { return flag = true, std::string(); }; };
-  app.add_option("--steps", solver.steps, "of a solver with fixed steps")
+  app.add_option("--steps", solver.steps, "of a solver with given steps")
       ->capture_default_str()
       ->each(given(options.steps_given));
+  app.add_option("--grid", solver.grid,
+                 "of given steps: uniform, cosine, edm, shift:K or the times themselves, such as 0,0.2,1")
+      ->capture_default_str();
   app.add_option("--rtol", solver.rtol, "of a solver that chooses steps")
       ->capture_default_str()
       ->each(given(options.tolerance_given));
   app.add_option("--atol", solver.atol, "likewise")->capture_default_str()->each(given(options.tolerance_given));
-  app.add_option("--guidance", solver.guidance, "W in v_null + W (v_cond - v_null); 1: none")->capture_default_str();
+  app.add_option("--controller", solver.controller, "likewise: i (as torchdiffeq), pi or pid")->capture_default_str();
+  add_guidance_options(app, options);
+  add_noise_options(app, solver);
 }
 
 }  // namespace
@@ -65,7 +114,7 @@ void check_sample_options(const SampleOptions& options) {
   PL_CHECK(options.part_size >= 0, ExitCode::kUsage, "--part-size is ", options.part_size, "; it must be at least 1.");
   const std::string note = sampler::solver_note(options.solver.solver);
   if (!note.empty()) core::log_info(note);
-  const bool adaptive = sampler::find_tableau(options.solver.solver).adaptive();
+  const bool adaptive = sampler::find_solver(options.solver.solver).adaptive;
   if (adaptive && options.steps_given) {
     core::log_warning("--steps is not used by ", options.solver.solver, ", which chooses its steps");
   }

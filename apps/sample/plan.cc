@@ -10,8 +10,8 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "core/text.h"
+#include "sampler/solver.h"
 #include "sampler/solver_record.h"
-#include "sampler/tableau.h"
 #include "trainer/kernel_fingerprint.h"
 
 namespace pathline::apps {
@@ -65,14 +65,16 @@ std::string labels_text(const std::vector<std::int64_t>& labels) {
   return core::concat(labels.size(), " labels, fnv1a64 ", std::hex, core::hash_name(text));
 }
 
-std::string description_of(const SampleOptions& options, const sampler::CheckpointedModel& loaded,
-                           const Decided& decided) {
-  const sampler::SolverOptions& solver = options.solver;
-  const std::string how = sampler::find_tableau(solver.solver).adaptive()
-                              ? core::concat("rtol ", solver.rtol, ", atol ", solver.atol)
-                              : core::concat(solver.steps, " steps");
-  return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", ", options.precision, ", solver ",
-                      solver.solver, ", ", how, ", guidance ", solver.guidance, ", seed ", options.seed, ", slots ",
+/// Which checkpoint, whatever its directory is called.
+std::string checkpoint_text(const sampler::CheckpointedModel& loaded) {
+  return core::concat("step ", loaded.step, ", manifest crc32c ",
+                      crc_of_file(core::join_path(loaded.directory, "manifest.json")));
+}
+
+std::string description_of(const SampleOptions& options, const sampler::SolverOptions& solver,
+                           const sampler::CheckpointedModel& loaded, const Decided& decided) {
+  return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", ",
+                      options.precision, ", ", sampler::described(solver), ", seed ", options.seed, ", slots ",
                       decided.slots, options.decoder.empty() ? "" : ", decoder " + options.decoder,
                       "; 8 bits: round((x + 1) * 127.5) clamped");
 }
@@ -91,8 +93,9 @@ Decided decide(const SampleOptions& options, const std::optional<sampler::JobRec
 
 Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided) {
   const model::ModelOptions& model = loaded.model->options();
-  PL_CHECK(options.solver.guidance == 1.0 || sampler::null_label_of(model) >= 0, ExitCode::kUsage, "--guidance ",
-           options.solver.guidance, " was given, but this model has no null label to be guided away from. Leave it out.");
+  PL_CHECK(!options.solver.guides() || sampler::null_label_of(model) >= 0 || !options.guide_with.empty(),
+           ExitCode::kUsage, "--guidance was given, but this model has no null label to be guided away from. Leave it "
+           "out, or name a weaker model with --guide-with.");
   Plan plan;
   plan.labels = labels_for(options, model);
   plan.job.sample_shape = sampler::sample_shape_of(model);
@@ -100,6 +103,11 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   plan.job.slots = decided.slots;
   plan.job.seed = options.seed;
   plan.job.solver = options.solver;
+  const std::string solver = sampler::find_solver(options.solver.solver).name;
+  if (model.time_input == "ddpm999" && (solver == "ddim" || solver == "ddpm") && options.solver.noise_schedule.empty()) {
+    plan.job.solver.noise_schedule = "ddpm-linear";
+  }
+  sampler::method_maker<float>(plan.job.solver, 1, sampler::step_noise(0));  // says what cannot be before anything begins
   plan.item_shape = plan.job.sample_shape;
   plan.classes = model.classes;
   plan.class_names = loaded.class_names;
@@ -110,20 +118,28 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
               const Decided& decided) {
   plan.job.slots = decided.slots;
   sampler::JobRecord& record = plan.record;
-  record.add("checkpoint", core::concat("step ", loaded.step, ", manifest crc32c ",
-                                        crc_of_file(core::join_path(loaded.directory, "manifest.json"))));
+  record.add("checkpoint", checkpoint_text(loaded));
   record.add("weights", loaded.kind);
   record.add("precision", options.precision);
   record.add("seed", std::to_string(options.seed));
   record.add("ids", core::concat(options.first, " to ", options.first + options.count - 1));
   record.add("labels", labels_text(plan.labels));
-  sampler::add_solver(options.solver, record);
+  sampler::add_solver(plan.job.solver, record);
+  if (!options.guide_with.empty()) record.add("guide-with", plan.guide);
   record.add("slots", std::to_string(decided.slots));
   record.add("threads", std::to_string(decided.threads));
   record.add("kernels", trainer::kernel_fingerprint("cpu"));
   if (!options.decoder.empty()) record.add("decoder", "crc32c " + crc_of_file(options.decoder));
   record.add("items", sampler::takes_png(options.output) ? "png" : "raw");
-  plan.description = description_of(options, loaded, decided);
+  plan.description = description_of(options, plan.job.solver, loaded, decided);
+}
+
+void guide_with(Plan& plan, const sampler::CheckpointedModel& weaker, sampler::Field field) {
+  PL_CHECK(sampler::sample_shape_of(weaker.model->options()) == plan.job.sample_shape, ExitCode::kUsage,
+           "--guide-with ", weaker.directory, " makes samples of another shape than the model that it is to guide. Use a "
+           "checkpoint of the same data.");
+  plan.guide = checkpoint_text(weaker) + ", weights " + weaker.kind;
+  plan.job.guide = std::move(field);
 }
 
 at::Tensor decoded(const sampler::TorchScript& decoder, const at::Tensor& value) {

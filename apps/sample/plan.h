@@ -33,6 +33,7 @@ struct Plan {
   std::vector<std::string> class_names;
   sampler::JobRecord record;
   std::string description;
+  std::string guide;  // the checkpoint of autoguidance
 
   std::int64_t label_of(std::int64_t id) const {
     return labels.empty() ? -1 : labels[static_cast<std::size_t>(id) % labels.size()];
@@ -41,6 +42,9 @@ struct Plan {
 
 /// The job itself; what remains is filled in by complete(). Throws ExitCode::kUsage for options that do not fit the model.
 Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided);
+
+/// Autoguidance by another checkpoint's network. Throws ExitCode::kUsage where its samples have another shape.
+void guide_with(Plan& plan, const sampler::CheckpointedModel& weaker, sampler::Field field);
 
 /// Record and description, once slots and threads are decided. Reads the manifest and the decoder's file.
 void complete(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided);

@@ -36,6 +36,7 @@ void print_result(const SampleOptions& options, const sampler::Statistics& set, 
                                            {"queued_occupancy", made.queued_occupancy},
                                            {"rejected_steps", set.rejected_steps},
                                            {"seconds", made.seconds},
+                                           {"network_seconds", made.field_seconds},
                                            {"output", options.output}};
     std::printf("%s\n", result.dump().c_str());
     return;
@@ -45,6 +46,18 @@ void print_result(const SampleOptions& options, const sampler::Statistics& set, 
               options.output.c_str(), static_cast<long long>(set.count), static_cast<long long>(made.count),
               core::human_seconds(made.seconds).c_str(), rate, set.mean_nfe, static_cast<long long>(set.max_nfe),
               static_cast<long long>(set.rejected_steps), made.occupancy);
+}
+
+void say_trouble(const sampler::Statistics& made) {
+  if (made.failed > 0) {
+    core::log_warning("failed now: ", made.not_finite, " not finite, ", made.steps_too_short, " with steps too short, ",
+                      made.too_many_steps, " with too many steps");
+  }
+  if (made.at_noise_floor > 0) {
+    core::log_warning(made.at_noise_floor, " of ", made.count,
+                      " samples took steps above the tolerance, which lies below the noise of the network's arithmetic; "
+                      "loosen --rtol and --atol to save evaluations");
+  }
 }
 
 void check_failures(const sampler::Statistics& set) {

@@ -68,7 +68,13 @@ class SampleRun {
       loaded_ = sampler::load_checkpointed_model(files_, options_.checkpoint, options_.ema);
       if (options_.precision == "bf16") sampler::use_bf16(*loaded_.model);
       plan_ = plan_for(options_, loaded_, decided);
-      field_ = sampler::field_of(*loaded_.model);
+      const bool noise = !plan_.job.solver.noise_schedule.empty();
+      field_ = noise ? sampler::noise_field_of(*loaded_.model) : sampler::field_of(*loaded_.model);
+      if (!options_.guide_with.empty()) {
+        weaker_ = sampler::load_checkpointed_model(files_, options_.guide_with, options_.ema);
+        if (options_.precision == "bf16") sampler::use_bf16(*weaker_.model);
+        guide_with(plan_, weaker_, noise ? sampler::noise_field_of(*weaker_.model) : sampler::field_of(*weaker_.model));
+      }
       if (!options_.decoder.empty()) decoder_.emplace(options_.decoder);
       if (root_ && decided.slots == 0) decided.slots = measured_slots();
     });
@@ -188,6 +194,7 @@ class SampleRun {
     if (!all_failed) sink->finish();
     lock_.reset();
     store_.remove();
+    say_trouble(made);
     check_failures(total);
     print_result(options_, total + sampler::Statistics{}, made);
   }
@@ -200,6 +207,7 @@ class SampleRun {
   std::unique_ptr<checkpoint::RunLock> lock_;
   sampler::CheckpointedModel loaded_;
   std::optional<sampler::TorchScript> decoder_;
+  sampler::CheckpointedModel weaker_;  // of --guide-with
   sampler::Field field_;
   Plan plan_;
   bool finished_ = false;

@@ -14,6 +14,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "sampler/generate.h"
 #include "tests/sampler/fields.h"
 
 namespace pathline::sampler {
@@ -74,7 +75,8 @@ TEST(SlotEngine, ASampleHasTheSameBitsWhateverItsSlot) {
   for (const int turn : {3, 7, 11}) {
     std::rotate(order.begin(), order.begin() + turn, order.end());
     std::swap(order[0], order[10]);
-    SlotEngine<float> engine({labelled_field, 1}, job.solver, kShape, job.slots, true);
+    SlotEngine<float> engine(GuidedField(labelled_field), method_maker<float>(job.solver, 75, {}), kShape, job.slots,
+                             true);
     std::size_t i = 0;
     const auto next = [&]() -> std::optional<Start> {
       if (i == order.size()) return std::nullopt;
@@ -117,7 +119,7 @@ TEST(SlotEngine, EvaluatesOnlyTheFullShapeAndCountsWhatItUses) {
 
 TEST(SlotEngine, FixedStepsCostStagesTimesSteps) {
   const std::map<std::string, std::int64_t> stages = {
-      {"euler", 1}, {"midpoint", 2}, {"heun", 2}, {"rk4", 4}, {"rk4_38", 4}};
+      {"euler", 1}, {"midpoint", 2}, {"heun", 2}, {"ralston", 2}, {"heun3", 3}, {"rk4", 4}, {"rk4_38", 4}};
   for (const auto& [solver, evaluations] : stages) {
     Statistics total;
     samples_of(job_with(solver, 4), 0, 8, &total);
@@ -173,6 +175,7 @@ TEST(SlotEngine, ANonFiniteSampleFailsAlone) {
     for (const auto& [id, sample] : samples_of(job_with(solver, 4), 0, 12, &total, failing)) {
       if (label_of(id) == 2) {
         EXPECT_EQ(sample.status, SampleStatus::kFailed);
+        EXPECT_EQ(sample.outcome, Outcome::kNotFinite);
         EXPECT_EQ(sample.value.abs().max().item<float>(), 0.0f);
       } else {
         EXPECT_EQ(sample.status, SampleStatus::kDone);
@@ -180,6 +183,7 @@ TEST(SlotEngine, ANonFiniteSampleFailsAlone) {
       }
     }
     EXPECT_EQ(total.failed, 3);
+    EXPECT_EQ(total.not_finite, 3);
   }
 }
 
@@ -189,7 +193,8 @@ TEST(SlotEngine, AnImpossibleToleranceFailsTheSample) {
   job.solver.rtol = job.solver.atol = 1e-7;
   Statistics total;
   const auto tired = samples_of(job, 0, 2, &total);
-  EXPECT_EQ(total.failed, 2);
+  EXPECT_EQ(total.too_many_steps, 2);
+  EXPECT_EQ(tired.at(0).outcome, Outcome::kTooManySteps);
   EXPECT_EQ(tired.at(0).nfe, 2 + 5 * 6);
 
   // A field that jumps at random between evaluations has no error that falls with the step.
@@ -199,8 +204,28 @@ TEST(SlotEngine, AnImpossibleToleranceFailsTheSample) {
     return at::full(x.sizes(), (++call % 3 - 1) * 1e12, x.options());
   };
   samples_of(job, 0, 2, &total, noisy);
-  EXPECT_EQ(total.failed, 2);
+  EXPECT_EQ(total.steps_too_short, 2);
   EXPECT_LT(total.max_nfe, 1000) << "the step underflows long before the steps run out";
+}
+
+TEST(SlotEngine, BelowTheNoiseOfTheFieldStepsAreTakenAsTheyAre) {
+  Job job = job_with("dopri5", 4);
+  job.solver.rtol = job.solver.atol = 1e-6;
+  // A network in low precision: its velocity is off by up to 1e-2, differently everywhere.
+  const Field noisy = [](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    return labelled_field(x, t, labels) + 1e-2 * at::sin(1e5 * (x + tests::per_row(t, x)));
+  };
+  Statistics total;
+  const auto exact = samples_of(job, 0, 8, &total);
+  EXPECT_EQ(total.at_noise_floor, 0);
+  const std::int64_t usual = total.max_nfe;
+  for (const auto& [id, sample] : samples_of(job, 0, 8, &total, noisy)) {
+    EXPECT_EQ(sample.status, SampleStatus::kDone);
+    EXPECT_GT(sample.noise_floor_steps, 0);
+    EXPECT_LT(at::abs(sample.value - exact.at(id).value).max().item<float>(), 0.1f);
+  }
+  EXPECT_EQ(total.at_noise_floor, 8);
+  EXPECT_LT(total.max_nfe, 4 * usual) << "without the guard it takes thousands";
 }
 
 TEST(SlotEngine, PointsKeepAnFp64StateAndAnFp32Network) {

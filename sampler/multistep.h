@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// One sample by a method with memory and given steps; one evaluation a step. State is float or double.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "sampler/slot_method.h"
+#include "sampler/time_grid.h"
+
+namespace pathline::sampler {
+
+/// What methods with given steps share: the state, the time, and memory that ends where guidance begins or ends.
+template <class State>
+class GivenSteps : public SlotMethod<State> {
+ public:
+  GivenSteps(std::shared_ptr<const Timeline> line, std::int64_t elements);
+  void start(std::int64_t id, std::span<const State> x) override;
+  std::span<const State> state() const override { return y_; }
+
+ protected:
+  double from() const { return line_->times[step_]; }
+  double to() const { return line_->times[step_ + 1]; }
+  bool guided() const { return line_->guided[step_]; }
+  /// The slope or prediction of the step before may be used.
+  bool remembers() const { return step_ > 0 && line_->guided[step_ - 1] == line_->guided[step_]; }
+  double length_before() const { return line_->times[step_] - line_->times[step_ - 1]; }
+  /// The step's result is in y.
+  Outcome next(bool finite);
+
+  const std::shared_ptr<const Timeline> line_;
+  std::vector<State> y_;
+  std::size_t step_ = 0;
+};
+
+/// Adams-Bashforth of order 2 with variable steps (Hairer, Norsett, Wanner I, III.5): with w = h_n / h_{n-1},
+/// y' = y + h ((1 + w/2) v_n - w/2 v_{n-1}). It starts with a step of Heun's method, which costs one evaluation more.
+template <class State>
+class AdamsBashforth2 final : public GivenSteps<State> {
+ public:
+  AdamsBashforth2(std::shared_ptr<const Timeline> line, std::int64_t elements);
+  void start(std::int64_t id, std::span<const State> x) override;
+  Evaluation plan(std::span<State> input) override;
+  Outcome absorb(std::span<const State> value) override;
+
+ private:
+  std::vector<State> slope_, slope_before_;
+  bool second_of_heun_ = false;
+};
+
+/// DPM-Solver++(2M) (Lu et al., arXiv 2211.01095, Algorithm 2) on the linear path, with the data that a velocity points
+/// to as prediction. The first step, and the last where it ends on the data, are of first order.
+template <class State>
+class DpmSolver2M final : public GivenSteps<State> {
+ public:
+  DpmSolver2M(std::shared_ptr<const Timeline> line, std::int64_t elements);
+  Evaluation plan(std::span<State> input) override;
+  Outcome absorb(std::span<const State> value) override;
+
+ private:
+  std::vector<State> data_, data_before_;
+};
+
+/// DDIM (Song et al., arXiv 2010.02502) on the linear path, deterministic: the data and the noise that a velocity
+/// implies, put together for the next time. On this path that is Euler's method.
+template <class State>
+class FlowDdim final : public GivenSteps<State> {
+ public:
+  using GivenSteps<State>::GivenSteps;
+  Evaluation plan(std::span<State> input) override;
+  Outcome absorb(std::span<const State> value) override;
+};
+
+}  // namespace pathline::sampler

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// DDPM and DDIM beside guided-diffusion's own code (scripts/diffusion_parity.py), same predictor and same noise.
+#include "sampler/discrete.h"
+
+#include <ATen/ops/abs.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/cos.h>
+#include <ATen/ops/max.h>
+#include <ATen/ops/roll.h>
+#include <ATen/ops/sin.h>
+#include <ATen/ops/tanh.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "sampler/generate.h"
+#include "tests/sampler/fields.h"
+#include "tests/sampler/guided_diffusion_golden.h"
+
+namespace pathline::sampler {
+namespace {
+
+using namespace tests::guided_diffusion_golden;  // tables of numbers
+
+at::Tensor predicted_noise(const at::Tensor& x, const at::Tensor& t) {
+  return at::tanh(0.8 * x + 0.3 * at::roll(x, -1, 1)) + 0.1 * at::cos(tests::per_row(t, x) / 500);
+}
+
+at::Tensor noise_and_variance(const at::Tensor& x, const at::Tensor& t, const at::Tensor&) {
+  return at::cat({predicted_noise(x, t), at::sin(x + tests::per_row(t, x) / 300)}, 1);
+}
+
+void golden_draw(std::int64_t, std::int64_t draw, std::span<float> out) {
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const double k = static_cast<double>(draw), place = static_cast<double>(i);
+    out[i] = static_cast<float>(1.5 * std::sin(12.9898 * (place + 1) + 78.233 * (k + 1)));
+  }
+}
+
+SolverOptions options_of(const Case& golden) {
+  SolverOptions options;
+  options.solver = golden.solver;
+  options.noise_schedule = golden.schedule;
+  options.respacing = golden.spacing;
+  options.variance = golden.variance;
+  options.clip_denoised = golden.clip;
+  options.eta = golden.eta;
+  return options;
+}
+
+TEST(DiscreteReverse, EndsWhereGuidedDiffusionEnds) {
+  for (const Case& golden : kCases) {
+    const bool learned = std::string(golden.variance) == "learned-range";
+    const Field field = [learned](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+      return learned ? noise_and_variance(x, t, labels) : predicted_noise(x, t);
+    };
+    std::vector<std::int64_t> nfe;
+    const at::Tensor start = at::tensor(kStart, at::kFloat).unsqueeze(0);
+    const at::Tensor end = integrate(field, start, {}, -1, options_of(golden), &nfe, golden_draw).squeeze(0);
+    const at::Tensor expected = at::tensor(golden.end, at::kFloat);
+    EXPECT_LT((at::abs(end - expected) / (1 + at::abs(expected))).max().item<float>(), 1e-4)
+        << golden.solver << " " << golden.schedule << " " << golden.spacing << " " << golden.variance;
+    EXPECT_EQ(nfe[0], 10);
+  }
+}
+
+TEST(DiscreteReverse, KeepsTheTimesThatGuidedDiffusionKeeps) {
+  for (const Spacing& golden : kSpacings) {
+    const std::vector<std::int64_t> times = spaced_times(golden.text, 1000);
+    ASSERT_EQ(static_cast<std::int64_t>(times.size()), golden.count) << golden.text;
+    std::vector<std::int64_t> ends(times.begin(), times.begin() + 4);
+    ends.insert(ends.end(), times.end() - 4, times.end());
+    EXPECT_EQ(ends, golden.times) << golden.text;
+  }
+  for (const char* impossible : {"ddim7777", "0", "1001", "600,600", "x"}) {
+    EXPECT_THROW(spaced_times(impossible, 1000), core::Error) << impossible;
+  }
+}
+
+TEST(DiscreteReverse, LearnedVarianceNeedsANetworkThatPredictsIt) {
+  SolverOptions options;
+  options.solver = "ddpm";
+  options.noise_schedule = "ddpm-linear";
+  options.variance = "learned-range";
+  options.steps = 10;
+  const Field plain = [](const at::Tensor& x, const at::Tensor& t, const at::Tensor&) { return predicted_noise(x, t); };
+  const at::Tensor start = at::tensor(kStart, at::kFloat).unsqueeze(0);
+  EXPECT_THROW(integrate(plain, start, {}, -1, options, nullptr, golden_draw), core::Error);
+}
+
+}  // namespace
+}  // namespace pathline::sampler
