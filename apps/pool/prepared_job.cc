@@ -53,13 +53,13 @@ sampler::Record PreparedJob::missing(std::int64_t id) const {
   return packed(sampler::to_record(sample));
 }
 
-std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const SampleOptions& options) {
+std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::string& path, const SampleOptions& options) {
   for (const PreparedJob& job : jobs_) {
-    const SampleOptions& other = job.options;
-    const bool same = other.checkpoint == options.checkpoint && other.ema == options.ema;
-    if (same && other.precision == options.precision) return job.loaded;
+    const bool same = job.options.ema == options.ema && job.options.precision == options.precision;
+    if (same && job.options.checkpoint == path) return job.loaded;
+    if (same && job.weaker && job.options.guide_with == path) return job.weaker;
   }
-  auto loaded = sampler::load_checkpointed_model(files_, options.checkpoint, options.ema);
+  auto loaded = sampler::load_checkpointed_model(files_, path, options.ema);
   if (options.precision == "bf16") sampler::use_bf16(*loaded.model);
   return std::make_shared<sampler::CheckpointedModel>(std::move(loaded));
 }
@@ -74,11 +74,17 @@ const PreparedJob& JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec)
   PreparedJob job;
   job.id = id;
   job.options = options_of(spec);
-  job.loaded = model_for(job.options);
+  job.loaded = model_for(job.options.checkpoint, job.options);
   const Decided decided{spec.slots, spec.threads};
   job.plan = plan_for(job.options, *job.loaded, decided);
+  const bool noise = !job.plan.job.solver.noise_schedule.empty();
+  const auto field_of = noise ? sampler::noise_field_of : sampler::field_of;
+  job.field = field_of(*job.loaded->model);
+  if (!job.options.guide_with.empty()) {
+    job.weaker = model_for(job.options.guide_with, job.options);
+    guide_with(job.plan, *job.weaker, field_of(*job.weaker->model));
+  }
   complete(job.plan, job.options, *job.loaded, decided);
-  job.field = sampler::field_of(*job.loaded->model);
   sampler::check_rows_independent(job.field, job.plan.job);
   if (!job.options.decoder.empty()) {
     job.decoder.emplace(job.options.decoder);

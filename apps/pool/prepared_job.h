@@ -22,7 +22,7 @@ namespace pathline::apps {
 struct PreparedJob {
   std::int64_t id = 0;  // of the job
   SampleOptions options;
-  std::shared_ptr<sampler::CheckpointedModel> loaded;
+  std::shared_ptr<sampler::CheckpointedModel> loaded, weaker;  // weaker: that of --guide-with
   std::optional<sampler::TorchScript> decoder;
   Plan plan;
   sampler::Field field;
@@ -45,7 +45,7 @@ class JobShelf {
   const PreparedJob& prepare(std::int64_t id, const pool::JobSpec& spec);
 
  private:
-  std::shared_ptr<sampler::CheckpointedModel> model_for(const SampleOptions& options);
+  std::shared_ptr<sampler::CheckpointedModel> model_for(const std::string& path, const SampleOptions& options);
 
   core::FileSystem& files_;
   const std::size_t most_;
