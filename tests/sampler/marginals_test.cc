@@ -24,7 +24,7 @@ namespace {
 constexpr std::int64_t kSamples = 1024;
 // Of one average, in its standard errors; the largest of 12 averages of some 30 samplers is about 3.1.
 constexpr double kErrors = 4.5;
-// What the discretisation may add. The runs below have 200 steps and errors of first order.
+// What the discretisation may add. The runs below have 120 to 250 steps and errors of first order.
 constexpr double kBias = 0.02;
 
 const std::array<std::array<double, 2>, 6> kFrequencies = {{{1, 0}, {0, 1}, {2, 1}, {-1, 3}, {4, 0}, {3, 3}}};
@@ -75,7 +75,7 @@ TEST(Marginals, DeterministicSolversGiveTheData) {
     SolverOptions options;
     options.solver = solver;
     options.steps = solver == "ddim" ? 200 : 50;
-    options.rtol = options.atol = 1e-4;
+    options.rtol = options.atol = 1e-3;
     options.t1 = solver == "dpmpp2m" || solver == "ddim" ? 1.0 : 0.999;  // the closed form divides by 1 - t
     expect_the_mixture(options, mixture());
   }
@@ -87,7 +87,7 @@ TEST(Marginals, StochasticSolversGiveTheDataWithEveryDiffusion) {
       SolverOptions options;
       options.solver = solver;
       options.diffusion = diffusion;
-      options.steps = 200;
+      options.steps = 120;
       options.last_step_size = 0.01;
       options.snr = 0.08;
       expect_the_mixture(options, mixture());
