@@ -58,8 +58,8 @@ core::Error explained(const CLI::App& app, const CLI::ParseError& error) {
                                            did_you_mean(name, known_options(command)), help)};
   }
   if (!commands.empty()) {
-    return {ExitCode::kUsage, core::concat(command_of(command), " has no sub-command ", name, ".",
-                                           did_you_mean(name, commands), help)};
+    return {ExitCode::kUsage,
+            core::concat(command_of(command), " has no sub-command ", name, ".", did_you_mean(name, commands), help)};
   }
   return {ExitCode::kUsage, core::concat(command_of(command), " takes no further argument, but got ", name, ".", help)};
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forward and backward of one slice of a transformer in fp32 and bf16 (cases: benchmarks/README.md), beside the rate of a
-// 2048 matrix product in the same process. The two take turns; the best of all rounds counts. Seconds are those of the
-// processors (user and kernel time of all threads over the number of threads): other programs disturb them less.
+// Forward and backward of one slice of a transformer in fp32 and bf16 (cases: benchmarks/README.md), beside the rate of
+// a 2048 matrix product in the same process. The two take turns; the best of all rounds counts. Seconds are those of
+// the processors (user and kernel time of all threads over the number of threads): other programs disturb them less.
 //   transformer_benchmark [threads] [rounds] [case ...]     cases: d16 d64 e a
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/randint.h>
 #include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <malloc.h>
 #include <sys/resource.h>

@@ -77,8 +77,10 @@ struct State {
   }
   trainer::ShardArrays arrays(std::size_t moments, std::size_t averages, bool with_bf16) const {
     trainer::ShardArrays shard{static_cast<std::size_t>(elements), data(gradient), data(master), {}, nullptr, {}};
-    for (const auto& moment : {m, v}) if (shard.moments.size() < moments) shard.moments.push_back(data(moment));
-    for (const auto& a : {average, average2}) if (shard.averages.size() < averages) shard.averages.push_back({data(a), kAverage});
+    for (const auto& moment : {m, v})
+      if (shard.moments.size() < moments) shard.moments.push_back(data(moment));
+    for (const auto& a : {average, average2})
+      if (shard.averages.size() < averages) shard.averages.push_back({data(a), kAverage});
     if (with_bf16) shard.bf16_parameter = static_cast<std::uint16_t*>(bf16.mutable_data_ptr());
     return shard;
   }
@@ -118,7 +120,8 @@ void clip(std::vector<at::Tensor>& gradients) {
 /// clip_grad_norm_, AdamW(fused=True), torch._foreach_lerp_.
 void aten_tuned(State& s) {
   clip(s.lists[0]);
-  at::_fused_adamw_(s.lists[1], s.lists[0], s.lists[2], s.lists[3], {}, s.steps, kLr, 0.9, 0.999, 0.0, 1e-8, false, false);
+  at::_fused_adamw_(s.lists[1], s.lists[0], s.lists[2], s.lists[3], {}, s.steps, kLr, 0.9, 0.999, 0.0, 1e-8, false,
+                    false);
   at::_foreach_lerp_(s.lists[4], s.lists[1], kAverage);
 }
 
@@ -143,8 +146,10 @@ void last_tree_level(State& s, bool with_norm) {
       const std::size_t at = static_cast<std::size_t>(block) * kBlock;
       const std::span<float> left{State::data(s.average2) + at, kBlock};
       const std::span<const float> right{State::data(s.gradient) + at, kBlock};
-      if (with_norm) cluster::add_and_sum_squares(left, right, left);
-      else cluster::add(left, right, left);
+      if (with_norm)
+        cluster::add_and_sum_squares(left, right, left);
+      else
+        cluster::add(left, right, left);
     }
   });
 }
@@ -170,7 +175,8 @@ std::vector<Contestant> contestants(State& s) {
           {"pathline fp32, 2 averages", 44, ours(2, false)},
           {"pathline bf16, 1 average", 38, ours(1, true)},
           {"pathline bf16, 2 averages", 46, ours(2, true)},
-          {"pathline lion fp32, 1 average", 28, [shard = s.arrays(1, 1, false), lion] { trainer::update_lion(lion, shard); }},
+          {"pathline lion fp32, 1 average", 28,
+           [shard = s.arrays(1, 1, false), lion] { trainer::update_lion(lion, shard); }},
           {"last tree level", 12, [&s] { last_tree_level(s, false); }},
           {"last tree level and norm", 12, [&s] { last_tree_level(s, true); }},
           {"ATen clip, fused AdamW, foreach average", 0, [&s] { aten_tuned(s); }},
@@ -203,10 +209,11 @@ double median_of(int rounds, const Value& value) {
   return quantile(values, 0.5);
 }
 
-nlohmann::json report(const std::string& network, std::int64_t elements, int rounds, const std::vector<Contestant>& all) {
+nlohmann::json report(const std::string& network, std::int64_t elements, int rounds,
+                      const std::vector<Contestant>& all) {
   const double millions = static_cast<double>(elements) / 1e6;
-  std::printf("\n%s, %.1f M parameters, %d threads, %d rounds\n%-42s %8s %8s %8s %10s %8s %8s\n", network.c_str(), millions,
-              at::get_num_threads(), rounds, "", "ns/param", "25 %", "75 %", "bytes", "GB/s", "of bound");
+  std::printf("\n%s, %.1f M parameters, %d threads, %d rounds\n%-42s %8s %8s %8s %10s %8s %8s\n", network.c_str(),
+              millions, at::get_num_threads(), rounds, "", "ns/param", "25 %", "75 %", "bytes", "GB/s", "of bound");
   const auto best_rate = [&](std::size_t round) {
     double rate = 0;
     for (std::size_t t = 0; t < kTriads; ++t) rate = std::max(rate, all[t].bytes / all[t].seconds[round]);
@@ -220,16 +227,24 @@ nlohmann::json report(const std::string& network, std::int64_t elements, int rou
     const double share = median_of(rounds, [&](std::size_t r) { return one.bytes / one.seconds[r] / best_rate(r); });
     std::printf("%-42s %8.3f %8.3f %8.3f %10.0f %8.1f %7.0f%%\n", one.name.c_str(), ns, low, high, one.bytes,
                 one.bytes / ns, 100 * share);
-    lines.push_back({{"network", network}, {"parameters", elements}, {"threads", at::get_num_threads()}, {"name", one.name},
-                     {"ns_per_parameter", ns}, {"quartiles", {low, high}}, {"bytes", one.bytes}, {"share_of_triad", share}});
+    lines.push_back({{"network", network},
+                     {"parameters", elements},
+                     {"threads", at::get_num_threads()},
+                     {"name", one.name},
+                     {"ns_per_parameter", ns},
+                     {"quartiles", {low, high}},
+                     {"bytes", one.bytes},
+                     {"share_of_triad", share}});
   }
   const auto faster = [&](std::size_t torch) {  // with what the norm adds to the last tree level
     return median_of(rounds, [&](std::size_t r) {
-      return all[torch].seconds[r] / (all[kOurs].seconds[r] + std::max(0.0, all[kNorm].seconds[r] - all[kLevel].seconds[r]));
+      return all[torch].seconds[r] /
+             (all[kOurs].seconds[r] + std::max(0.0, all[kNorm].seconds[r] - all[kLevel].seconds[r]));
     });
   };
   const double tuned = faster(all.size() - 2), usual = faster(all.size() - 1);
-  std::printf("fp32, 1 average, norm included: %.2f times as fast as ATen fused, %.2f times as the loops\n", tuned, usual);
+  std::printf("fp32, 1 average, norm included: %.2f times as fast as ATen fused, %.2f times as the loops\n", tuned,
+              usual);
   lines.push_back({{"network", network}, {"times_as_fast_as_fused", tuned}, {"times_as_fast_as_loops", usual}});
   return lines;
 }
@@ -239,11 +254,17 @@ int run(int argc, char** argv) {
   std::string json_file, only;
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
-    if (option == "--rounds") rounds = static_cast<int>(core::parse_integer(value, option));
-    else if (option == "--threads") threads = static_cast<int>(core::parse_integer(value, option));
-    else if (option == "--network") only = value;
-    else if (option == "--json") json_file = value;
-    else throw core::Error(core::ExitCode::kUsage, "no option " + option + ". Use --network, --threads, --rounds or --json.");
+    if (option == "--rounds")
+      rounds = static_cast<int>(core::parse_integer(value, option));
+    else if (option == "--threads")
+      threads = static_cast<int>(core::parse_integer(value, option));
+    else if (option == "--network")
+      only = value;
+    else if (option == "--json")
+      json_file = value;
+    else
+      throw core::Error(core::ExitCode::kUsage,
+                        "no option " + option + ". Use --network, --threads, --rounds or --json.");
   }
   at::set_num_threads(threads);
   const c10::NoGradGuard no_gradients;

@@ -35,21 +35,22 @@ struct SegmentBytes {
   std::span<const std::byte> bytes;  // not owned; must live until save() returns
 };
 
-/// Everything a checkpoint says beside its tensors; equal on all ranks. Free text and numbers, nothing of this folder's.
+/// Everything a checkpoint says beside its tensors; equal on all ranks. Free text and numbers, nothing of this
+/// folder's.
 struct State {
   std::uint64_t step = 0;
   std::uint64_t position = 0;
   std::uint64_t optimizer_step = 0;
   std::uint64_t seed = 0;
-  std::string recipe;                              // effective recipe, TOML
+  std::string recipe;  // effective recipe, TOML
   std::string kernel_fingerprint;
   std::string data_fingerprint;
-  std::vector<std::uint64_t> skipped_windows;      // first positions of skipped windows
+  std::vector<std::uint64_t> skipped_windows;  // first positions of skipped windows
   std::uint64_t skips_in_a_row = 0;
-  std::uint64_t rollbacks_in_a_row = 0;            // 0 in checkpoints that do not say
-  std::int64_t saved_at = 0;                       // seconds since 1970, for retention; 0 where it is not known
-  std::map<std::string, double> metrics;           // for retention and for people
-  std::map<std::string, std::string> versions;     // library -> version
+  std::uint64_t rollbacks_in_a_row = 0;         // 0 in checkpoints that do not say
+  std::int64_t saved_at = 0;                    // seconds since 1970, for retention; 0 where it is not known
+  std::map<std::string, double> metrics;        // for retention and for people
+  std::map<std::string, std::string> versions;  // library -> version
   std::map<std::string, std::string> extra;
 };
 
@@ -69,21 +70,23 @@ struct Collectives {
   /// Rank 0's bytes to all.
   std::function<std::string(const std::string&)> broadcast = [](const std::string& text) { return text; };
   /// One text a rank, in rank order, on every rank.
-  std::function<std::vector<std::string>(const std::string&)> gather =
-      [](const std::string& text) { return std::vector<std::string>{text}; };
+  std::function<std::vector<std::string>(const std::string&)> gather = [](const std::string& text) {
+    return std::vector<std::string>{text};
+  };
 };
 
 /// Bytes of all tensors: what a checkpoint takes on storage but for headers and manifest.
 std::uint64_t bytes_of(const std::vector<TensorRecord>& tensors);
 
 /// Collective. Writes `directory`/step-N by the commit protocol: each rank its own file, rank 0 the manifest and the
-/// rename. When it returns the checkpoint is committed and `latest` names it; a failure on any rank (a full disk: noticed
-/// before the first byte where possible) throws on all ranks (ExitCode::kEnvironment, the first rank's reason) and leaves
-/// earlier checkpoints untouched; LostLock on all ranks where `still_owner` said no.
-/// `attempt` is the fencing number of the run lock. `still_owner` is asked (rank 0) just before the rename.
-void save(core::FileSystem& files, const std::string& directory, const State& state,
-          const std::vector<TensorRecord>& tensors, const std::vector<SegmentBytes>& segments,
-          std::uint64_t attempt, const Collectives& ranks, const std::function<bool()>& still_owner = [] { return true; });
+/// rename. When it returns the checkpoint is committed and `latest` names it; a failure on any rank (a full disk:
+/// noticed before the first byte where possible) throws on all ranks (ExitCode::kEnvironment, the first rank's reason)
+/// and leaves earlier checkpoints untouched; LostLock on all ranks where `still_owner` said no. `attempt` is the
+/// fencing number of the run lock. `still_owner` is asked (rank 0) just before the rename.
+void save(
+    core::FileSystem& files, const std::string& directory, const State& state, const std::vector<TensorRecord>& tensors,
+    const std::vector<SegmentBytes>& segments, std::uint64_t attempt, const Collectives& ranks,
+    const std::function<bool()>& still_owner = [] { return true; });
 
 /// Elements [offset, offset + count) of a tensor that somebody wants to have in `out` (exact size, not owned).
 struct Wanted {
@@ -113,14 +116,15 @@ class Reader {
   bool has_kind(const std::string& kind) const;
   std::vector<std::string> kinds() const;
 
-  /// Every 1 MiB piece touched is checked against its CRC32C; a mismatch throws ExitCode::kInput naming file and piece, and
-  /// then what is in the destinations must not be used. Uses a few threads where much is wanted: better one call for many
-  /// ranges than many calls, which also read the pieces at their ends once each.
+  /// Every 1 MiB piece touched is checked against its CRC32C; a mismatch throws ExitCode::kInput naming file and piece,
+  /// and then what is in the destinations must not be used. Uses a few threads where much is wanted: better one call
+  /// for many ranges than many calls, which also read the pieces at their ends once each.
   void read(std::span<const Wanted> ranges) const;
   void read(const std::string& kind, const std::string& name, std::uint64_t offset, std::uint64_t count,
             std::span<std::byte> out) const;
 
-  /// Checks every byte of every file, or of a share of each. Returns what is wrong, one line each; empty if all is well.
+  /// Checks every byte of every file, or of a share of each. Returns what is wrong, one line each; empty if all is
+  /// well.
   std::vector<std::string> verify(Share share = {}) const;
 
  private:
@@ -151,11 +155,12 @@ std::vector<Listed> list(core::FileSystem& files, const std::string& directory);
 /// if it is good, else the newest with a good manifest. Throws ExitCode::kInput if there is none.
 std::string resolve(core::FileSystem& files, const std::string& path);
 
-/// All ranks: the newest checkpoint all of whose bytes verify, or nullopt where `directory` holds no checkpoint at all. Each
-/// rank reads its share of the bytes. Each bad one is reported through `say` (path and reason). Throws ExitCode::kInput if
-/// there are some but all are bad, on all ranks.
+/// All ranks: the newest checkpoint all of whose bytes verify, or nullopt where `directory` holds no checkpoint at all.
+/// Each rank reads its share of the bytes. Each bad one is reported through `say` (path and reason). Throws
+/// ExitCode::kInput if there are some but all are bad, on all ranks.
 std::optional<std::string> newest_good(core::FileSystem& files, const std::string& directory,
-                                       const std::function<void(const std::string&)>& say, const Collectives& ranks = {});
+                                       const std::function<void(const std::string&)>& say,
+                                       const Collectives& ranks = {});
 
 /// Which checkpoints stay; one reason suffices.
 struct Retention {
@@ -165,17 +170,17 @@ struct Retention {
   std::int64_t keep_best = 0;
   BestBy best = {};
 };
-/// The `count` best, best first; of equals the earlier. Where the metric is missing or not finite, and where the manifest
-/// cannot be read, a checkpoint is none of them. Pure.
+/// The `count` best, best first; of equals the earlier. Where the metric is missing or not finite, and where the
+/// manifest cannot be read, a checkpoint is none of them. Pure.
 std::vector<std::uint64_t> best_of(const std::vector<Listed>& checkpoints, const BestBy& by, std::int64_t count);
-/// Steps to delete, ascending; never the newest. Unreadable ones count for nothing and stay: a moment's fault of storage
-/// must not cost a milestone. By hours stays the oldest, and then each that was saved that much later than the one before
-/// that stays. Deleting and asking again gives nothing more. Pure.
+/// Steps to delete, ascending; never the newest. Unreadable ones count for nothing and stay: a moment's fault of
+/// storage must not cost a milestone. By hours stays the oldest, and then each that was saved that much later than the
+/// one before that stays. Deleting and asking again gives nothing more. Pure.
 std::vector<std::uint64_t> to_delete(const std::vector<Listed>& checkpoints, const Retention& policy);
 /// Rank 0 only. Manifest first, sync, then data.
 void delete_checkpoint(core::FileSystem& files, const std::string& directory);
-/// Rank 0 only, lock held: a run that goes on from `step` leaves later checkpoints behind, damaged ones or those of another
-/// branch. step-M becomes aside-step-M.K and no longer counts; nothing is deleted. Returns the new paths.
+/// Rank 0 only, lock held: a run that goes on from `step` leaves later checkpoints behind, damaged ones or those of
+/// another branch. step-M becomes aside-step-M.K and no longer counts; nothing is deleted. Returns the new paths.
 std::vector<std::string> set_aside_after(core::FileSystem& files, const std::string& directory, std::uint64_t step);
 /// Rank 0 only, lock held, at start: removes *.tmp, half-deleted and superseded checkpoints; a superseded one whose
 /// step-N is missing gets its name back.

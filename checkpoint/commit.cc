@@ -69,7 +69,12 @@ class Save {
  public:
   Save(core::FileSystem& files, const std::string& directory, const State& state,
        const std::vector<TensorRecord>& tensors, std::uint64_t attempt, const Collectives& ranks)
-      : files_(files), parent_(directory), state_(state), tensors_(tensors), attempt_(attempt), ranks_(ranks),
+      : files_(files),
+        parent_(directory),
+        state_(state),
+        tensors_(tensors),
+        attempt_(attempt),
+        ranks_(ranks),
         final_(join_path(directory, step_name(state.step))),
         temporary_(final_ + "." + std::to_string(attempt) + ".tmp") {}
 
@@ -95,7 +100,8 @@ class Save {
   /// A disk that is too small is better found before it is full: others write there too.
   void check_free_space() {
     const std::uint64_t needed = bytes_of(tensors_) + kSpareBytes, free = files_.free_bytes(parent_);
-    PL_CHECK(free >= needed, ExitCode::kEnvironment, parent_, " has ", free >> 20, " MB left (the checkpoint takes ", needed >> 20,
+    PL_CHECK(free >= needed, ExitCode::kEnvironment, parent_, " has ", free >> 20, " MB left (the checkpoint takes ",
+             needed >> 20,
              " MB). Free space there, lower checkpoint.keep_last, or set run.directory to larger storage.");
   }
 
@@ -106,8 +112,10 @@ class Save {
     for (const auto& s : segments) {
       const std::uint64_t index = index_of(s);
       PL_ASSERT(s.count > 0 && s.bytes.size() == s.count * core::dtype_size(tensors_[index].dtype));
-      entries.push_back({core::concat(s.kind, "/", s.name, "@", s.offset), tensors_[index].dtype,
-                         {static_cast<std::int64_t>(s.count)}, s.bytes});
+      entries.push_back({core::concat(s.kind, "/", s.name, "@", s.offset),
+                         tensors_[index].dtype,
+                         {static_cast<std::int64_t>(s.count)},
+                         s.bytes});
       written.segments.push_back({index, s.offset, s.count, 0, 0, s.bytes.size()});
     }
     write_file(entries, written);
@@ -144,8 +152,11 @@ class Save {
   }
 
   std::map<std::string, std::string> metadata() const {
-    return {{"format", kFormat}, {"version", std::to_string(kVersion)}, {"step", std::to_string(state_.step)},
-            {"attempt", std::to_string(attempt_)}, {"rank", std::to_string(ranks_.rank)}};
+    return {{"format", kFormat},
+            {"version", std::to_string(kVersion)},
+            {"step", std::to_string(state_.step)},
+            {"attempt", std::to_string(attempt_)},
+            {"rank", std::to_string(ranks_.rank)}};
   }
 
   std::uint64_t index_of(const SegmentBytes& segment) {
@@ -176,8 +187,9 @@ class Save {
     file->close();
     files_.sync_directory(temporary_);
     if (!still_owner()) {
-      throw LostLock(core::concat("the run lock of attempt ", attempt_,
-                                  " has another owner now (two jobs must not write one run). This job must end; the other one goes on."));
+      throw LostLock(core::concat(
+          "the run lock of attempt ", attempt_,
+          " has another owner now (two jobs must not write one run). This job must end; the other one goes on."));
     }
     supersede();
     rename_to_final();
@@ -207,7 +219,8 @@ class Save {
     const std::string path = join_path(temporary_, file.name);
     const std::uint64_t size = files_.size(path);
     PL_CHECK(size == file.length, ExitCode::kEnvironment, path, " has ", size, " bytes although ", file.length,
-             " were written (the storage loses data, or is not shared by all ranks). Check that run.directory lies on storage that all ranks share.");
+             " were written (the storage loses data, or is not shared by all ranks). Check that run.directory lies on "
+             "storage that all ranks share.");
   }
 
   void supersede() {
@@ -244,8 +257,8 @@ class Save {
   }
 
   [[noreturn]] void throw_failure(const Failure& failure) const {
-    const auto text =
-        core::concat("checkpoint ", final_, " could not be saved: ", failure.reason, " Earlier checkpoints are untouched.");
+    const auto text = core::concat("checkpoint ", final_, " could not be saved: ", failure.reason,
+                                   " Earlier checkpoints are untouched.");
     if (failure.lost_lock) throw LostLock(text);
     throw core::Error(ExitCode::kEnvironment, text);
   }

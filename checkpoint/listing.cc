@@ -30,7 +30,8 @@ std::string latest_of(core::FileSystem& files, const std::string& directory) {
   return parse_step_name(name).is_step && has_manifest(files, target) ? target : "";
 }
 
-/// Why the manifest cannot be used; empty if it can. Throws where the storage fails: that says nothing about the checkpoint.
+/// Why the manifest cannot be used; empty if it can. Throws where the storage fails: that says nothing about the
+/// checkpoint.
 std::string manifest_problem(core::FileSystem& files, const std::string& directory) {
   try {
     read_manifest(files, directory);
@@ -41,8 +42,8 @@ std::string manifest_problem(core::FileSystem& files, const std::string& directo
   }
 }
 
-/// What is wrong with a share of a checkpoint, every byte of it read. Where the storage fails it is asked a second time:
-/// passing over a good checkpoint for a moment's fault would throw away what was trained since the one before.
+/// What is wrong with a share of a checkpoint, every byte of it read. Where the storage fails it is asked a second
+/// time: passing over a good checkpoint for a moment's fault would throw away what was trained since the one before.
 std::string problem_of(core::FileSystem& files, const std::string& directory, Share share, bool again = true) {
   try {
     const auto problems = Reader(files, directory).verify(share);

@@ -30,11 +30,18 @@ std::uint64_t attempt_of(std::string_view name) {
 }  // namespace
 
 std::string lock_text(const LockContent& content) {
-  const json object = {{"format", kLockFormat}, {"version", 1}, {"attempt", content.attempt},
-                       {"released", content.released}, {"counter", content.counter},
-                       {"heartbeat_seconds", content.heartbeat_seconds}, {"slurm_job", content.slurm_job},
-                       {"slurm_restart", content.slurm_restart}, {"host", content.host}, {"boot", content.boot},
-                       {"pid_namespace", content.pid_namespace}, {"pid", content.pid},
+  const json object = {{"format", kLockFormat},
+                       {"version", 1},
+                       {"attempt", content.attempt},
+                       {"released", content.released},
+                       {"counter", content.counter},
+                       {"heartbeat_seconds", content.heartbeat_seconds},
+                       {"slurm_job", content.slurm_job},
+                       {"slurm_restart", content.slurm_restart},
+                       {"host", content.host},
+                       {"boot", content.boot},
+                       {"pid_namespace", content.pid_namespace},
+                       {"pid", content.pid},
                        {"start_time", content.start_time}};
   std::string text = object.dump();
   PL_ASSERT(text.size() < kLockBytes);

@@ -31,7 +31,8 @@ std::optional<LockContent> parse_lock(const std::string& text);
 std::string lock_path(const std::string& directory, std::uint64_t attempt);
 /// The highest N of the files lock.N; 0 if there is none.
 std::uint64_t highest_lock(core::FileSystem& files, const std::string& directory);
-/// Removes lock.M and lock.M.tmp for all M below `attempt`, and every candidate: of the dead, or of a rival, who finds out.
+/// Removes lock.M and lock.M.tmp for all M below `attempt`, and every candidate: of the dead, or of a rival, who finds
+/// out.
 void remove_former_locks(core::FileSystem& files, const std::string& directory, std::uint64_t attempt);
 
 /// Whether its owner is known to have ended, without watching it. Pure but for us.start_time_of.

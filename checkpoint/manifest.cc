@@ -171,8 +171,8 @@ Manifest read_members(const json& root, const std::string& where) {
 }
 
 [[noreturn]] void refuse(const std::string& where, const std::string& reason) {
-  throw core::Error(ExitCode::kInput, core::concat(where, " is not a manifest of version 1: ", reason,
-                                                   ". Use an earlier checkpoint."));
+  throw core::Error(ExitCode::kInput,
+                    core::concat(where, " is not a manifest of version 1: ", reason, ". Use an earlier checkpoint."));
 }
 
 }  // namespace

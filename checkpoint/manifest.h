@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is in manifest.json, and the names beside it (docs/formats/checkpoint.md). Inside this folder and its tests only.
+// What is in manifest.json, and the names beside it (docs/formats/checkpoint.md). Inside this folder and its tests
+// only.
 #pragma once
 
 #include <cstdint>

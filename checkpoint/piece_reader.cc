@@ -14,9 +14,9 @@
 namespace pathline::checkpoint {
 namespace {
 
-constexpr std::uint64_t kStretchPieces = 4;           // in one call of FileSystem::read; they stay in the cache for the CRC
+constexpr std::uint64_t kStretchPieces = 4;  // in one call of FileSystem::read; they stay in the cache for the CRC
 constexpr std::uint64_t kWorthThreads = 8 * kPieceBytes;
-constexpr std::size_t kThreads = 4;                   // more than cores: they also wait for storage
+constexpr std::size_t kThreads = 4;  // more than cores: they also wait for storage
 
 /// What is wanted of one piece by one destination.
 struct Part {
@@ -75,8 +75,8 @@ std::vector<Stretch> stretches_of(const Manifest& manifest, std::span<const Part
   return stretches;
 }
 
-/// work(i, buffer) for every i below `count`; a thread keeps its buffer. They begin in order, so that of several failures
-/// the lowest is known: it is thrown.
+/// work(i, buffer) for every i below `count`; a thread keeps its buffer. They begin in order, so that of several
+/// failures the lowest is known: it is thrown.
 template <class Work>
 void on_threads(std::size_t count, std::size_t threads, const Work& work) {
   std::atomic<std::size_t> next{0};
@@ -109,20 +109,22 @@ void read_stretches(core::FileSystem& files, const std::string& directory, const
                     std::span<const Stretch> stretches, const Bad& bad) {
   std::uint64_t total = 0;
   for (const Stretch& s : stretches) total += bytes_of(manifest, s);
-  on_threads(stretches.size(), total < kWorthThreads ? 1 : kThreads, [&](std::size_t i, std::vector<std::byte>& buffer) {
-    const Stretch& s = stretches[i];
-    const FileRecord& file = manifest.files[s.file];
-    buffer.resize(s.out.empty() ? std::max(buffer.size(), bytes_of(manifest, s)) : buffer.size());
-    const auto bytes = s.out.empty() ? std::span(buffer).first(bytes_of(manifest, s)) : s.out;
-    files.read(core::join_path(directory, file.name), s.piece * kPieceBytes, bytes);
-    for (std::uint64_t at = 0; at < bytes.size(); at += kPieceBytes) {
-      const std::uint64_t piece = s.piece + at / kPieceBytes;
-      const auto content = bytes.subspan(at, std::min<std::uint64_t>(kPieceBytes, bytes.size() - at));
-      if (core::crc32c(content) != file.pieces[piece]) bad(s.file, piece);
-    }
-    if (!s.out.empty()) return;
-    for (const Part& part : s.parts) std::memcpy(part.out.data(), bytes.data() + part.in_piece, part.out.size());
-  });
+  on_threads(stretches.size(), total < kWorthThreads ? 1 : kThreads,
+             [&](std::size_t i, std::vector<std::byte>& buffer) {
+               const Stretch& s = stretches[i];
+               const FileRecord& file = manifest.files[s.file];
+               buffer.resize(s.out.empty() ? std::max(buffer.size(), bytes_of(manifest, s)) : buffer.size());
+               const auto bytes = s.out.empty() ? std::span(buffer).first(bytes_of(manifest, s)) : s.out;
+               files.read(core::join_path(directory, file.name), s.piece * kPieceBytes, bytes);
+               for (std::uint64_t at = 0; at < bytes.size(); at += kPieceBytes) {
+                 const std::uint64_t piece = s.piece + at / kPieceBytes;
+                 const auto content = bytes.subspan(at, std::min<std::uint64_t>(kPieceBytes, bytes.size() - at));
+                 if (core::crc32c(content) != file.pieces[piece]) bad(s.file, piece);
+               }
+               if (!s.out.empty()) return;
+               for (const Part& part : s.parts)
+                 std::memcpy(part.out.data(), bytes.data() + part.in_piece, part.out.size());
+             });
 }
 
 }  // namespace
@@ -133,8 +135,8 @@ void read_pieces(core::FileSystem& files, const std::string& directory, const Ma
   read_stretches(files, directory, manifest, stretches_of(manifest, parts), damaged);
 }
 
-std::vector<std::uint64_t> damaged_pieces(core::FileSystem& files, const std::string& directory, const Manifest& manifest,
-                                          std::uint64_t file, Share share) {
+std::vector<std::uint64_t> damaged_pieces(core::FileSystem& files, const std::string& directory,
+                                          const Manifest& manifest, std::uint64_t file, Share share) {
   std::vector<Stretch> stretches;
   const std::uint64_t step = kStretchPieces * static_cast<std::uint64_t>(share.count);
   const std::uint64_t first = kStretchPieces * static_cast<std::uint64_t>(share.index);

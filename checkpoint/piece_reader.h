@@ -26,13 +26,13 @@ struct WantedBytes {
 /// Told of a piece that does not match its CRC32C; may throw, and is called by any of the threads.
 using DamagedPiece = std::function<void(std::uint64_t file, std::uint64_t piece)>;
 
-/// Reads in the order of files and places, whole pieces straight into their destination; with a few threads where there is
-/// enough to read. Of several failures the first in that order is thrown.
+/// Reads in the order of files and places, whole pieces straight into their destination; with a few threads where there
+/// is enough to read. Of several failures the first in that order is thrown.
 void read_pieces(core::FileSystem& files, const std::string& directory, const Manifest& manifest,
                  std::span<const WantedBytes> wanted, const DamagedPiece& damaged);
 
 /// Reads a share of a file and returns the pieces that do not match, ascending.
-std::vector<std::uint64_t> damaged_pieces(core::FileSystem& files, const std::string& directory, const Manifest& manifest,
-                                          std::uint64_t file, Share share);
+std::vector<std::uint64_t> damaged_pieces(core::FileSystem& files, const std::string& directory,
+                                          const Manifest& manifest, std::uint64_t file, Share share);
 
 }  // namespace pathline::checkpoint

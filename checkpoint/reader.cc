@@ -79,11 +79,13 @@ struct Reader::Impl {
   /// Where the bytes of a range lie, added to `wanted`.
   void find(const Wanted& range, std::vector<WantedBytes>& wanted) {
     const auto found = index.find({range.kind, range.name});
-    PL_CHECK(found != index.end(), ExitCode::kInput, "checkpoint ", directory, " holds no ", range.kind, "/", range.name,
-             " (it has ", core::listed(kinds()), "). Was it written by a run of another model or other EMA decays?");
+    PL_CHECK(found != index.end(), ExitCode::kInput, "checkpoint ", directory, " holds no ", range.kind, "/",
+             range.name, " (it has ", core::listed(kinds()),
+             "). Was it written by a run of another model or other EMA decays?");
     const TensorRecord& tensor = manifest.tensors[found->second];
     const std::uint64_t size = core::dtype_size(tensor.dtype), elements = elements_of(tensor);
-    PL_ASSERT(range.offset <= elements && range.count <= elements - range.offset && range.out.size() == range.count * size);
+    PL_ASSERT(range.offset <= elements && range.count <= elements - range.offset &&
+              range.out.size() == range.count * size);
     for (std::size_t i = first_segment[found->second]; i < first_segment[found->second + 1]; ++i) {
       const Segment& s = manifest.segments[i];
       const std::uint64_t from = std::max(s.offset, range.offset);
@@ -106,7 +108,8 @@ struct Reader::Impl {
       problems.push_back(problem);
       return;
     }
-    for (const auto piece : damaged_pieces(files, directory, manifest, file, share)) problems.push_back(piece_problem(file, piece));
+    for (const auto piece : damaged_pieces(files, directory, manifest, file, share))
+      problems.push_back(piece_problem(file, piece));
   }
 };
 

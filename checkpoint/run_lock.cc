@@ -40,7 +40,10 @@ struct Top {
 class Taking {
  public:
   Taking(core::FileSystem& files, const std::string& directory, double heartbeat, const LockSurroundings& us)
-      : files_(files), directory_(directory), heartbeat_(heartbeat), us_(us),
+      : files_(files),
+        directory_(directory),
+        heartbeat_(heartbeat),
+        us_(us),
         candidate_(candidate_path(directory, us)) {}
   ~Taking() {
     try {
@@ -68,8 +71,9 @@ class Taking {
 
  private:
   LockContent ourselves() const {
-    return {0, false, 0, heartbeat_, us_.slurm_job, us_.slurm_restart, us_.host, us_.boot, us_.pid_namespace, us_.pid,
-            us_.start_time};
+    return {
+        0,       false,         0, heartbeat_, us_.slurm_job, us_.slurm_restart, us_.host, us_.boot, us_.pid_namespace,
+        us_.pid, us_.start_time};
   }
 
   void write_candidate(const std::string& text) {
@@ -122,7 +126,8 @@ class Taking {
       top = now;
       still_since = us_.seconds();
       PL_CHECK(++moves < kMovesOfTheLiving, ExitCode::kEnvironment, "the run in ", directory_, " is being written by ",
-               description_of(owner), " (two jobs must not write one run). Wait for it, stop it, or choose another "
+               description_of(owner),
+               " (two jobs must not write one run). Wait for it, stop it, or choose another "
                "run.directory.");
     }
     return true;
@@ -149,8 +154,11 @@ struct RunLock::Impl {
   std::thread thread;
 
   Impl(core::FileSystem& file_system, const std::string& path, double heartbeat_seconds, const LockSurroundings& us)
-      : files(file_system), directory(path), heartbeat(heartbeat_seconds),
-        content(Taking(files, directory, heartbeat, us).run()), thread([this] { beat_until_stopped(); }) {}
+      : files(file_system),
+        directory(path),
+        heartbeat(heartbeat_seconds),
+        content(Taking(files, directory, heartbeat, us).run()),
+        thread([this] { beat_until_stopped(); }) {}
 
   ~Impl() {
     {

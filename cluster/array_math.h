@@ -26,8 +26,8 @@ class ArrayMath {
   /// sum[i] = left[i] + right[i]; `sum` may be `left` or `right`, but not overlap them in part.
   virtual void add(std::span<const float> left, std::span<const float> right, std::span<float> sum) = 0;
 
-  /// squares[b] = the sum of squares of block b of `values` (whole blocks of kBlock elements) in fp64 and one fixed order
-  /// (block_norm.h). `squares` is host memory, filled once finish() has returned.
+  /// squares[b] = the sum of squares of block b of `values` (whole blocks of kBlock elements) in fp64 and one fixed
+  /// order (block_norm.h). `squares` is host memory, filled once finish() has returned.
   virtual void sum_squares(std::span<const float> values, std::span<double> squares) = 0;
   /// add() and sum_squares() of the sum in one pass over memory.
   virtual void add_and_sum_squares(std::span<const float> left, std::span<const float> right, std::span<float> sum,

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kLanes = 16;
 using Lanes = std::array<double, kLanes>;
 
-// One source for every instruction set, chosen at load time. No contraction (-ffp-contract=off): all give the same bits.
+// One source for every instruction set, chosen at load time. No contraction (-ffp-contract=off): all give the same
+// bits.
 #define PATHLINE_VECTOR_CLONES \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
 

@@ -49,7 +49,8 @@ class Communicator {
 
   /// out = sum over ranks of in[offsets[rank] .. offsets[rank+1]), in the library's own order (not bit-reproducible).
   /// `offsets` has size()+1 entries (elements).
-  virtual void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets, std::span<float> out) = 0;
+  virtual void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets,
+                              std::span<float> out) = 0;
 
   /// Non-blocking all_reduce; `values` must live and stay untouched until the request is done.
   virtual std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values, Reduction reduction) = 0;
@@ -61,13 +62,13 @@ class Communicator {
   /// Not collective: a message to one other rank. Returns at once; the request is done when receive_arrived() there has
   /// taken the message (so a rank that has stopped holds up one message from each sender, and nobody).
   virtual std::unique_ptr<Request> start_send(std::span<const std::byte> message, int to) = 0;
-  /// Not collective, never blocks: takes the next message that has arrived, if any, and returns its sender. All messages
-  /// of one communicator have the size of `message`; those of one sender arrive in order.
+  /// Not collective, never blocks: takes the next message that has arrived, if any, and returns its sender. All
+  /// messages of one communicator have the size of `message`; those of one sender arrive in order.
   virtual std::optional<int> receive_arrived(std::span<std::byte> message) = 0;
 
-  /// Not collective, from any thread: this rank's collectives here throw ExitCode::kRankLost, also the one under way. For
-  /// a rank that gives up while another of its threads waits for ranks that may never come. Without effect where nobody
-  /// can wait.
+  /// Not collective, from any thread: this rank's collectives here throw ExitCode::kRankLost, also the one under way.
+  /// For a rank that gives up while another of its threads waits for ranks that may never come. Without effect where
+  /// nobody can wait.
   virtual void cancel() {}
 
   /// Not collective: ends all ranks of the job now, with this exit code (67 where a rank hung or was lost).

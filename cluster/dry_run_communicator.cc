@@ -85,7 +85,8 @@ class DryRunCommunicator final : public Communicator {
   std::optional<int> receive_arrived(std::span<std::byte>) override { return std::nullopt; }
 
   [[noreturn]] void abort(int exit_code) override {
-    throw core::Error(static_cast<core::ExitCode>(exit_code), core::concat("Rank ", rank_, " of a dry run was aborted."));
+    throw core::Error(static_cast<core::ExitCode>(exit_code),
+                      core::concat("Rank ", rank_, " of a dry run was aborted."));
   }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One rank of N that do not exist: collectives return at once, and what this rank would have sent is counted. With it the
-// real code of a reduction says what it would put on the wire of a machine that is not there.
+// One rank of N that do not exist: collectives return at once, and what this rank would have sent is counted. With it
+// the real code of a reduction says what it would put on the wire of a machine that is not there.
 #pragma once
 
 #include <atomic>
@@ -13,8 +13,8 @@
 
 namespace pathline::cluster {
 
-/// What one rank called and sent to others. Bytes of all_to_all() are exact; the other collectives count as rings in rank
-/// order do: all_gather and reduce_scatter send everything but one part to the next rank, all_reduce does both, a
+/// What one rank called and sent to others. Bytes of all_to_all() are exact; the other collectives count as rings in
+/// rank order do: all_gather and reduce_scatter send everything but one part to the next rank, all_reduce does both, a
 /// broadcast passes through all ranks from its root on.
 struct WireLedger {
   std::atomic<std::int64_t> calls = 0;

@@ -55,8 +55,8 @@ RankExchange dry_run_exchange(const ExchangePlan& plan, int rank) {
   WireLedger ledger;
   DryRunMath math;
   const auto ranks = make_dry_run_communicator(rank, plan.hosts, ledger);
-  const auto reducer = plan.fastest ? make_fastest_reducer(*ranks, math, map)
-                                    : make_tree_reducer(*ranks, math, map, plan.slices);
+  const auto reducer =
+      plan.fastest ? make_fastest_reducer(*ranks, math, map) : make_tree_reducer(*ranks, math, map, plan.slices);
   RankExchange exchange;
   exchange.fold_plan = reducer->fold_plan(slices_of(rank, world, plan.slices));
   const auto& fold = exchange.fold_plan;

@@ -15,8 +15,8 @@ namespace pathline::cluster {
 
 /// The run that is not there.
 struct ExchangePlan {
-  std::vector<Range> buckets;       // of the flat buffers, as for ShardMap
-  std::vector<std::string> hosts;   // of every rank
+  std::vector<Range> buckets;      // of the flat buffers, as for ShardMap
+  std::vector<std::string> hosts;  // of every rank
   std::int64_t slices = 1;
   bool fastest = false;             // the library's own order instead of the fixed tree
   std::size_t parameter_bytes = 4;  // of an element that is gathered

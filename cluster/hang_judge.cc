@@ -41,7 +41,8 @@ std::string waiting_ranks(std::span<const int> missing, std::span<const Sighting
   }
   std::string text;
   for (const auto& [place, there] : by_place) {
-    text += core::concat(text.empty() ? "" : "; ", there.size() == 1 ? "rank " : "ranks ", rank_ranges(there), " in ", place);
+    text += core::concat(text.empty() ? "" : "; ", there.size() == 1 ? "rank " : "ranks ", rank_ranges(there), " in ",
+                         place);
   }
   return text;
 }

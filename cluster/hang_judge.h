@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who holds up the others, told from what the ranks said of themselves. Pure functions of records and the judge's clock.
+// Who holds up the others, told from what the ranks said of themselves. Pure functions of records and the judge's
+// clock.
 #pragma once
 
 #include <optional>
@@ -43,10 +44,10 @@ struct Verdict {
 
 /// Note [Who is missing]
 /// Ranks go through the same steps and phases together, so the one that is stuck is the one that is furthest behind
-/// (step, phase, number of collectives); those before it wait. It alone has to be over the deadline of the phase that it
-/// is in: ranks that wait for a long checkpoint of another are never accused. A rank that does not answer is missing after
-/// the deadline of a step, whatever it did (a rank that lives answers in all phases), and before ranks that do: the record
-/// that a stopped process leaves behind is old and may look like the others'.
+/// (step, phase, number of collectives); those before it wait. It alone has to be over the deadline of the phase that
+/// it is in: ranks that wait for a long checkpoint of another are never accused. A rank that does not answer is missing
+/// after the deadline of a step, whatever it did (a rank that lives answers in all phases), and before ranks that do:
+/// the record that a stopped process leaves behind is old and may look like the others'.
 std::optional<Verdict> find_missing(std::span<const Sighting> ranks, const Deadlines& deadlines, double now);
 
 /// The verdict in words: who is missing, where, since when, and who waits for it where.

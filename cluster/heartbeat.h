@@ -13,8 +13,8 @@
 
 namespace pathline::cluster {
 
-/// Replaces `path` by content() now, every `every` and when it ends, on a thread of its own: storage that hangs holds up
-/// nobody else. Not synced: after a power failure the file may be old. Storage that fails is reported once.
+/// Replaces `path` by content() now, every `every` and when it ends, on a thread of its own: storage that hangs holds
+/// up nobody else. Not synced: after a power failure the file may be old. Storage that fails is reported once.
 class Heartbeat {
  public:
   /// `files` must outlive it; `content` is called on the thread.

@@ -34,8 +34,8 @@ class HostArrayMath final : public ArrayMath {
     PL_ASSERT(sum.size() == squares.size() * kBlock);
     for (std::size_t b = 0; b < squares.size(); ++b) {
       const std::size_t at = b * kBlock;
-      squares[b] = cluster::add_and_sum_squares(left.subspan(at, kBlock), right.subspan(at, kBlock),
-                                                sum.subspan(at, kBlock));
+      squares[b] =
+          cluster::add_and_sum_squares(left.subspan(at, kBlock), right.subspan(at, kBlock), sum.subspan(at, kBlock));
     }
   }
   void finish() override {}

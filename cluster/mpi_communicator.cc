@@ -124,8 +124,7 @@ class MpiCommunicator final : public Communicator {
     PL_ASSERT(all.size() == mine.size() * size_);
     if (all.size() <= limit_) {
       const int length = static_cast<int>(mine.size());
-      checked("MPI_Allgather", MPI_Allgather(mine.data(), length, MPI_BYTE, all.data(), length,
-                                             MPI_BYTE, comm_));
+      checked("MPI_Allgather", MPI_Allgather(mine.data(), length, MPI_BYTE, all.data(), length, MPI_BYTE, comm_));
       return;
     }
     std::vector<std::size_t> offsets(size_ + 1);
@@ -134,8 +133,7 @@ class MpiCommunicator final : public Communicator {
     all_gather_in_place(all, offsets);
   }
 
-  void all_gather_in_place(std::span<std::byte> all,
-                           std::span<const std::size_t> offsets) override;
+  void all_gather_in_place(std::span<std::byte> all, std::span<const std::size_t> offsets) override;
   void all_to_all(std::span<const std::span<const std::byte>> send,
                   std::span<const std::span<std::byte>> receive) override;
 
@@ -152,20 +150,17 @@ class MpiCommunicator final : public Communicator {
   void all_reduce(std::span<std::int64_t> values, Reduction reduction) override {
     for_pieces(values.size_bytes(), sizeof(std::int64_t), [&](std::size_t begin, int length) {
       checked("MPI_Allreduce",
-              MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, length, MPI_INT64_T,
-                            op_of(reduction), comm_));
+              MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, length, MPI_INT64_T, op_of(reduction), comm_));
     });
   }
 
-  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets,
-                      std::span<float> out) override;
+  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets, std::span<float> out) override;
 
-  std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values,
-                                            Reduction reduction) override {
+  std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values, Reduction reduction) override {
     PL_ASSERT(values.size_bytes() <= limit_);
     const auto start = [&](std::span<std::byte> bytes, MPI_Request* request) {
-      checked("MPI_Iallreduce", MPI_Iallreduce(MPI_IN_PLACE, bytes.data(), static_cast<int>(values.size()),
-                                               MPI_INT64_T, op_of(reduction), comm_, request));
+      checked("MPI_Iallreduce", MPI_Iallreduce(MPI_IN_PLACE, bytes.data(), static_cast<int>(values.size()), MPI_INT64_T,
+                                               op_of(reduction), comm_, request));
     };
     return std::make_unique<MpiRequest>(std::as_bytes(values), std::as_writable_bytes(values), start);
   }
@@ -254,15 +249,13 @@ void MpiCommunicator::all_to_all(std::span<const std::span<const std::byte>> sen
   for (int r = 0; r < size_; ++r) {
     if (r == rank_) continue;
     for_pieces(receive[r].size(), [&](std::size_t begin, int length) {
-      checked("MPI_Irecv", MPI_Irecv(receive[r].data() + begin, length, MPI_BYTE, r, 0, comm_,
-                                     next_request()));
+      checked("MPI_Irecv", MPI_Irecv(receive[r].data() + begin, length, MPI_BYTE, r, 0, comm_, next_request()));
     });
   }
   for (int step = 1; step < size_; ++step) {
     const int r = (rank_ + step) % size_;  // not everyone to rank 0 first
     for_pieces(send[r].size(), [&](std::size_t begin, int length) {
-      checked("MPI_Isend",
-              MPI_Isend(send[r].data() + begin, length, MPI_BYTE, r, 0, comm_, next_request()));
+      checked("MPI_Isend", MPI_Isend(send[r].data() + begin, length, MPI_BYTE, r, 0, comm_, next_request()));
     });
   }
   if (send[rank_].data() != receive[rank_].data()) {
@@ -271,8 +264,7 @@ void MpiCommunicator::all_to_all(std::span<const std::span<const std::byte>> sen
   wait_politely(requests);
 }
 
-void MpiCommunicator::all_gather_in_place(std::span<std::byte> all,
-                                          std::span<const std::size_t> offsets) {
+void MpiCommunicator::all_gather_in_place(std::span<std::byte> all, std::span<const std::size_t> offsets) {
   PL_ASSERT(static_cast<int>(offsets.size()) == size_ + 1 && offsets.back() <= all.size());
   const auto part = [&](int r) { return all.subspan(offsets[r], offsets[r + 1] - offsets[r]); };
   if (offsets.back() <= limit_) {
@@ -282,8 +274,8 @@ void MpiCommunicator::all_gather_in_place(std::span<std::byte> all,
       begins.push_back(static_cast<int>(offsets[r]));
     }
     MPI_Request request = MPI_REQUEST_NULL;
-    checked("MPI_Iallgatherv", MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all.data(), counts.data(),
-                                               begins.data(), MPI_BYTE, comm_, &request));
+    checked("MPI_Iallgatherv", MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all.data(), counts.data(), begins.data(),
+                                               MPI_BYTE, comm_, &request));
     wait_politely(std::span(&request, 1));
     return;
   }
@@ -293,8 +285,8 @@ void MpiCommunicator::all_gather_in_place(std::span<std::byte> all,
   all_to_all(send, receive);
 }
 
-void MpiCommunicator::reduce_scatter(std::span<const float> in,
-                                     std::span<const std::size_t> offsets, std::span<float> out) {
+void MpiCommunicator::reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets,
+                                     std::span<float> out) {
   PL_ASSERT(static_cast<int>(offsets.size()) == size_ + 1 && offsets.back() <= in.size());
   PL_ASSERT(out.size() == offsets[rank_ + 1] - offsets[rank_]);
   const bool whole = offsets[0] == 0 && in.size_bytes() <= limit_;
@@ -304,16 +296,15 @@ void MpiCommunicator::reduce_scatter(std::span<const float> in,
   }
   if (whole) {
     MPI_Request request = MPI_REQUEST_NULL;
-    checked("MPI_Ireduce_scatter", MPI_Ireduce_scatter(in.data(), out.data(), counts.data(),
-                                                       MPI_FLOAT, MPI_SUM, comm_, &request));
+    checked("MPI_Ireduce_scatter",
+            MPI_Ireduce_scatter(in.data(), out.data(), counts.data(), MPI_FLOAT, MPI_SUM, comm_, &request));
     wait_politely(std::span(&request, 1));
     return;
   }
   for (int r = 0; r < size_; ++r) {
     const auto part = in.subspan(offsets[r], offsets[r + 1] - offsets[r]);
     for_pieces(part.size_bytes(), sizeof(float), [&](std::size_t begin, int length) {
-      checked("MPI_Reduce", MPI_Reduce(part.data() + begin, out.data() + begin, length, MPI_FLOAT,
-                                       MPI_SUM, r, comm_));
+      checked("MPI_Reduce", MPI_Reduce(part.data() + begin, out.data() + begin, length, MPI_FLOAT, MPI_SUM, r, comm_));
     });
   }
 }
@@ -331,8 +322,8 @@ MpiSession::MpiSession(FirstContact contact) : exceptions_(std::uncaught_excepti
   int provided = MPI_THREAD_SINGLE;
   checked("MPI_Init_thread", MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided));
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);  // inherited by all others
-  PL_CHECK(provided == MPI_THREAD_MULTIPLE, core::ExitCode::kEnvironment,
-           "MPI gives thread level ", provided, " instead of MPI_THREAD_MULTIPLE (checkpoints and "
+  PL_CHECK(provided == MPI_THREAD_MULTIPLE, core::ExitCode::kEnvironment, "MPI gives thread level ", provided,
+           " instead of MPI_THREAD_MULTIPLE (checkpoints and "
            "the control word use it from other threads). Use an MPI built with thread support.");
   world_ = contact == FirstContact::kTogether ? make_mpi_communicator()
                                               : std::make_unique<MpiCommunicator>(MPI_COMM_WORLD, kLargestMessage);

@@ -12,8 +12,8 @@ namespace pathline::cluster {
 /// Bytes that one MPI call may move: MPI counts in int. Longer messages are cut.
 inline constexpr std::size_t kLargestMessage = std::size_t{1} << 30;
 
-/// A session's world() is a communicator of its own, made in a collective call, or MPI_COMM_WORLD itself, made without a
-/// word: for a program that first has to find out, by messages, which ranks reach each other.
+/// A session's world() is a communicator of its own, made in a collective call, or MPI_COMM_WORLD itself, made without
+/// a word: for a program that first has to find out, by messages, which ranks reach each other.
 enum class FirstContact { kTogether, kByMessages };
 
 /// MPI from MPI_Init_thread(MPI_THREAD_MULTIPLE) to MPI_Finalize: at most one in a process, made before threads that

@@ -29,8 +29,8 @@ std::string version_text(int code) { return core::concat(code / 10000, ".", code
 int loaded_version() {
   int code = 0;
   const ncclResult_t result = ncclGetVersion(&code);
-  PL_CHECK(result == ncclSuccess, core::ExitCode::kEnvironment, "NCCL does not say its version: ",
-           ncclGetErrorString(result), ". Reinstall torch with its NCCL package.");
+  PL_CHECK(result == ncclSuccess, core::ExitCode::kEnvironment,
+           "NCCL does not say its version: ", ncclGetErrorString(result), ". Reinstall torch with its NCCL package.");
   return code;
 }
 
@@ -72,7 +72,10 @@ bool equal_parts(std::span<const std::size_t> offsets) {
 class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(std::unique_ptr<Communicator> host, int device, CUstream_st* stream, NcclDeadlines deadlines)
-      : host_(std::move(host)), device_(device), stream_(stream), deadlines_(deadlines),
+      : host_(std::move(host)),
+        device_(device),
+        stream_(stream),
+        deadlines_(deadlines),
         exceptions_(std::uncaught_exceptions()) {
     use_device();
     ncclUniqueId id{};
@@ -96,8 +99,10 @@ class NcclCommunicator final : public Communicator {
     // While an exception unwinds the others will not come to an orderly end with us.
     const bool orderly = std::uncaught_exceptions() == exceptions_ &&
                          settled(nccl_, ncclCommFinalize(nccl_), kPatienceAtTheEnd) == ncclSuccess;
-    if (orderly) ncclCommDestroy(nccl_);
-    else abort_nccl(nccl_, kPatienceAtTheEnd);
+    if (orderly)
+      ncclCommDestroy(nccl_);
+    else
+      abort_nccl(nccl_, kPatienceAtTheEnd);
   }
 
   int rank() const override { return host_->rank(); }
@@ -105,9 +110,8 @@ class NcclCommunicator final : public Communicator {
   void barrier() override { host_->barrier(); }
 
   void broadcast(std::span<std::byte> data, int root) override {
-    call("a broadcast", [&] {
-      return ncclBroadcast(data.data(), data.data(), data.size(), ncclInt8, root, nccl_, stream_);
-    });
+    call("a broadcast",
+         [&] { return ncclBroadcast(data.data(), data.data(), data.size(), ncclInt8, root, nccl_, stream_); });
   }
 
   void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {

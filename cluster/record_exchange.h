@@ -34,8 +34,8 @@ class RecordExchange {
   RecordExchange(const RecordExchange&) = delete;
   RecordExchange& operator=(const RecordExchange&) = delete;
 
-  /// Collective: waits until all ranks have come, and goes on with records meanwhile. While an exception unwinds it leaves
-  /// the others alone.
+  /// Collective: waits until all ranks have come, and goes on with records meanwhile. While an exception unwinds it
+  /// leaves the others alone.
   void close();
 
   /// `now` is the time for what is heard until the next look. Never waits for messages.

@@ -54,12 +54,12 @@ struct CompletedNode {
   std::size_t additions = 0;  // of the plan, counted from its start
 };
 struct Completion {
-  std::vector<Addition> additions;      // those of the first result first
-  std::vector<CompletedNode> results;   // one for each covering node of the whole range, in order
+  std::vector<Addition> additions;     // those of the first result first
+  std::vector<CompletedNode> results;  // one for each covering node of the whole range, in order
 };
 
-/// How partial sums of adjacent `nodes` become those of the largest nodes that they make up: a single one, the whole sum,
-/// if they cover all slices.
+/// How partial sums of adjacent `nodes` become those of the largest nodes that they make up: a single one, the whole
+/// sum, if they cover all slices.
 Completion completion_plan(std::span<const TreeNode> nodes, std::int64_t slices);
 
 /// The sum of all values along the tree over them; 0 for none.

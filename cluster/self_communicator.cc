@@ -25,11 +25,8 @@ class SelfCommunicator final : public Communicator {
   void barrier() override {}
   void broadcast(std::span<std::byte>, int root) override { PL_ASSERT(root == 0); }
 
-  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    copy_bytes(mine, all);
-  }
-  void all_gather_in_place(std::span<std::byte> all,
-                           std::span<const std::size_t> offsets) override {
+  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override { copy_bytes(mine, all); }
+  void all_gather_in_place(std::span<std::byte> all, std::span<const std::size_t> offsets) override {
     PL_ASSERT(offsets.size() == 2 && offsets[1] <= all.size());
   }
   void all_to_all(std::span<const std::span<const std::byte>> send,
@@ -40,19 +37,15 @@ class SelfCommunicator final : public Communicator {
 
   void all_reduce(std::span<double>, Reduction) override {}
   void all_reduce(std::span<std::int64_t>, Reduction) override {}
-  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets,
-                      std::span<float> out) override {
+  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets, std::span<float> out) override {
     PL_ASSERT(offsets.size() == 2);
-    copy_bytes(std::as_bytes(in.subspan(offsets[0], offsets[1] - offsets[0])),
-               std::as_writable_bytes(out));
+    copy_bytes(std::as_bytes(in.subspan(offsets[0], offsets[1] - offsets[0])), std::as_writable_bytes(out));
   }
   std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t>, Reduction) override {
     return std::make_unique<DoneRequest>();
   }
 
-  std::unique_ptr<Communicator> subset(std::span<const int>) override {
-    return make_self_communicator();
-  }
+  std::unique_ptr<Communicator> subset(std::span<const int>) override { return make_self_communicator(); }
 
   std::unique_ptr<Request> start_send(std::span<const std::byte>, int) override {
     throw std::logic_error("a single rank has nobody to send to");
@@ -67,8 +60,6 @@ class SelfCommunicator final : public Communicator {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_self_communicator() {
-  return std::make_unique<SelfCommunicator>();
-}
+std::unique_ptr<Communicator> make_self_communicator() { return std::make_unique<SelfCommunicator>(); }
 
 }  // namespace pathline::cluster

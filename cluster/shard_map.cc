@@ -37,9 +37,7 @@ std::vector<std::size_t> ShardMap::offsets(std::size_t b) const {
   return shard_offsets(buckets_[b].size() / kBlock, world_);
 }
 
-std::size_t ShardMap::own_elements() const {
-  return own_.empty() ? 0 : own_.back().local + own_.back().range.size();
-}
+std::size_t ShardMap::own_elements() const { return own_.empty() ? 0 : own_.back().local + own_.back().range.size(); }
 
 std::vector<OwnPart> ShardMap::parts_of(int rank) const {
   const int place = place_of(rank, levels_);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which rank owns what of the flat buffers: one contiguous range of whole blocks of every bucket.
 // Note [Places]
-// Where ranks share hosts, reductions and gathers go in two levels: among the ranks of a host, then among the ranks with
-// the same number on their hosts. The parts of a host's rank l must then lie together, whatever the host: owners are in the
-// order of their places, l * hosts + host. On one level a rank's place is its number.
+// Where ranks share hosts, reductions and gathers go in two levels: among the ranks of a host, then among the ranks
+// with the same number on their hosts. The parts of a host's rank l must then lie together, whatever the host: owners
+// are in the order of their places, l * hosts + host. On one level a rank's place is its number.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,8 @@ namespace pathline::cluster {
 
 /// How the ranks of a run are arranged for reductions.
 struct Levels {
-  int hosts = 1;       // 1: one level
-  int per_host = 1;    // ranks on each host
+  int hosts = 1;     // 1: one level
+  int per_host = 1;  // ranks on each host
   bool two() const { return hosts > 1 && per_host > 1; }
 };
 

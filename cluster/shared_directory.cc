@@ -67,8 +67,8 @@ std::vector<std::string> blind_hosts(Communicator& ranks, bool seen) {
 
 }  // namespace
 
-void check_shared_directory(Communicator& ranks, core::FileSystem& files,
-                            const std::string& directory, const LookingAgain& looking) {
+void check_shared_directory(Communicator& ranks, core::FileSystem& files, const std::string& directory,
+                            const LookingAgain& looking) {
   const std::string content = core::concat(shared_nonce(ranks));
   const std::string path = core::join_path(directory, core::concat(kMark, content));
   together(ranks, [&] {
@@ -82,8 +82,8 @@ void check_shared_directory(Communicator& ranks, core::FileSystem& files,
   });
   if (blind.empty()) return;
   throw AgreedError(core::ExitCode::kEnvironment,
-                    core::concat("The directory ", directory, " of rank 0 is not seen on host ",
-                                 core::listed(blind), " (all ranks read and write checkpoints "
+                    core::concat("The directory ", directory, " of rank 0 is not seen on host ", core::listed(blind),
+                                 " (all ranks read and write checkpoints "
                                  "there). Choose a directory on storage that all hosts share."));
 }
 

@@ -20,8 +20,8 @@ struct LookingAgain {
 
 /// Rank 0 writes a file with a number into `directory`, every rank reads it back. All ranks throw AgreedError
 /// (ExitCode::kEnvironment) naming the hosts that do not see it. Collective.
-void check_shared_directory(Communicator& ranks, core::FileSystem& files,
-                            const std::string& directory, const LookingAgain& looking = {});
+void check_shared_directory(Communicator& ranks, core::FileSystem& files, const std::string& directory,
+                            const LookingAgain& looking = {});
 
 /// Not collective: removes what checks left behind that were killed. For the one owner of `directory`.
 void remove_marks(core::FileSystem& files, const std::string& directory);

@@ -60,7 +60,8 @@ std::string describe(const SlowRanks::Finding& finding) {
   std::ostringstream text;
   text.precision(2);
   text << "takes " << finding.times_median << " times the median: compute " << finding.compute << " s against "
-       << finding.median_compute << " s, data " << finding.data << " s against " << finding.median_data << " s for a sample";
+       << finding.median_compute << " s, data " << finding.data << " s against " << finding.median_data
+       << " s for a sample";
   return text.str();
 }
 

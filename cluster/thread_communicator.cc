@@ -18,8 +18,8 @@ namespace {
 
 class ThreadRequest final : public Request {
  public:
-  ThreadRequest(std::shared_ptr<Group> group, int rank, std::uint64_t number,
-                std::span<std::int64_t> values, Reduction reduction)
+  ThreadRequest(std::shared_ptr<Group> group, int rank, std::uint64_t number, std::span<std::int64_t> values,
+                Reduction reduction)
       : group_(std::move(group)), number_(number), values_(values), reduction_(reduction) {
     const std::lock_guard lock(group_->hub->mutex);
     Pending& pending = group_->pending[number_];
@@ -101,8 +101,7 @@ class ThreadSend final : public Request {
 
 class ThreadCommunicator final : public Communicator {
  public:
-  ThreadCommunicator(std::shared_ptr<Group> group, int rank)
-      : group_(std::move(group)), rank_(rank) {}
+  ThreadCommunicator(std::shared_ptr<Group> group, int rank) : group_(std::move(group)), rank_(rank) {}
 
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(group_->size()); }
@@ -118,19 +117,16 @@ class ThreadCommunicator final : public Communicator {
     PL_ASSERT(all.size() == mine.size() * group_->size());
     const Meeting meeting(*group_, rank_, &mine);
     for (int r = 0; r < size(); ++r) {
-      copy_bytes(meeting.of<std::span<const std::byte>>(r),
-                 all.subspan(r * mine.size(), mine.size()));
+      copy_bytes(meeting.of<std::span<const std::byte>>(r), all.subspan(r * mine.size(), mine.size()));
     }
   }
 
-  void all_gather_in_place(std::span<std::byte> all,
-                           std::span<const std::size_t> offsets) override {
+  void all_gather_in_place(std::span<std::byte> all, std::span<const std::size_t> offsets) override {
     PL_ASSERT(offsets.size() == group_->size() + 1);
     const Meeting meeting(*group_, rank_, &all);
     for (int r = 0; r < size(); ++r) {
       const std::size_t length = offsets[r + 1] - offsets[r];
-      copy_bytes(meeting.of<std::span<std::byte>>(r).subspan(offsets[r], length),
-                 all.subspan(offsets[r], length));
+      copy_bytes(meeting.of<std::span<std::byte>>(r).subspan(offsets[r], length), all.subspan(offsets[r], length));
     }
   }
 
@@ -143,15 +139,10 @@ class ThreadCommunicator final : public Communicator {
     }
   }
 
-  void all_reduce(std::span<double> values, Reduction reduction) override {
-    all_reduce_of(values, reduction);
-  }
-  void all_reduce(std::span<std::int64_t> values, Reduction reduction) override {
-    all_reduce_of(values, reduction);
-  }
+  void all_reduce(std::span<double> values, Reduction reduction) override { all_reduce_of(values, reduction); }
+  void all_reduce(std::span<std::int64_t> values, Reduction reduction) override { all_reduce_of(values, reduction); }
 
-  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets,
-                      std::span<float> out) override {
+  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets, std::span<float> out) override {
     const std::size_t length = offsets[rank_ + 1] - offsets[rank_];
     PL_ASSERT(offsets.size() == group_->size() + 1 && out.size() == length);
     const Meeting meeting(*group_, rank_, &in);
@@ -162,8 +153,7 @@ class ThreadCommunicator final : public Communicator {
     }
   }
 
-  std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values,
-                                            Reduction reduction) override {
+  std::unique_ptr<Request> start_all_reduce(std::span<std::int64_t> values, Reduction reduction) override {
     return std::make_unique<ThreadRequest>(group_, rank_, started_++, values, reduction);
   }
 
@@ -196,8 +186,7 @@ class ThreadCommunicator final : public Communicator {
 
   [[noreturn]] void abort(int exit_code) override {
     const core::Error error(static_cast<core::ExitCode>(exit_code),
-                            core::concat("Rank ", rank_, " ended all ranks with exit code ",
-                                         exit_code, "."));
+                            core::concat("Rank ", rank_, " ended all ranks with exit code ", exit_code, "."));
     group_->hub->fail(std::make_exception_ptr(error));
     throw error;
   }

@@ -62,7 +62,11 @@ struct Letter {
 /// member between the two waits of a meeting.
 struct Group {
   Group(std::shared_ptr<Hub> hub, std::vector<int> members)
-      : hub(std::move(hub)), members(std::move(members)), shown(this->members.size()), cancelled(this->members.size()), letters(this->members.size()) {}
+      : hub(std::move(hub)),
+        members(std::move(members)),
+        shown(this->members.size()),
+        cancelled(this->members.size()),
+        letters(this->members.size()) {}
 
   std::shared_ptr<Hub> hub;
   std::vector<int> members;  // their ranks in the whole run

@@ -18,8 +18,7 @@ constexpr std::size_t kNameBytes = 256;  // POSIX: at most 255 and a zero
 Topology topology_of(int rank, std::span<const std::string> hosts) {
   Topology topology;
   topology.hosts.assign(hosts.begin(), hosts.end());
-  topology.host_count =
-      static_cast<int>(std::set<std::string>(hosts.begin(), hosts.end()).size());
+  topology.host_count = static_cast<int>(std::set<std::string>(hosts.begin(), hosts.end()).size());
   const auto same_host = [&](std::span<const std::string> some) {
     return static_cast<int>(std::count(some.begin(), some.end(), hosts[rank]));
   };

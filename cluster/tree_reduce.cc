@@ -110,8 +110,10 @@ class TreeReduction {
         const auto [into, from] = plan_.additions[done];
         const bool last = done + 1 == additions;
         const auto sum = last ? result : place_of(into, length);
-        if (last && !squares.empty()) math_.add_and_sum_squares(values[into], values[from], sum, squares);
-        else math_.add(values[into], values[from], sum);
+        if (last && !squares.empty())
+          math_.add_and_sum_squares(values[into], values[from], sum, squares);
+        else
+          math_.add(values[into], values[from], sum);
         values[into] = sum;
       }
     }
@@ -131,10 +133,10 @@ class TreeReduction {
   std::vector<TreeNode> nodes_;          // of all ranks, in order
   std::vector<std::size_t> node_begin_;  // rank r has nodes [node_begin_[r], node_begin_[r + 1])
   Completion plan_;
-  std::size_t longest_ = 0;              // shard, elements
-  std::size_t chunk_ = 0;                // elements
-  std::span<float> staged_;              // (nodes, chunk)
-  std::span<float> outgoing_;            // (ranks, own nodes, chunk)
+  std::size_t longest_ = 0;    // shard, elements
+  std::size_t chunk_ = 0;      // elements
+  std::span<float> staged_;    // (nodes, chunk)
+  std::span<float> outgoing_;  // (ranks, own nodes, chunk)
 };
 
 }  // namespace

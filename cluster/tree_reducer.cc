@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reduction along the fixed tree, on one level or two.
-// Note [Two levels, one tree]: the slices of a host are one range. Its ranks first add up the covering nodes of that range,
-// each for a part of the bucket; then ranks with the same number on their hosts complete the tree for theirs. Which sums
-// are made depends on the tree alone, so levels change where additions happen, not a bit of the result; and what crosses
-// between hosts is one partial a host instead of one a rank.
+// Note [Two levels, one tree]: the slices of a host are one range. Its ranks first add up the covering nodes of that
+// range, each for a part of the bucket; then ranks with the same number on their hosts complete the tree for theirs.
+// Which sums are made depends on the tree alone, so levels change where additions happen, not a bit of the result; and
+// what crosses between hosts is one partial a host instead of one a rank.
 #include "cluster/shard_gather.h"
 #include "cluster/shard_reducer.h"
 #include "cluster/tree_reduce.h"
@@ -15,7 +15,12 @@ namespace {
 class TreeReducer final : public ShardReducer {
  public:
   TreeReducer(Communicator& ranks, ArrayMath& math, const ShardMap& map, std::int64_t slices)
-      : math_(math), map_(map), ranks_(ranks, map), scratch_(math), host_sums_(math), all_(whole_stage(map.world(), slices)) {
+      : math_(math),
+        map_(map),
+        ranks_(ranks, map),
+        scratch_(math),
+        host_sums_(math),
+        all_(whole_stage(map.world(), slices)) {
     if (!map.levels().two()) return;
     const int per_host = map.levels().per_host, host = map.rank() / per_host;
     on_host_ = {slices, {all_.ranges.begin() + host * per_host, all_.ranges.begin() + (host + 1) * per_host}};
@@ -52,7 +57,9 @@ class TreeReducer final : public ShardReducer {
 
   void cancel() override { ranks_.cancel(); }
 
-  std::size_t bytes() const override { return scratch_.incoming.bytes() + scratch_.outgoing.bytes() + host_sums_.bytes(); }
+  std::size_t bytes() const override {
+    return scratch_.incoming.bytes() + scratch_.outgoing.bytes() + host_sums_.bytes();
+  }
 
  private:
   ArrayMath& math_;

@@ -93,10 +93,10 @@ std::string Watchdog::heartbeat() const {
   const RankRecord record = here_.record();
   std::array<char, 64> time{};
   std::snprintf(time.data(), time.size(), "%.3f", core::wall_seconds());
-  return core::concat("{\"rank\":", rank_, ",\"ranks\":", names_.size(), ",\"host\":\"", names_[rank_].host, "\",\"pid\":",
-                      names_[rank_].pid, ",\"step\":", record.step, ",\"phase\":\"", name_of(record.phase),
-                      "\",\"collective\":", record.collective, ",\"progress\":", record.progress, ",\"time\":", time.data(),
-                      "}\n");
+  return core::concat("{\"rank\":", rank_, ",\"ranks\":", names_.size(), ",\"host\":\"", names_[rank_].host,
+                      "\",\"pid\":", names_[rank_].pid, ",\"step\":", record.step, ",\"phase\":\"",
+                      name_of(record.phase), "\",\"collective\":", record.collective, ",\"progress\":", record.progress,
+                      ",\"time\":", time.data(), "}\n");
 }
 
 void Watchdog::keep_watch() try {
@@ -120,8 +120,9 @@ void Watchdog::keep_watch() try {
 void Watchdog::judge() {
   const double waited = now_ - view_.ranks[rank_].progress_at;
   if (waited > deadlines_.without_judge()) {
-    end_all(core::concat("this rank has been in ", place_of(view_.ranks[rank_].record), " for ", static_cast<int>(waited),
-                         " s, and neither rank 0 nor rank ", last_, " has ended the job: both must be stuck or lost"));
+    end_all(core::concat("this rank has been in ", place_of(view_.ranks[rank_].record), " for ",
+                         static_cast<int>(waited), " s, and neither rank 0 nor rank ", last_,
+                         " has ended the job: both must be stuck or lost"));
   }
   if (view_.spoken || (rank_ != 0 && rank_ != last_)) return;
   Deadlines deadlines = deadlines_;
@@ -131,8 +132,9 @@ void Watchdog::judge() {
     for (Sighting& last : view_.ranks) last.heard_at = now_;
   }
   if (const auto verdict = find_missing(view_.ranks, deadlines, now_)) {
-    end_all((deaf ? core::concat("rank ", rank_, " itself is stuck inside MPI; when it last heard of the others: ") : "") +
-            describe(*verdict, view_.ranks, names_, now_));
+    end_all(
+        (deaf ? core::concat("rank ", rank_, " itself is stuck inside MPI; when it last heard of the others: ") : "") +
+        describe(*verdict, view_.ranks, names_, now_));
   }
 }
 
@@ -147,8 +149,9 @@ void Watchdog::look_for_slow_ranks() {
 
 void Watchdog::end_all(const std::string& why) {
   constexpr int kCode = static_cast<int>(core::ExitCode::kRankLost);
-  const std::string text = core::concat("hang: ", why, ". All ranks end with code ", kCode,
-                                        "; started again, the run goes on from its newest checkpoint (docs/clusters.md).");
+  const std::string text =
+      core::concat("hang: ", why, ". All ranks end with code ", kCode,
+                   "; started again, the run goes on from its newest checkpoint (docs/clusters.md).");
   const ExitDeadline deadline(kLongestEnding, kCode, text + "\n");
   if (rank_ == 0 && last_ != 0) exchange_->tell_end();
   core::log_error(text);

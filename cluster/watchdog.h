@@ -25,9 +25,9 @@ namespace pathline::cluster {
 /// Every rank sends its record to two judges, the first and the last rank (usually on different hosts). Messages never
 /// wait for their receiver, so a stopped rank holds up nobody. The first judge names the missing
 /// ranks and ends the job with ExitCode::kRankLost; the last does so a moment later, which matters only if the first is
-/// itself missing. Should both be, every rank ends the job after Deadlines::without_judge(). A judge counts only time in
-/// which it ran itself: a suspended job or an overloaded machine accuses nobody. Ranks that die are the launcher's affair.
-/// The thread that judges calls no MPI; see Note [A thread that may get stuck].
+/// itself missing. Should both be, every rank ends the job after Deadlines::without_judge(). A judge counts only time
+/// in which it ran itself: a suspended job or an overloaded machine accuses nobody. Ranks that die are the launcher's
+/// affair. The thread that judges calls no MPI; see Note [A thread that may get stuck].
 class Watchdog {
  public:
   /// Collective. `ranks` (on host memory) are watched from now on.
@@ -40,8 +40,8 @@ class Watchdog {
   /// Where this rank is: to be kept up to date by its owner.
   Whereabouts& here() { return here_; }
 
-  /// Not collective: from now on `directory`/heartbeats/rank-N is kept up to date, and a judge without a log file of its
-  /// own writes its verdict to `directory`/log.txt. `directory`/heartbeats exists. `files` must outlive it.
+  /// Not collective: from now on `directory`/heartbeats/rank-N is kept up to date, and a judge without a log file of
+  /// its own writes its verdict to `directory`/log.txt. `directory`/heartbeats exists. `files` must outlive it.
   void write_below(core::FileSystem& files, const std::string& directory);
 
  private:

@@ -16,7 +16,7 @@ Phase phase_of(std::int64_t place) { return static_cast<Phase>(place & 0xff); }
 }  // namespace
 
 const char* name_of(Phase phase) {
-  constexpr std::array kNames = {"setup", "data", "compute", "reduce", "update", "gather",
+  constexpr std::array kNames = {"setup",  "data",     "compute",    "reduce",  "update", "gather",
                                  "report", "validate", "checkpoint", "preview", "end"};
   return kNames.at(static_cast<std::size_t>(phase));
 }

@@ -10,7 +10,17 @@ namespace pathline::cluster {
 
 /// In the order in which a step passes through them.
 enum class Phase : std::uint8_t {
-  kSetup, kData, kCompute, kReduce, kUpdate, kGather, kReport, kValidate, kCheckpoint, kPreview, kEnd
+  kSetup,
+  kData,
+  kCompute,
+  kReduce,
+  kUpdate,
+  kGather,
+  kReport,
+  kValidate,
+  kCheckpoint,
+  kPreview,
+  kEnd
 };
 
 const char* name_of(Phase phase);
@@ -24,11 +34,11 @@ struct RankRecord {
   double data_seconds = 0;       // waiting for data
   double compute_seconds = 0;    // both per unit of work, see set_work()
   Phase phase = Phase::kSetup;
-  bool ends_all = false;         // the first judge has spoken: the launcher may take seconds to end everybody
+  bool ends_all = false;  // the first judge has spoken: the launcher may take seconds to end everybody
 };
 
-/// One thread, the one that trains, calls enter() and set_work(); any thread calls the rest. Costs one look at the clock
-/// and a few relaxed stores.
+/// One thread, the one that trains, calls enter() and set_work(); any thread calls the rest. Costs one look at the
+/// clock and a few relaxed stores.
 class Whereabouts {
  public:
   Whereabouts();

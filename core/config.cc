@@ -2,10 +2,10 @@
 // toml++ stays in this file. The table of what the recipe gives is kept apart from the effective values of bound keys.
 #include "core/config.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <optional>
 #include <sstream>
-#include <toml++/toml.h>
 #include <utility>
 
 #include "core/error.h"

@@ -39,7 +39,8 @@ class Config {
   void bind(std::string_view section, std::string_view key, bool& value, OnResume on_resume, std::string_view comment);
   void bind(std::string_view section, std::string_view key, std::int64_t& value, OnResume on_resume,
             std::string_view comment);
-  void bind(std::string_view section, std::string_view key, double& value, OnResume on_resume, std::string_view comment);
+  void bind(std::string_view section, std::string_view key, double& value, OnResume on_resume,
+            std::string_view comment);
   void bind(std::string_view section, std::string_view key, std::string& value, OnResume on_resume,
             std::string_view comment);
   void bind(std::string_view section, std::string_view key, std::vector<double>& value, OnResume on_resume,

@@ -52,8 +52,8 @@ std::uint32_t by_tables(std::uint32_t state, const unsigned char* data, std::siz
 
 #if defined(__x86_64__)
 
-// Bytes of each of the three streams. Streams much shorter than a page defeat the prefetcher: from memory the long ones are
-// three times as fast. The short ones take what is left.
+// Bytes of each of the three streams. Streams much shorter than a page defeat the prefetcher: from memory the long ones
+// are three times as fast. The short ones take what is left.
 constexpr std::size_t kLongStream = 64 << 10, kShortStream = 1 << 10;
 
 /// state -> state after some zero bytes, by the four bytes of the state.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRC32C (Castagnoli, reflected polynomial 0x82F63B78; RFC 3720, appendix B.4), by the CPU's instruction where it has one.
+// CRC32C (Castagnoli, reflected polynomial 0x82F63B78; RFC 3720, appendix B.4), by the CPU's instruction where it has
+// one.
 #pragma once
 
 #include <cstddef>

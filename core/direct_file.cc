@@ -26,7 +26,8 @@ constexpr std::size_t kHugePage = 2 << 20;
 void say_buffered(const std::string& path) {
   static std::once_flag once;
   std::call_once(once, [&] {
-    log_info("the storage of ", path, " refuses O_DIRECT: large files are written through the page cache there, which takes longer.");
+    log_info("the storage of ", path,
+             " refuses O_DIRECT: large files are written through the page cache there, which takes longer.");
   });
 }
 
@@ -116,8 +117,7 @@ void DirectFile::finish() {
   if (thread_) thread_->wait_for_all();
   leave_direct();
   write({blocks_[current_].get(), used_});
-  if (reserved_ > length_ &&
-      retried([&] { return ::ftruncate(file_.value(), static_cast<off_t>(length_)); }) != 0) {
+  if (reserved_ > length_ && retried([&] { return ::ftruncate(file_.value(), static_cast<off_t>(length_)); }) != 0) {
     fail(errno, "cannot shorten", path_);
   }
   finished_ = true;

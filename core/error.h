@@ -11,14 +11,14 @@ namespace pathline::core {
 
 enum class ExitCode : int {
   kFinished = 0,
-  kInternal = 1,      // a mistake of ours
-  kUsage = 2,         // command line or recipe
-  kInput = 3,         // input data unusable
-  kEnvironment = 4,   // device, disk, MPI or library unusable
-  kStopped = 64,      // stopped on request, checkpoint written: run me again
-  kNoProgress = 65,   // do not run me again
-  kNumerical = 66,    // non-finite beyond the recovery policy
-  kRankLost = 67,     // a rank hung or was lost: run me again
+  kInternal = 1,     // a mistake of ours
+  kUsage = 2,        // command line or recipe
+  kInput = 3,        // input data unusable
+  kEnvironment = 4,  // device, disk, MPI or library unusable
+  kStopped = 64,     // stopped on request, checkpoint written: run me again
+  kNoProgress = 65,  // do not run me again
+  kNumerical = 66,   // non-finite beyond the recovery policy
+  kRankLost = 67,    // a rank hung or was lost: run me again
 };
 
 /// Thrown for everything that a user can act on. `what()` is one paragraph:
@@ -52,13 +52,13 @@ int run_program(const std::function<int()>& body);
 }  // namespace pathline::core
 
 /// Always on, for input, files and environment: PL_CHECK(count > 0, core::ExitCode::kUsage, "count is ", count, ...).
-#define PL_CHECK(condition, code, ...)                                              \
-  do {                                                                              \
+#define PL_CHECK(condition, code, ...)                                                              \
+  do {                                                                                              \
     if (!(condition)) throw ::pathline::core::Error((code), ::pathline::core::concat(__VA_ARGS__)); \
   } while (false)
 
 /// For our own mistakes.
-#define PL_ASSERT(condition)                                                                  \
-  do {                                                                                        \
-    if (!(condition)) ::pathline::core::assertion_failed(#condition, __FILE__, __LINE__);     \
+#define PL_ASSERT(condition)                                                              \
+  do {                                                                                    \
+    if (!(condition)) ::pathline::core::assertion_failed(#condition, __FILE__, __LINE__); \
   } while (false)

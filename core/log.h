@@ -21,14 +21,21 @@ struct LogOptions {
 
 void configure_log(const LogOptions& options);
 void log_line(LogLevel level, const std::string& text);
-/// A line in `file` alone: the last words of a rank whose log does not go there. Throws Error if it cannot be appended to.
+/// A line in `file` alone: the last words of a rank whose log does not go there. Throws Error if it cannot be appended
+/// to.
 void append_to_log_file(const std::string& file, LogLevel level, const std::string& text);
 
 template <class... Parts>
-void log_info(const Parts&... parts) { log_line(LogLevel::kInfo, concat(parts...)); }
+void log_info(const Parts&... parts) {
+  log_line(LogLevel::kInfo, concat(parts...));
+}
 template <class... Parts>
-void log_warning(const Parts&... parts) { log_line(LogLevel::kWarning, concat(parts...)); }
+void log_warning(const Parts&... parts) {
+  log_line(LogLevel::kWarning, concat(parts...));
+}
 template <class... Parts>
-void log_error(const Parts&... parts) { log_line(LogLevel::kError, concat(parts...)); }
+void log_error(const Parts&... parts) {
+  log_line(LogLevel::kError, concat(parts...));
+}
 
 }  // namespace pathline::core

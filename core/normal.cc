@@ -33,12 +33,12 @@ PL_INLINE void normal_body(const DrawKey& key, std::uint32_t first_block, std::s
   }
 }
 
-#define PL_FILL_KERNELS(NAME, TARGET)                                                                         \
-  TARGET void uniform_##NAME(const DrawKey& key, std::uint32_t first, std::size_t blocks, float* out) {       \
-    uniform_body(key, first, blocks, out);                                                                    \
-  }                                                                                                           \
-  TARGET void normal_##NAME(const DrawKey& key, std::uint32_t first, std::size_t blocks, float* out) {        \
-    normal_body(key, first, blocks, out);                                                                     \
+#define PL_FILL_KERNELS(NAME, TARGET)                                                                   \
+  TARGET void uniform_##NAME(const DrawKey& key, std::uint32_t first, std::size_t blocks, float* out) { \
+    uniform_body(key, first, blocks, out);                                                              \
+  }                                                                                                     \
+  TARGET void normal_##NAME(const DrawKey& key, std::uint32_t first, std::size_t blocks, float* out) {  \
+    normal_body(key, first, blocks, out);                                                               \
   }
 
 PL_FILL_KERNELS(baseline, )

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// POSIX calls as file_system.cc and direct_file.cc make them: interrupted ones are repeated, every failure names path and
-// reason. Inside this folder only.
+// POSIX calls as file_system.cc and direct_file.cc make them: interrupted ones are repeated, every failure names path
+// and reason. Inside this folder only.
 #pragma once
 
 #include <cerrno>
@@ -8,8 +8,8 @@
 
 namespace pathline::core::posix {
 
-/// Throws ExitCode::kEnvironment. `what` begins the sentence: "cannot write". Takes the reason (an errno) first: building
-/// the text may change errno.
+/// Throws ExitCode::kEnvironment. `what` begins the sentence: "cannot write". Takes the reason (an errno) first:
+/// building the text may change errno.
 [[noreturn]] void fail(int reason, const std::string& what, const std::string& path);
 
 /// Repeats a call while a signal interrupts it.

@@ -21,10 +21,10 @@ enum class Purpose : std::uint32_t {
   kSourceOrder = 6,
   kDequantize = 7,
   kHoldOut = 8,
-  kParameters = 9,         // initial weights; index = hash of the parameter's name
+  kParameters = 9,  // initial weights; index = hash of the parameter's name
   kValidationTime = 10,
   kValidationNoise = 11,
-  kDropout = 1000,         // + layer number
+  kDropout = 1000,  // + layer number
   // generation; index = sample id
   kGenerationNoise = 0x10000,
   kGenerationLabel = 0x10001,

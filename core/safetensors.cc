@@ -96,8 +96,8 @@ TensorEntry parse_entry(const std::string& name, const Json& object, std::uint64
     refuse(path, concat("tensor \"", name, "\": ", error.what()));
   }
   if (begin > end || end - begin != length) {
-    refuse(path, concat("tensor \"", name, "\" lies at ", begin, " to ", end, " but its shape needs ", length,
-                        " bytes"));
+    refuse(path,
+           concat("tensor \"", name, "\" lies at ", begin, " to ", end, " but its shape needs ", length, " bytes"));
   }
   if (__builtin_add_overflow(begin, data, &entry.begin) || __builtin_add_overflow(end, data, &entry.end)) {
     refuse(path, concat("an offset", of, " is too large"));
@@ -141,9 +141,22 @@ std::uint64_t header_length(std::span<const std::byte> start, std::uint64_t file
 }  // namespace
 
 std::uint64_t dtype_size(const std::string& dtype) {
-  static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 16> kSizes{{
-      {"BOOL", 1}, {"U8", 1}, {"I8", 1}, {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"F8_E8M0", 1}, {"I16", 2}, {"U16", 2},
-      {"F16", 2}, {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"F32", 4}, {"F64", 8}, {"I64", 8}, {"U64", 8}}};
+  static constexpr std::array<std::pair<std::string_view, std::uint64_t>, 16> kSizes{{{"BOOL", 1},
+                                                                                      {"U8", 1},
+                                                                                      {"I8", 1},
+                                                                                      {"F8_E5M2", 1},
+                                                                                      {"F8_E4M3", 1},
+                                                                                      {"F8_E8M0", 1},
+                                                                                      {"I16", 2},
+                                                                                      {"U16", 2},
+                                                                                      {"F16", 2},
+                                                                                      {"BF16", 2},
+                                                                                      {"I32", 4},
+                                                                                      {"U32", 4},
+                                                                                      {"F32", 4},
+                                                                                      {"F64", 8},
+                                                                                      {"I64", 8},
+                                                                                      {"U64", 8}}};
   const auto found =
       std::find_if(kSizes.begin(), kSizes.end(), [&](const auto& known) { return known.first == dtype; });
   PL_CHECK(found != kSizes.end(), ExitCode::kInput, "the dtype \"", dtype,

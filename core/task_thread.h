@@ -22,8 +22,8 @@ class TaskThread {
 
   /// Returns the task's number: 1, 2, ...
   std::uint64_t post(std::function<void()> task);
-  /// Returns when tasks up to this number are done. After a task has thrown, later ones are dropped and every wait throws
-  /// what it threw.
+  /// Returns when tasks up to this number are done. After a task has thrown, later ones are dropped and every wait
+  /// throws what it threw.
   void wait_for(std::uint64_t number);
   void wait_for_all();
 

@@ -78,8 +78,9 @@ class Unpacked final : public ByteStream {
     const int result = inflate(&zlib_, Z_NO_FLUSH);
     if (result == Z_STREAM_END) return end_of_member();
     // Without input or progress zlib says Z_BUF_ERROR: the packed bytes ended before the data did.
-    PL_CHECK(result == Z_OK, ExitCode::kInput, origin_, " cannot be unpacked: ",
-             zlib_.msg ? zlib_.msg : "the packed data end too early", ". Fetch or copy the file again.");
+    PL_CHECK(result == Z_OK, ExitCode::kInput, origin_,
+             " cannot be unpacked: ", zlib_.msg ? zlib_.msg : "the packed data end too early",
+             ". Fetch or copy the file again.");
   }
 
   void end_of_member() {

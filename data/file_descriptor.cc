@@ -42,7 +42,8 @@ void FileDescriptor::read(std::uint64_t offset, std::span<std::byte> out) const 
 
 void FileDescriptor::write(std::uint64_t offset, std::span<const std::byte> bytes) const {
   for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t put = ::pwrite(descriptor_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+    const ssize_t put =
+        ::pwrite(descriptor_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
     if (put < 0 && errno == EINTR) continue;
     PL_CHECK(put > 0, ExitCode::kEnvironment, "cannot write ", path_, " at byte ", offset + done, " (",
              core::errno_text(), "). Look for space there.");

@@ -18,10 +18,10 @@ using core::ExitCode;
 using DataSets = std::vector<hdf5::DataSet>;
 using Which = std::vector<const hdf5::DataSet*>;
 
-constexpr std::array kPixelNames = {"/images", "/imgs", "/image", "/x", "/X", "/data", "/pixels", "/image_features",
-                                    "/train_set_x", "/test_set_x"};
-constexpr std::array kLabelNames = {"/labels", "/label", "/y", "/Y", "/targets", "/target", "/ans", "/classes",
-                                    "/train_set_y", "/test_set_y"};
+constexpr std::array kPixelNames = {"/images", "/imgs",   "/image",          "/x",           "/X",
+                                    "/data",   "/pixels", "/image_features", "/train_set_x", "/test_set_x"};
+constexpr std::array kLabelNames = {"/labels", "/label", "/y",       "/Y",           "/targets",
+                                    "/target", "/ans",   "/classes", "/train_set_y", "/test_set_y"};
 constexpr std::array kClassNames = {"/list_classes", "/class_names", "/label_names"};
 
 template <class Names>
@@ -70,8 +70,9 @@ const hdf5::DataSet& pixels_of(const hdf5::File& file, const DataSets& sets, con
   PL_CHECK(!found.empty(), ExitCode::kInput, file.path(), " holds no images that Pathline knows: an array of ",
            "8-bit pixels of (count, height, width, channels) or (count, channels, height, width), named /images, ",
            "/imgs, /x or /data. Found: ", list_of(sets), ". Choose one by its name, as ", file.path(), ":/NAME.");
-  PL_CHECK(found.size() == 1, ExitCode::kInput, file.path(), " holds several arrays that may be the images: ",
-           list_of(sets), ". Choose one by its name, as ", file.path(), ":", found[0]->name(), ".");
+  PL_CHECK(found.size() == 1, ExitCode::kInput, file.path(),
+           " holds several arrays that may be the images: ", list_of(sets), ". Choose one by its name, as ",
+           file.path(), ":", found[0]->name(), ".");
   return *found[0];
 }
 
@@ -79,7 +80,8 @@ const hdf5::DataSet& pixels_of(const hdf5::File& file, const DataSets& sets, con
 Layout learn_shape(const hdf5::File& file, const hdf5::DataSet& pixels, SetInfo& info) {
   PL_CHECK(image_shaped(pixels), ExitCode::kInput, pixels.describe(), " in ", file.path(),
            " has not the shape of images. Choose an array of (count, height, width, channels).");
-  PL_CHECK(!pixels.is_float(), ExitCode::kInput, pixels.describe(), " in ", file.path(), " holds floating-point pixels ",
+  PL_CHECK(!pixels.is_float(), ExitCode::kInput, pixels.describe(), " in ", file.path(),
+           " holds floating-point pixels ",
            "(whether they mean 0..1, -1..1 or 0..255 is not written there, and a wrong guess would train in silence). ",
            "Scale them to 8 bits and store them as uint8.");
   PL_CHECK(pixels.is_integer(), ExitCode::kInput, pixels.describe(), " in ", file.path(),
@@ -92,7 +94,8 @@ Layout learn_shape(const hdf5::File& file, const hdf5::DataSet& pixels, SetInfo&
   }
   const bool first = channels_like(shape[1]), last = channels_like(shape[3]);
   PL_CHECK(first != last, ExitCode::kInput, pixels.describe(), " in ", file.path(), first ? " may be" : " is neither",
-           " (count, channels, height, width)", first ? " as well as" : " nor", " (count, height, width, channels) with ",
+           " (count, channels, height, width)", first ? " as well as" : " nor",
+           " (count, height, width, channels) with ",
            "1, 3 or 4 channels. Store it as /images of (count, height, width, channels) with `pathline data import`.");
   info.channels = first ? shape[1] : shape[3];
   info.height = first ? shape[2] : shape[1];
@@ -116,14 +119,14 @@ std::string partner(std::string name) {
 /// The one data set of labels among `sets`, or null.
 const hdf5::DataSet* labels_among(const hdf5::File& file, const DataSets& sets, const std::string& pixels,
                                   std::int64_t count) {
-  const Which found = matching(sets, [&](const auto& set) {
-    return among(kLabelNames, set.name()) && label_shaped(set, count);
-  });
+  const Which found =
+      matching(sets, [&](const auto& set) { return among(kLabelNames, set.name()) && label_shaped(set, count); });
   if (found.empty()) return nullptr;
   const auto own = std::ranges::find(found, partner(pixels), [](const auto* set) { return set->name(); });
   if (own != found.end()) return *own;
-  PL_CHECK(found.size() == 1, ExitCode::kInput, file.path(), " holds several arrays that may be the labels: ",
-           list_of(sets), ". Choose one by its name, as ", file.path(), ":", pixels, ",", found[0]->name(), ".");
+  PL_CHECK(found.size() == 1, ExitCode::kInput, file.path(),
+           " holds several arrays that may be the labels: ", list_of(sets), ". Choose one by its name, as ",
+           file.path(), ":", pixels, ",", found[0]->name(), ".");
   return found[0];
 }
 
@@ -141,8 +144,8 @@ void learn_labels(const hdf5::File& file, const DataSets& sets, const Selection&
   const std::int64_t count = found.info.count;
   if (!selection.labels.empty()) {
     const hdf5::DataSet& labels = chosen(file, sets, selection.labels);
-    PL_CHECK(label_shaped(labels, count), ExitCode::kInput, labels.describe(), " in ", file.path(), " is not one whole ",
-             "number for each of ", count, " samples. Choose another, or none.");
+    PL_CHECK(label_shaped(labels, count), ExitCode::kInput, labels.describe(), " in ", file.path(),
+             " is not one whole ", "number for each of ", count, " samples. Choose another, or none.");
     found.labels = read_labels(file, labels);
     found.labels_text = "labels " + labels.describe();
   } else if (const hdf5::DataSet* labels = labels_among(file, sets, found.items.name(), count)) {
@@ -158,7 +161,8 @@ void learn_labels(const hdf5::File& file, const DataSets& sets, const Selection&
     found.labels_text = "labels " + there->describe() + " of " + core::name_of(path);
   } else {
     const Which named = matching(sets, [](const auto& set) { return among(kLabelNames, set.name()); });
-    found.labels_text = named.empty() ? "no labels" : "no labels (" + named[0]->describe() + " is not one class a sample)";
+    found.labels_text =
+        named.empty() ? "no labels" : "no labels (" + named[0]->describe() + " is not one class a sample)";
   }
 }
 
@@ -172,8 +176,8 @@ Recognised recognise_foreign(const hdf5::File& file, const Selection& selection)
   learn_labels(file, sets, selection, found);
   const Which names = matching(sets, [](const auto& set) { return among(kClassNames, set.name()) && set.is_text(); });
   if (!found.labels.empty() && names.size() == 1) found.info.class_names = names[0]->read_texts();
-  found.info.description = core::concat(found.items.describe(), " as ", found.info.count, " images of ", found.info.height,
-                                        "x", found.info.width, "x", found.info.channels,
+  found.info.description = core::concat(found.items.describe(), " as ", found.info.count, " images of ",
+                                        found.info.height, "x", found.info.width, "x", found.info.channels,
                                         found.layout == Layout::kChannelsFirst ? " (NCHW)" : " (NHWC)");
   return found;
 }

@@ -28,7 +28,8 @@ class Lock {
 
  private:
   static std::recursive_mutex& mutex() {
-    // Kept for handles in static objects. At exit the library would crash over a file that a full disk kept from closing.
+    // Kept for handles in static objects. At exit the library would crash over a file that a full disk kept from
+    // closing.
     static std::recursive_mutex* only = (H5dont_atexit(), new std::recursive_mutex);
     return *only;
   }
@@ -38,12 +39,13 @@ class Lock {
 /// The innermost entry of the library's error stack, which names the cause.
 std::string reason() {
   std::string text;
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD,
-           [](unsigned n, const H5E_error2_t* entry, void* out) -> herr_t {
-             if (n == 0 && entry->desc) *static_cast<std::string*>(out) = entry->desc;
-             return 0;
-           },
-           &text);
+  H5Ewalk2(
+      H5E_DEFAULT, H5E_WALK_UPWARD,
+      [](unsigned n, const H5E_error2_t* entry, void* out) -> herr_t {
+        if (n == 0 && entry->desc) *static_cast<std::string*>(out) = entry->desc;
+        return 0;
+      },
+      &text);
   return text.empty() ? "no reason given" : text;
 }
 
@@ -58,12 +60,18 @@ Result checked(Result result, const std::string& path, const std::string& what, 
 
 hid_t native(Element element) {
   switch (element) {
-    case Element::kUint8: return H5T_NATIVE_UINT8;
-    case Element::kInt32: return H5T_NATIVE_INT32;
-    case Element::kUint32: return H5T_NATIVE_UINT32;
-    case Element::kInt64: return H5T_NATIVE_INT64;
-    case Element::kUint64: return H5T_NATIVE_UINT64;
-    case Element::kFloat32: return H5T_NATIVE_FLOAT;
+    case Element::kUint8:
+      return H5T_NATIVE_UINT8;
+    case Element::kInt32:
+      return H5T_NATIVE_INT32;
+    case Element::kUint32:
+      return H5T_NATIVE_UINT32;
+    case Element::kInt64:
+      return H5T_NATIVE_INT64;
+    case Element::kUint64:
+      return H5T_NATIVE_UINT64;
+    case Element::kFloat32:
+      return H5T_NATIVE_FLOAT;
   }
   PL_ASSERT(false);
   return -1;
@@ -125,7 +133,8 @@ int Handle::close() {
 
 // ---- DataSet
 
-DataSet::DataSet(std::string path, std::string name, std::int64_t file) : path_(std::move(path)), name_(std::move(name)) {
+DataSet::DataSet(std::string path, std::string name, std::int64_t file)
+    : path_(std::move(path)), name_(std::move(name)) {
   set_ = Handle(checked(H5Dopen2(file, name_.c_str(), H5P_DEFAULT), path_, "open " + name_), H5Dclose);
   type_ = Handle(checked(H5Dget_type(set_.id()), path_, "read the type of " + name_), H5Tclose);
   const Handle space(checked(H5Dget_space(set_.id()), path_, "read the shape of " + name_), H5Sclose);
@@ -151,8 +160,8 @@ void DataSet::learn_type() {
   text_ = kind == H5T_STRING && H5Tis_variable_str(type_.id()) == 0;
   const char* name = integer_ ? (H5Tget_sign(type_.id()) == H5T_SGN_NONE ? "uint" : "int") : "float";
   type_text_ = integer_ || float_ ? core::concat(name, 8 * element_bytes_)
-               : text_             ? core::concat("text of ", element_bytes_, " bytes")
-                                 : "other type";
+               : text_            ? core::concat("text of ", element_bytes_, " bytes")
+                                  : "other type";
 }
 
 // A data set is read directly only if its bytes lie in this file in one piece. Files with a user block are left to the
@@ -164,10 +173,12 @@ void DataSet::learn_storage(std::int64_t file) {
   storage_ = layout == H5D_CONTIGUOUS ? "contiguous" : layout == H5D_COMPACT ? "compact" : "virtual";
   if (layout == H5D_CHUNKED) {
     std::vector<hsize_t> chunk(shape_.size());
-    checked(H5Pget_chunk(plan.id(), static_cast<int>(chunk.size()), chunk.data()), path_, "read the chunks of " + name_);
+    checked(H5Pget_chunk(plan.id(), static_cast<int>(chunk.size()), chunk.data()), path_,
+            "read the chunks of " + name_);
     std::size_t bytes = element_bytes_;
     for (const hsize_t size : chunk) bytes *= size;
-    storage_ = "chunks of " + shape_text(std::vector<std::int64_t>(chunk.begin(), chunk.end())) + (filtered ? ", filtered" : "");
+    storage_ = "chunks of " + shape_text(std::vector<std::int64_t>(chunk.begin(), chunk.end())) +
+               (filtered ? ", filtered" : "");
     // A cache larger than nothing only costs where chunks need no decoding; where they do, it must hold a whole one.
     const Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
     H5Pset_chunk_cache(access.id(), 521, filtered ? std::max<std::size_t>(2 * bytes, 1 << 20) : 0, 0.75);
@@ -243,7 +254,8 @@ File File::open(const std::string& path) {
   PL_CHECK(why.find("truncated file") == std::string::npos, ExitCode::kInput, path, " is truncated: it has ", bytes,
            " bytes (the HDF5 library says: ", why, "), so samples are missing. Copy or import it again.");
   PL_CHECK(id >= 0, ExitCode::kInput, "cannot read ", path, " as an HDF5 file of ", bytes,
-           " bytes (the HDF5 library says: ", why, "). Give a file that `pathline data import` made, or import this one.");
+           " bytes (the HDF5 library says: ", why,
+           "). Give a file that `pathline data import` made, or import this one.");
   File file(path, Handle(id, H5Fclose));
   file.bytes_ = bytes;
   return file;
@@ -281,8 +293,9 @@ std::vector<DataSet> File::data_sets() const {
     checked(H5Gget_info(opened.id(), &about), path_, what);
     for (hsize_t i = 0; i < about.nlinks && found.size() < kMostDataSets; ++i) {
       char name[256];
-      const ssize_t length = checked(H5Lget_name_by_idx(opened.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name,
-                                                        sizeof name, H5P_DEFAULT), path_, what);
+      const ssize_t length =
+          checked(H5Lget_name_by_idx(opened.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT),
+                  path_, what);
       if (length >= static_cast<ssize_t>(sizeof name)) continue;
       const Handle object(H5Oopen(opened.id(), name, H5P_DEFAULT), H5Oclose);
       if (object.id() < 0) continue;  // a link to nowhere
@@ -349,7 +362,8 @@ DataSet File::create_data_set(const std::string& name, Element element, const st
   H5Pset_alloc_time(plan.id(), H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(plan.id(), H5D_FILL_TIME_NEVER);
   H5Pset_obj_track_times(plan.id(), false);  // equal sets are equal files
-  const hid_t id = H5Dcreate2(file_.id(), name.c_str(), native(element), space.id(), H5P_DEFAULT, plan.id(), H5P_DEFAULT);
+  const hid_t id =
+      H5Dcreate2(file_.id(), name.c_str(), native(element), space.id(), H5P_DEFAULT, plan.id(), H5P_DEFAULT);
   Handle(checked(id, path_, "create " + name, ExitCode::kEnvironment), H5Dclose).close();
   return DataSet(path_, name, file_.id());
 }
@@ -357,8 +371,8 @@ DataSet File::create_data_set(const std::string& name, Element element, const st
 void File::write_attribute(const std::string& object, const std::string& name, std::int64_t type, std::int64_t space,
                            const void* data) {
   const std::string what = "write attribute " + name + " of " + object;
-  const hid_t id = H5Acreate_by_name(file_.id(), object.c_str(), name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT,
-                                     H5P_DEFAULT);
+  const hid_t id =
+      H5Acreate_by_name(file_.id(), object.c_str(), name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
   const Handle attribute(checked(id, path_, what, ExitCode::kEnvironment), H5Aclose);
   checked(H5Awrite(attribute.id(), type, data), path_, what, ExitCode::kEnvironment);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of the HDF5 library that we use, as two classes. Every call into the library happens in hdf5.cc, under one
-// mutex: the library need not be built thread-safe. Failures are core::Error with the path and the library's own reason.
+// mutex: the library need not be built thread-safe. Failures are core::Error with the path and the library's own
+// reason.
 #pragma once
 
 #include <cstddef>

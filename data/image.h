@@ -16,7 +16,9 @@ struct Image {
   Image() = default;
   /// All pixels `value`.
   Image(std::int64_t height, std::int64_t width, std::int64_t channels, std::uint8_t value = 0)
-      : height(height), width(width), channels(channels),
+      : height(height),
+        width(width),
+        channels(channels),
         pixels(static_cast<std::size_t>(height * width * channels), value) {}
 
   std::uint8_t& at(std::int64_t y, std::int64_t x, std::int64_t c) {

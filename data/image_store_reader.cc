@@ -30,7 +30,8 @@ SetInfo shape_of(const hdf5::File& file, const hdf5::DataSet& items, ItemKind ki
   info.kind = kind;
   const std::vector<std::int64_t>& shape = items.shape();
   const bool image = kind == ItemKind::kImage;
-  const bool good = shape.size() == (image ? 4u : 2u) && std::ranges::all_of(shape, [](auto size) { return size > 0; }) &&
+  const bool good = shape.size() == (image ? 4u : 2u) &&
+                    std::ranges::all_of(shape, [](auto size) { return size > 0; }) &&
                     items.is(image ? hdf5::Element::kUint8 : hdf5::Element::kFloat32);
   PL_CHECK(good, ExitCode::kInput, file.path(), " has ", items.describe(), " where an image store has ",
            image ? "/images uint8 of (count, height, width, channels)" : "/points float32 of (count, dimension)",
@@ -53,7 +54,8 @@ std::optional<hdf5::DataSet> column(const hdf5::File& file, const std::string& n
 
 std::string digest_of(const Recognised& found) {
   ContentDigest digest(found.info);
-  for (std::size_t i = 0; i < found.crcs.size(); ++i) digest.add(found.crcs[i], found.labels.empty() ? -1 : found.labels[i]);
+  for (std::size_t i = 0; i < found.crcs.size(); ++i)
+    digest.add(found.crcs[i], found.labels.empty() ? -1 : found.labels[i]);
   return digest.text();
 }
 
@@ -75,9 +77,9 @@ Recognised recognise_ours(const hdf5::File& file) {
     found.crcs.resize(static_cast<std::size_t>(found.info.count));
     crcs->read(0, found.info.count, hdf5::Element::kUint32, std::as_writable_bytes(std::span(found.crcs)));
     found.info.digest = file.text("/", "content_digest").value_or("");
-    PL_CHECK(found.info.digest == digest_of(found), ExitCode::kInput, file.path(), ": the content digest is stored as \"",
-             found.info.digest, "\", but its labels and checksums give ", digest_of(found),
-             ". The file is damaged; copy or import it again.");
+    PL_CHECK(found.info.digest == digest_of(found), ExitCode::kInput, file.path(),
+             ": the content digest is stored as \"", found.info.digest, "\", but its labels and checksums give ",
+             digest_of(found), ". The file is damaged; copy or import it again.");
   }
   found.info.description = core::concat("image store, ", found.items.describe());
   return found;
@@ -103,8 +105,11 @@ void check_labels(const std::string& path, Recognised& found) {
 class FileSource final : public ShardSource {
  public:
   FileSource(const hdf5::File& file, Recognised found)
-      : file_(core::name_of(file.path())), info_(std::move(found.info)), labels_(std::move(found.labels)),
-        crcs_(std::move(found.crcs)), items_(file, std::move(found.items), info_, found.layout) {
+      : file_(core::name_of(file.path())),
+        info_(std::move(found.info)),
+        labels_(std::move(found.labels)),
+        crcs_(std::move(found.crcs)),
+        items_(file, std::move(found.items), info_, found.layout) {
     const std::string classes = labels_.empty() ? "no labels" : core::concat(info_.classes, " classes");
     info_.description = core::concat(file_, ": ", info_.description, ", ",
                                      found.labels_text.empty() ? classes : found.labels_text, "; ", items_.how());

@@ -52,23 +52,28 @@ struct ImageStoreWriter::Impl {
   std::string path, temporary, created_by;
   SetInfo info;
   hdf5::File file;
-  std::uint64_t offset = 0;            // of item 0
+  std::uint64_t offset = 0;  // of item 0
   std::optional<FileDescriptor> direct;
-  std::vector<std::int64_t> labels;    // (count)
-  std::vector<std::uint32_t> crcs;     // (count)
-  std::vector<std::uint8_t> there;     // (count) 1 where an item was put
+  std::vector<std::int64_t> labels;  // (count)
+  std::vector<std::uint32_t> crcs;   // (count)
+  std::vector<std::uint8_t> there;   // (count) 1 where an item was put
   std::int64_t next = 0;
 };
 
 // The library fixes where the items will lie and writes the small things; the items themselves go past it.
 ImageStoreWriter::Impl::Impl(std::string path_, SetInfo info_, const std::string& created_by)
-    : path(std::move(path_)), temporary(temporary_name(path)), created_by(created_by), info(checked(path, std::move(info_))),
-      file(hdf5::File::create(temporary)), labels(static_cast<std::size_t>(info.count)),
-      crcs(static_cast<std::size_t>(info.count)), there(static_cast<std::size_t>(info.count)) {
+    : path(std::move(path_)),
+      temporary(temporary_name(path)),
+      created_by(created_by),
+      info(checked(path, std::move(info_))),
+      file(hdf5::File::create(temporary)),
+      labels(static_cast<std::size_t>(info.count)),
+      crcs(static_cast<std::size_t>(info.count)),
+      there(static_cast<std::size_t>(info.count)) {
   try {
     const bool image = info.kind == ItemKind::kImage;
-    const hdf5::DataSet items = file.create_data_set(image ? "/images" : "/points",
-                                                     image ? hdf5::Element::kUint8 : hdf5::Element::kFloat32, shape_of(info));
+    const hdf5::DataSet items = file.create_data_set(
+        image ? "/images" : "/points", image ? hdf5::Element::kUint8 : hdf5::Element::kFloat32, shape_of(info));
     PL_ASSERT(items.offset().has_value());
     offset = *items.offset();
     file.set_text("/", "format", "pathline-images");
@@ -90,8 +95,9 @@ ImageStoreWriter::Impl::~Impl() {
 
 void ImageStoreWriter::Impl::put(std::int64_t index, std::span<const std::byte> item, std::int64_t label) {
   PL_ASSERT(index >= 0 && index < info.count && item.size() == info.item_bytes());
-  PL_CHECK(info.classes == 0 || (label >= 0 && label < info.classes), ExitCode::kInput, "labels out of range for ", path,
-           ": sample ", index, " has label ", label, ", and there are ", info.classes, " classes. Correct the labels.");
+  PL_CHECK(info.classes == 0 || (label >= 0 && label < info.classes), ExitCode::kInput, "labels out of range for ",
+           path, ": sample ", index, " has label ", label, ", and there are ", info.classes,
+           " classes. Correct the labels.");
   const std::size_t at = static_cast<std::size_t>(index);
   PL_ASSERT(there[at] == 0);
   direct->write(offset + at * item.size(), item);

@@ -54,8 +54,8 @@ using OnProgress = std::function<void(std::int64_t done)>;
 /// One picture as it is stored.
 Image fitted(Image image, const ImportOptions& options);
 
-/// Writes the store at `path`. Without skip_bad, all pictures are tried, every bad one is logged, then kInput is thrown.
-/// Pictures of different shapes are kUsage, naming the option that helps.
+/// Writes the store at `path`. Without skip_bad, all pictures are tried, every bad one is logged, then kInput is
+/// thrown. Pictures of different shapes are kUsage, naming the option that helps.
 Imported import_pictures(const PictureSource& source, const ImportOptions& options, const std::string& path,
                          const OnProgress& progress);
 

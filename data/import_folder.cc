@@ -30,8 +30,9 @@ std::size_t shared_folders(const std::vector<Parts>& folders) {
   std::size_t shared = folders.front().size();
   for (const Parts& parts : folders) {
     const auto end = std::min(shared, parts.size());
-    shared = static_cast<std::size_t>(std::mismatch(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(end),
-                                                    folders.front().begin()).first - parts.begin());
+    shared = static_cast<std::size_t>(
+        std::mismatch(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(end), folders.front().begin()).first -
+        parts.begin());
   }
   return shared;
 }

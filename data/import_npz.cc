@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// .npz with pictures uint8 (N, H, W, C) or (N, H, W), as guided-diffusion writes samples: arr_0, labels in arr_1. Stored
-// pictures are read from their place in the file, one by one; deflated ones are unpacked into memory.
+// .npz with pictures uint8 (N, H, W, C) or (N, H, W), as guided-diffusion writes samples: arr_0, labels in arr_1.
+// Stored pictures are read from their place in the file, one by one; deflated ones are unpacked into memory.
 #include <algorithm>
 
 #include "core/error.h"
@@ -105,7 +105,7 @@ std::unique_ptr<PictureSource> open_npz(core::FileSystem& files, const std::stri
   const NpzReader npz(files, path);
   const auto comma = selection.find(',');
   const std::string pictures = selection.empty() ? pick_pictures(npz, path) : selection.substr(0, comma);
-  const std::string label_name = selection.empty()             ? pick_labels(npz, pictures)
+  const std::string label_name = selection.empty()            ? pick_labels(npz, pictures)
                                  : comma == std::string::npos ? ""
                                                               : selection.substr(comma + 1);
   const NpyHeader header = npz.header(pictures);

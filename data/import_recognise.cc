@@ -14,7 +14,8 @@ namespace {
 using core::ExitCode;
 
 constexpr const char* kKinds =
-    "a folder of class folders with PNG or JPEG files; a tar or tar.gz of one, or of WebDataset pairs; IDX images (MNIST "
+    "a folder of class folders with PNG or JPEG files; a tar or tar.gz of one, or of WebDataset pairs; IDX images "
+    "(MNIST "
     "family, .gz too); CIFAR-10 or CIFAR-100 binary files or their folder; .npz; HDF5";
 
 constexpr std::array<std::byte, 8> kHdf5 = {std::byte{0x89}, std::byte{'H'},  std::byte{'D'},  std::byte{'F'},
@@ -50,8 +51,8 @@ std::unique_ptr<PictureSource> open_pictures(core::FileSystem& files, const std:
   if (is_tar(start)) return open_tar(files, path, under);
   if (is_idx(start)) return open_idx(files, path);
   if (is_cifar(start, size)) return open_cifar(files, {path});
-  throw core::Error(ExitCode::kInput, core::concat("It is not recognised what ", path,
-                                                   " is. What can be imported: ", kKinds, "."));
+  throw core::Error(ExitCode::kInput,
+                    core::concat("It is not recognised what ", path, " is. What can be imported: ", kKinds, "."));
 }
 
 }  // namespace pathline::data

@@ -60,8 +60,8 @@ class EncodedPictures final : public PictureSource {
   /// The content decides, not the name.
   static Image decoded(std::span<const std::byte> bytes, const std::string& name) {
     if (is_png(bytes)) return decode_png(bytes, name);
-    PL_CHECK(is_jpeg(bytes), ExitCode::kInput, name, " is neither PNG nor JPEG, whatever its name says (",
-             bytes.size(), " bytes). Replace the file, or leave it out.");
+    PL_CHECK(is_jpeg(bytes), ExitCode::kInput, name, " is neither PNG nor JPEG, whatever its name says (", bytes.size(),
+             " bytes). Replace the file, or leave it out.");
     return decode_jpeg(bytes, name);
   }
 

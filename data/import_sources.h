@@ -48,7 +48,8 @@ ClassFolders class_folders(const std::vector<std::string>& names, const std::str
 /// Fills label and class_names of `set` from the names, after dropping what is not below `under`.
 void assign_classes(EncodedSet& set, const std::string& under, const std::string& origin);
 
-std::unique_ptr<PictureSource> open_folder(core::FileSystem& files, const std::string& folder, const std::string& under);
+std::unique_ptr<PictureSource> open_folder(core::FileSystem& files, const std::string& folder,
+                                           const std::string& under);
 
 bool is_idx(std::span<const std::byte> start);
 std::unique_ptr<PictureSource> open_idx(core::FileSystem& files, const std::string& path);

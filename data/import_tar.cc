@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tar (POSIX.1-2001 ustar and pax, GNU long names), plain or gzipped: class folders, or WebDataset, where KEY.cls beside
-// KEY.png holds the label. A plain tar is read in place; a gzipped one is unpacked into memory.
+// tar (POSIX.1-2001 ustar and pax, GNU long names), plain or gzipped: class folders, or WebDataset, where KEY.cls
+// beside KEY.png holds the label. A plain tar is read in place; a gzipped one is unpacked into memory.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -50,7 +50,7 @@ bool checksum_fits(const Block& block) {
 /// Where the archive's bytes are.
 struct Archive {
   core::FileSystem& files;
-  std::string path;               // "" : in memory
+  std::string path;  // "" : in memory
   std::span<const std::byte> memory;
   std::uint64_t size;
 

@@ -33,13 +33,19 @@ void check_inside(const hdf5::File& file, const hdf5::DataSet& set) {
              ", so samples are missing. Copy or import it again.");
   }
   PL_CHECK(bytes / kBestDeflate <= file.bytes(), ExitCode::kInput, "data set ", set.describe(), " cannot lie in ",
-           file.path(), ", which has ", file.bytes(), " bytes. The file is truncated or damaged; copy or import it again.");
+           file.path(), ", which has ", file.bytes(),
+           " bytes. The file is truncated or damaged; copy or import it again.");
 }
 
 ItemReader::ItemReader(const hdf5::File& file, hdf5::DataSet set, const SetInfo& info, Layout layout)
-    : file_path_(file.path()), set_(std::move(set)), info_(info), layout_(layout),
+    : file_path_(file.path()),
+      set_(std::move(set)),
+      info_(info),
+      layout_(layout),
       element_(info.kind == ItemKind::kImage ? hdf5::Element::kUint8 : hdf5::Element::kFloat32),
-      path_(!set_.is(element_) ? Path::kConverted : set_.offset() ? Path::kDirect : Path::kLibrary) {
+      path_(!set_.is(element_) ? Path::kConverted
+            : set_.offset()    ? Path::kDirect
+                               : Path::kLibrary) {
   check_inside(file, set_);
   PL_ASSERT(set_.elements() == static_cast<std::uint64_t>(info.count) * info.item_values());
   PL_ASSERT(path_ != Path::kConverted || info.kind == ItemKind::kImage);
@@ -48,9 +54,12 @@ ItemReader::ItemReader(const hdf5::File& file, hdf5::DataSet set, const SetInfo&
 
 std::string ItemReader::how() const {
   switch (path_) {
-    case Path::kDirect: return set_.storage() + ", read directly";
-    case Path::kLibrary: return set_.storage() + ", read by the HDF5 library, one thread at a time";
-    case Path::kConverted: return set_.storage() + ", read and converted by the HDF5 library, one thread at a time";
+    case Path::kDirect:
+      return set_.storage() + ", read directly";
+    case Path::kLibrary:
+      return set_.storage() + ", read by the HDF5 library, one thread at a time";
+    case Path::kConverted:
+      return set_.storage() + ", read and converted by the HDF5 library, one thread at a time";
   }
   PL_ASSERT(false);
   return "";
@@ -66,9 +75,12 @@ void ItemReader::read(std::int64_t index, std::span<std::byte> out) const {
 
 void ItemReader::read_stored(std::int64_t index, std::span<std::byte> out) const {
   switch (path_) {
-    case Path::kDirect: return file_->read(*set_.offset() + static_cast<std::uint64_t>(index) * out.size(), out);
-    case Path::kLibrary: return set_.read(index, 1, element_, out);
-    case Path::kConverted: return read_converted(index, out);
+    case Path::kDirect:
+      return file_->read(*set_.offset() + static_cast<std::uint64_t>(index) * out.size(), out);
+    case Path::kLibrary:
+      return set_.read(index, 1, element_, out);
+    case Path::kConverted:
+      return read_converted(index, out);
   }
 }
 

@@ -5,8 +5,8 @@
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h wants FILE
 
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 
 #include "core/error.h"
 
@@ -59,10 +59,15 @@ bool start(Decoder& decoder, const unsigned char* data, unsigned long size) {
   jpeg_mem_src(&decoder.jpeg, data, size);
   jpeg_read_header(&decoder.jpeg, TRUE);
   switch (decoder.jpeg.jpeg_color_space) {
-    case JCS_GRAYSCALE: decoder.jpeg.out_color_space = JCS_GRAYSCALE; break;
+    case JCS_GRAYSCALE:
+      decoder.jpeg.out_color_space = JCS_GRAYSCALE;
+      break;
     case JCS_CMYK:
-    case JCS_YCCK: decoder.jpeg.out_color_space = JCS_CMYK; break;
-    default: decoder.jpeg.out_color_space = JCS_RGB;
+    case JCS_YCCK:
+      decoder.jpeg.out_color_space = JCS_CMYK;
+      break;
+    default:
+      decoder.jpeg.out_color_space = JCS_RGB;
   }
   jpeg_calc_output_dimensions(&decoder.jpeg);
   return true;

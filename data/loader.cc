@@ -52,9 +52,9 @@ struct Loader::Impl {
   std::mutex mutex;
   std::condition_variable changed;
   std::atomic<bool> stopping = false;  // set under the mutex, looked at without it between items
-  std::uint64_t started = 0;    // batches that a thread has taken on
-  std::uint64_t delivered = 0;  // batches that next() has returned
-  std::vector<Slot> slots;      // batch k lies in slot k mod depth
+  std::uint64_t started = 0;           // batches that a thread has taken on
+  std::uint64_t delivered = 0;         // batches that next() has returned
+  std::vector<Slot> slots;             // batch k lies in slot k mod depth
   std::vector<std::thread> threads;
 };
 
@@ -92,8 +92,7 @@ Batch Loader::Impl::prepare(std::uint64_t number) const {
     source.read(sample, item);
     batch.samples.push_back(sample);
     batch.labels.push_back(source.label(sample));
-    const bool mirrored =
-        options.flip && (core::Draws(options.seed, position, core::Purpose::kFlip).bits(0) & 1) != 0;
+    const bool mirrored = options.flip && (core::Draws(options.seed, position, core::Purpose::kFlip).bits(0) & 1) != 0;
     to_values(info, item, mirrored, std::span(batch.values).subspan(i * info.item_values(), info.item_values()));
   }
   return batch;

@@ -14,22 +14,22 @@ namespace pathline::data {
 
 /// This rank's part of one global batch.
 struct Batch {
-  std::uint64_t position = 0;          // of the global batch's first sample
-  std::uint64_t first = 0;             // of this part's first sample: position + LoaderOptions::first
-  std::vector<std::int64_t> samples;   // (n) which samples of the source
-  std::vector<std::int64_t> labels;    // (n) -1 without labels
-  std::vector<float> values;           // (n, channels, height, width), pixels mapped to [-1, 1]; points as stored
-  double waited_seconds = 0;           // how long next() had to wait for it
+  std::uint64_t position = 0;         // of the global batch's first sample
+  std::uint64_t first = 0;            // of this part's first sample: position + LoaderOptions::first
+  std::vector<std::int64_t> samples;  // (n) which samples of the source
+  std::vector<std::int64_t> labels;   // (n) -1 without labels
+  std::vector<float> values;          // (n, channels, height, width), pixels mapped to [-1, 1]; points as stored
+  double waited_seconds = 0;          // how long next() had to wait for it
 };
 
 struct LoaderOptions {
-  std::int64_t batch = 0;              // size of the global batch
-  std::int64_t first = 0, last = 0;    // this rank's part [first, last) of it; may be empty
-  std::uint64_t start = 0;             // position of the first global batch
-  bool flip = false;                   // mirror left-right where the keyed bit of the position says so
+  std::int64_t batch = 0;            // size of the global batch
+  std::int64_t first = 0, last = 0;  // this rank's part [first, last) of it; may be empty
+  std::uint64_t start = 0;           // position of the first global batch
+  bool flip = false;                 // mirror left-right where the keyed bit of the position says so
   std::uint64_t seed = 0;
   int threads = 1;
-  int depth = 4;                       // batches prepared ahead
+  int depth = 4;  // batches prepared ahead
 };
 
 /// position -> sample of the source.

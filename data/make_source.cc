@@ -51,7 +51,9 @@ class Points final : public ShardSource {
     const float values[2] = {point.x, point.y};
     std::memcpy(out.data(), values, out.size());
   }
-  std::int64_t label(std::int64_t index) const override { return make_(seed_, static_cast<std::uint64_t>(index)).label; }
+  std::int64_t label(std::int64_t index) const override {
+    return make_(seed_, static_cast<std::uint64_t>(index)).label;
+  }
 
  private:
   std::uint64_t seed_;
@@ -75,9 +77,10 @@ std::unique_ptr<ShardSource> make_source(const std::string& name, const MadeOpti
   if (name == "moons") return std::make_unique<Points>(name, moon_point, 2, options);
   if (name == "checkerboard") return std::make_unique<Points>(name, checkerboard_point, 0, options);
   if (name == "8gaussians") return std::make_unique<Points>(name, eight_gaussians_point, 8, options);
-  throw core::Error(ExitCode::kUsage,
-                    core::concat("There is no made data set called ", name, ". The nearest known one is ",
-                                 core::nearest_name(name, made_names()), "; there are ", core::listed(made_names()), "."));
+  throw core::Error(
+      ExitCode::kUsage,
+      core::concat("There is no made data set called ", name, ". The nearest known one is ",
+                   core::nearest_name(name, made_names()), "; there are ", core::listed(made_names()), "."));
 }
 
 }  // namespace pathline::data

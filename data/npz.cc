@@ -114,8 +114,8 @@ class HeaderText {
     return dimensions;
   }
   void set_type(NpyHeader& header, const std::string& type) const {
-    static const std::vector<std::string> kTypes = {"b1", "i1", "i2", "i4", "i8", "u1", "u2",
-                                                    "u4", "u8", "f2", "f4", "f8"};
+    static const std::vector<std::string> kTypes = {"b1", "i1", "i2", "i4", "i8", "u1",
+                                                    "u2", "u4", "u8", "f2", "f4", "f8"};
     const bool ordered = type.size() == 3 && std::string_view("<>|=").find(type[0]) != std::string_view::npos;
     header.dtype = ordered ? type.substr(1) : type;
     header.big_endian = ordered && type[0] == '>';
@@ -129,8 +129,8 @@ class HeaderText {
 };
 
 std::string header_text(const std::string& dtype, const std::vector<std::int64_t>& shape) {
-  std::string text = core::concat("{'descr': '", dtype.back() == '1' ? '|' : '<', dtype,
-                                  "', 'fortran_order': False, 'shape': (");
+  std::string text =
+      core::concat("{'descr': '", dtype.back() == '1' ? '|' : '<', dtype, "', 'fortran_order': False, 'shape': (");
   for (std::size_t i = 0; i < shape.size(); ++i) text += core::concat(i ? ", " : "", shape[i]);
   text += shape.size() == 1 ? ",), }" : "), }";
   // Magic, version and length are 10 bytes; the elements begin at a multiple of 64.
@@ -163,8 +163,7 @@ NpyHeader read_npy_header(ByteStream& stream, const std::string& origin) {
   read_exactly(stream, std::span(start).first(8), origin);
   const bool magic = std::equal(kMagic.begin(), kMagic.end(), reinterpret_cast<const char*>(start.data()));
   const int version = std::to_integer<int>(start[6]);
-  PL_CHECK(magic && version >= 1 && version <= 3, ExitCode::kInput, origin,
-           " is no .npy array of version 1, 2 or 3.");
+  PL_CHECK(magic && version >= 1 && version <= 3, ExitCode::kInput, origin, " is no .npy array of version 1, 2 or 3.");
   const int width = version == 1 ? 2 : 4;
   read_exactly(stream, std::span(start).subspan(8, static_cast<std::size_t>(width)), origin);
   const std::uint64_t length = little_endian(start, 8, width);

@@ -90,7 +90,8 @@ class PartsSource final : public ShardSource {
     }
     info_.count = starts_.back();
     info_.digest = digest();
-    info_.description = core::concat(parts_.size(), " parts, ", info_.count, " samples; the first is ", info_.description);
+    info_.description =
+        core::concat(parts_.size(), " parts, ", info_.count, " samples; the first is ", info_.description);
   }
 
   const SetInfo& info() const override { return info_; }

@@ -50,7 +50,8 @@ struct Reader {
   Reader() {
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &failure, fail, ignore_warning);
     if (png) info = png_create_info_struct(png);
-    PL_CHECK(info, ExitCode::kEnvironment, "libpng could not be started: out of memory, or headers and library differ.");
+    PL_CHECK(info, ExitCode::kEnvironment,
+             "libpng could not be started: out of memory, or headers and library differ.");
   }
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
   Reader(const Reader&) = delete;
@@ -127,7 +128,8 @@ struct Writer {
   Writer() {
     png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure, fail, ignore_warning);
     if (png) info = png_create_info_struct(png);
-    PL_CHECK(info, ExitCode::kEnvironment, "libpng could not be started: out of memory, or headers and library differ.");
+    PL_CHECK(info, ExitCode::kEnvironment,
+             "libpng could not be started: out of memory, or headers and library differ.");
   }
   ~Writer() { png_destroy_write_struct(&png, &info); }
   Writer(const Writer&) = delete;

@@ -13,12 +13,12 @@
 namespace pathline::data {
 
 struct Recognised {
-  SetInfo info;                             // classes as the file says: 0 if it does not
+  SetInfo info;  // classes as the file says: 0 if it does not
   hdf5::DataSet items;
   Layout layout = Layout::kChannelsLast;
   std::vector<std::int64_t> labels = {};  // (count), or empty
   std::vector<std::uint32_t> crcs = {};   // (count), or empty
-  std::string labels_text = {};             // "12 classes", "no labels"
+  std::string labels_text = {};           // "12 classes", "no labels"
 };
 
 /// Which data sets to take from a foreign file: "FILE.h5:/pixels" or "FILE.h5:/pixels,/labels". Empty: look for them.

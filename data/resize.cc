@@ -109,8 +109,7 @@ Image padded(const Image& image, std::int64_t size) {
   Image out(size, size, image.channels);
   const std::int64_t top = (size - image.height) / 2, left = (size - image.width) / 2;
   for (std::int64_t y = 0; y < image.height; ++y) {
-    std::copy_n(&image.pixels[static_cast<std::size_t>(y * image.width * image.channels)],
-                image.width * image.channels,
+    std::copy_n(&image.pixels[static_cast<std::size_t>(y * image.width * image.channels)], image.width * image.channels,
                 &out.pixels[static_cast<std::size_t>(((y + top) * size + left) * image.channels)]);
   }
   return out;

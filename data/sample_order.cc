@@ -62,7 +62,8 @@ std::uint64_t SampleOrder::epoch(std::uint64_t position) const { return position
 
 HoldOut::HoldOut(std::uint64_t seed, std::int64_t count, std::int64_t held_out)
     : choice_(seed, 0, static_cast<std::uint32_t>(core::Purpose::kHoldOut), checked_count(count)),
-      count_(count), held_out_(held_out) {
+      count_(count),
+      held_out_(held_out) {
   PL_CHECK(held_out >= 0 && held_out < count, core::ExitCode::kUsage, "cannot hold out ", held_out, " of ", count,
            " samples for validation (at least one must be left for training). Give a smaller share.");
 }

@@ -19,11 +19,11 @@ struct SetInfo {
   ItemKind kind = ItemKind::kImage;
   std::int64_t count = 0;
   std::int64_t height = 1, width = 1;
-  std::int64_t channels = 0;        // for points: their dimension D, with height = width = 1
-  std::int64_t classes = 0;         // 0: no labels; else 1 + the largest label or the number of class names
+  std::int64_t channels = 0;  // for points: their dimension D, with height = width = 1
+  std::int64_t classes = 0;   // 0: no labels; else 1 + the largest label or the number of class names
   std::vector<std::string> class_names;
-  std::string digest;               // content digest as stored, or "" for foreign files
-  std::string description;          // one line: what was recognised, where
+  std::string digest;       // content digest as stored, or "" for foreign files
+  std::string description;  // one line: what was recognised, where
 
   std::size_t item_bytes() const {
     return static_cast<std::size_t>(height * width * channels) * (kind == ItemKind::kImage ? 1 : sizeof(float));

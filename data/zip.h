@@ -20,7 +20,7 @@ struct ZipMember {
   std::uint64_t packed_bytes = 0;  // in the file
   std::uint64_t bytes = 0;         // unpacked
   std::uint32_t crc32 = 0;
-  bool stored = true;              // else deflated
+  bool stored = true;  // else deflated
 };
 
 bool is_zip(std::span<const std::byte> start_of_file);

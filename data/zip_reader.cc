@@ -49,8 +49,7 @@ Directory find_directory(core::FileSystem& files, const std::string& path, std::
     if (little_endian(tail, at, 4) != kEnd) continue;
     const Directory directory{little_endian(tail, at + 16, 4), little_endian(tail, at + 12, 4),
                               little_endian(tail, at + 10, 2)};
-    const bool zip64 =
-        directory.offset == 0xffffffff || directory.bytes == 0xffffffff || directory.members == 0xffff;
+    const bool zip64 = directory.offset == 0xffffffff || directory.bytes == 0xffffffff || directory.members == 0xffff;
     return zip64 ? zip64_directory(files, path, file_size - tail.size() + at) : directory;
   }
   refuse(path, "it has no central directory");
@@ -93,8 +92,9 @@ ZipMember next_member(std::span<const std::byte> directory, std::size_t& at, con
   member.name.assign(reinterpret_cast<const char*>(directory.data() + name_at), name_bytes);
   if (little_endian(directory, at + 8, 2) & 1) refuse(path, member.name + " is encrypted");
   const auto method = little_endian(directory, at + 10, 2);
-  if (method != 0 && method != 8) refuse(path, core::concat(member.name, " is packed by method ", method,
-                                                            " (only stored and deflated members can be read)"));
+  if (method != 0 && method != 8)
+    refuse(path, core::concat(member.name, " is packed by method ", method,
+                              " (only stored and deflated members can be read)"));
   member.stored = method == 0;
   member.crc32 = static_cast<std::uint32_t>(little_endian(directory, at + 16, 4));
   member.packed_bytes = little_endian(directory, at + 20, 4);

@@ -12,10 +12,10 @@ namespace pathline::data {
 namespace {
 
 constexpr std::size_t kBuffer = std::size_t{1} << 20;
-constexpr std::uint64_t kInZip64 = 0xffffffff;  // "the value is in the ZIP64 field"
-constexpr std::uint64_t kVersion = 45;          // the first that knows ZIP64
+constexpr std::uint64_t kInZip64 = 0xffffffff;      // "the value is in the ZIP64 field"
+constexpr std::uint64_t kVersion = 45;              // the first that knows ZIP64
 constexpr std::uint64_t kFlags = 1 << 3 | 1 << 11;  // data descriptor; names are UTF-8
-constexpr std::uint64_t kDate = 33;             // 1980-01-01, so that equal content gives equal bytes
+constexpr std::uint64_t kDate = 33;                 // 1980-01-01, so that equal content gives equal bytes
 
 void put_name(std::vector<std::byte>& out, const std::string& name) {
   for (const char c : name) out.push_back(static_cast<std::byte>(c));
@@ -63,7 +63,7 @@ std::vector<std::byte> central_header(const ZipMember& member) {
   put_little_endian(out, kInZip64, 4);
   put_little_endian(out, member.name.size(), 2);
   put_little_endian(out, 28, 2);
-  put_little_endian(out, 0, 6);                       // no comment; first disk; attributes
+  put_little_endian(out, 0, 6);                             // no comment; first disk; attributes
   put_little_endian(out, std::uint64_t{0100644} << 16, 4);  // mode of a plain file
   put_little_endian(out, kInZip64, 4);
   put_name(out, member.name);
@@ -104,7 +104,9 @@ std::vector<std::byte> end_records(std::uint64_t members, std::uint64_t director
 }  // namespace
 
 ZipWriter::ZipWriter(core::FileSystem& files, std::string path)
-    : files_(files), path_(std::move(path)), temporary_(core::concat(path_, ".", ::getpid(), ".tmp")),
+    : files_(files),
+      path_(std::move(path)),
+      temporary_(core::concat(path_, ".", ::getpid(), ".tmp")),
       file_(files_.create(temporary_)) {}
 
 ZipWriter::~ZipWriter() {

@@ -21,8 +21,9 @@ void bind(core::Config& recipe, FlowOptions& options) {
   core::check_choice("flow.predict", options.predict, {"velocity"});
   core::check_choice("flow.coupling", options.coupling, {"independent"});
   TimeLaw::parse(options.time);
-  PL_CHECK(options.label_drop >= 0.0 && options.label_drop <= 1.0, core::ExitCode::kUsage, "flow.label_drop = ",
-           options.label_drop, " is not a share (each label is dropped with that probability). Use a number from 0 to 1.");
+  PL_CHECK(options.label_drop >= 0.0 && options.label_drop <= 1.0, core::ExitCode::kUsage,
+           "flow.label_drop = ", options.label_drop,
+           " is not a share (each label is dropped with that probability). Use a number from 0 to 1.");
 }
 
 }  // namespace pathline::flow

@@ -10,9 +10,9 @@
 namespace pathline::launch {
 
 struct BackEnd {
-  std::string_view command;   // "train"
-  std::string_view program;   // "pathline-train"
-  bool waits_for_signals;     // it unblocks the job's signals once it can act on them; others get them at once
+  std::string_view command;  // "train"
+  std::string_view program;  // "pathline-train"
+  bool waits_for_signals;    // it unblocks the job's signals once it can act on them; others get them at once
   std::string_view summary;
 };
 

@@ -38,8 +38,8 @@ std::string program_of(const std::string& process) {
   return std::filesystem::read_symlink("/proc/" + process + "/exe", gone).string();
 }
 
-/// It catches USR1 and USR2, or holds them back until it does. A child that has not become its program yet still shows the
-/// launcher's handlers.
+/// It catches USR1 and USR2, or holds them back until it does. A child that has not become its program yet still shows
+/// the launcher's handlers.
 bool survives_signals(const std::string& process, const std::string& launcher) {
   constexpr std::uint64_t kBoth = std::uint64_t{1} << (SIGUSR1 - 1) | std::uint64_t{1} << (SIGUSR2 - 1);
   const std::uint64_t safe = signal_set(process, "SigCgt") | signal_set(process, "SigBlk");
@@ -47,11 +47,13 @@ bool survives_signals(const std::string& process, const std::string& launcher) {
   return (safe & kBoth) == kBoth && !program.empty() && program != launcher;
 }
 
-[[noreturn]] void become(const std::vector<std::string>& command, const std::vector<std::string>& variables, pid_t supervisor) {
+[[noreturn]] void become(const std::vector<std::string>& command, const std::vector<std::string>& variables,
+                         pid_t supervisor) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGUSR2);
   if (::getppid() != supervisor) ::_exit(128 + SIGUSR2);  // it was killed before the line above
-  if (const int null = ::open("/dev/null", O_RDONLY); null >= 0) ::dup2(null, STDIN_FILENO);  // the terminal is not ours
+  if (const int null = ::open("/dev/null", O_RDONLY); null >= 0)
+    ::dup2(null, STDIN_FILENO);  // the terminal is not ours
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -60,8 +62,8 @@ bool survives_signals(const std::string& process, const std::string& launcher) {
   for (const auto& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   ::execvp(argv[0], argv.data());
-  std::fprintf(stderr, "error: cannot start %s: %s (it starts the ranks). Install Open MPI, or put it into PATH.\n", argv[0],
-               core::errno_text().c_str());
+  std::fprintf(stderr, "error: cannot start %s: %s (it starts the ranks). Install Open MPI, or put it into PATH.\n",
+               argv[0], core::errno_text().c_str());
   ::_exit(static_cast<int>(core::ExitCode::kEnvironment));
 }
 
@@ -83,7 +85,8 @@ bool JobProcess::ready() const {
   std::error_code gone;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", gone)) {
     const std::string process = entry.path().filename().string();
-    if (std::isdigit(static_cast<unsigned char>(process[0])) == 0 || status_field(process, "PPid") != launcher) continue;
+    if (std::isdigit(static_cast<unsigned char>(process[0])) == 0 || status_field(process, "PPid") != launcher)
+      continue;
     if (survives_signals(process, program)) ++ready;
   }
   return ready >= ranks_;

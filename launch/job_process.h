@@ -10,8 +10,8 @@
 
 namespace pathline::launch {
 
-/// One start of a launcher in a process group of its own, so that the terminal's Ctrl-C reaches the supervisor alone. Should
-/// the supervisor be killed, the launcher gets USR2: the run writes a checkpoint and stops.
+/// One start of a launcher in a process group of its own, so that the terminal's Ctrl-C reaches the supervisor alone.
+/// Should the supervisor be killed, the launcher gets USR2: the run writes a checkpoint and stops.
 class JobProcess {
  public:
   /// `command` is looked up in PATH; `variables` ("NAME=value") are added to the environment. `ranks` processes will be

@@ -19,8 +19,8 @@ using namespace pathline;
 std::string unknown_command(const std::string& command) {
   std::vector<std::string> known;
   for (const auto& back_end : launch::back_ends()) known.emplace_back(back_end.command);
-  return core::concat("\"", command, "\" is not a command of pathline. Did you mean \"", core::nearest_name(command, known),
-                      "\"? `pathline --help` lists all.");
+  return core::concat("\"", command, "\" is not a command of pathline. Did you mean \"",
+                      core::nearest_name(command, known), "\"? `pathline --help` lists all.");
 }
 
 [[noreturn]] void become(const std::string& program, const std::vector<std::string>& arguments) {
@@ -46,7 +46,8 @@ int run(int argc, char** argv) {
   const launch::BackEnd* back_end = launch::find_back_end(arguments[0]);
   PL_CHECK(back_end != nullptr, core::ExitCode::kUsage, unknown_command(arguments[0]));
   if (back_end->waits_for_signals) launch::block_job_signals();
-  become(core::join_path(launch::own_directory(), std::string(back_end->program)), launch::back_end_arguments(*back_end, arguments));
+  become(core::join_path(launch::own_directory(), std::string(back_end->program)),
+         launch::back_end_arguments(*back_end, arguments));
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ std::int64_t now() {
 
 /// Never returns. Only what a handler may call.
 void end_at_once() {
-  constexpr char kText[] = "error: asked to stop for the third time: this rank ends at once, without a new checkpoint\n";
+  constexpr char kText[] =
+      "error: asked to stop for the third time: this rank ends at once, without a new checkpoint\n";
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
   ::_exit(static_cast<int>(core::ExitCode::kRankLost));
 }

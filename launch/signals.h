@@ -15,8 +15,8 @@ struct SignalRequests {
   bool checkpoint = false;  // USR1: checkpoint and go on; taken once
 };
 
-/// Before MPI_Init and LibTorch; then unblocks. A third request to stop that comes from a terminal (INT) ends the process at
-/// once with ExitCode::kRankLost; signals within a second of a counted one are the same request.
+/// Before MPI_Init and LibTorch; then unblocks. A third request to stop that comes from a terminal (INT) ends the
+/// process at once with ExitCode::kRankLost; signals within a second of a counted one are the same request.
 void install_job_signal_handlers();
 /// Safe from any thread.
 SignalRequests take_signal_requests();

@@ -47,20 +47,24 @@ Site bind(core::Config& config) {
 /// "4" or "2-4".
 bool is_node_count(const std::string& text) {
   const auto parts = core::split(text, '-');
-  return !parts.empty() && parts.size() <= 2 && text.back() != '-' && std::ranges::all_of(parts, [](const std::string& part) {
-    return !part.empty() && part[0] != '0' && std::ranges::all_of(part, [](unsigned char c) { return std::isdigit(c) != 0; });
-  });
+  return !parts.empty() && parts.size() <= 2 && text.back() != '-' &&
+         std::ranges::all_of(parts, [](const std::string& part) {
+           return !part.empty() && part[0] != '0' &&
+                  std::ranges::all_of(part, [](unsigned char c) { return std::isdigit(c) != 0; });
+         });
 }
 
 void check(const SlurmOptions& slurm) {
   PL_CHECK(is_node_count(slurm.nodes), ExitCode::kUsage, "nodes = ", slurm.nodes,
            " is no number of nodes. Write 4, or 2-4 for what there is.");
-  for (const auto& [name, value] : {std::pair{"gpus_per_node", slurm.gpus_per_node}, {"ranks_per_node", slurm.ranks_per_node},
+  for (const auto& [name, value] : {std::pair{"gpus_per_node", slurm.gpus_per_node},
+                                    {"ranks_per_node", slurm.ranks_per_node},
                                     {"cpus_per_task", slurm.cpus_per_task}}) {
-    PL_CHECK(value >= 0, ExitCode::kUsage, name, " = ", value, " is negative. Give a number of at least 1, or leave it out.");
+    PL_CHECK(value >= 0, ExitCode::kUsage, name, " = ", value,
+             " is negative. Give a number of at least 1, or leave it out.");
   }
-  PL_CHECK(slurm.gpus_per_node == 0 || slurm.ranks_per_node == 0 || slurm.ranks_per_node == slurm.gpus_per_node, ExitCode::kUsage,
-           "gpus_per_node = ", slurm.gpus_per_node, " and ranks_per_node = ", slurm.ranks_per_node,
+  PL_CHECK(slurm.gpus_per_node == 0 || slurm.ranks_per_node == 0 || slurm.ranks_per_node == slurm.gpus_per_node,
+           ExitCode::kUsage, "gpus_per_node = ", slurm.gpus_per_node, " and ranks_per_node = ", slurm.ranks_per_node,
            " contradict each other (a rank computes on one GPU). Give one of them; 0 takes the other back.");
   PL_CHECK(slurm.signal_lead >= 1 && slurm.signal_lead <= 65535, ExitCode::kUsage, "signal_lead = ", slurm.signal_lead,
            " is no time that Slurm knows. Give 1 to 65535 seconds.");

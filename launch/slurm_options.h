@@ -13,15 +13,15 @@ namespace pathline::launch {
 
 /// [slurm] of site.toml. Empty texts and zeros leave the line out: Slurm's own default holds.
 struct SlurmOptions {
-  std::string nodes = "1";           // "4", or "2-4"
-  std::int64_t gpus_per_node = 0;    // as many ranks a node
-  std::int64_t ranks_per_node = 0;   // without GPUs; 0: 1
+  std::string nodes = "1";          // "4", or "2-4"
+  std::int64_t gpus_per_node = 0;   // as many ranks a node
+  std::int64_t ranks_per_node = 0;  // without GPUs; 0: 1
   std::int64_t cpus_per_task = 0;
-  std::string mem = "0";             // 0: all of a node
+  std::string mem = "0";  // 0: all of a node
   std::string time, partition, account, qos, constraint;
-  std::string output;                // empty: %x_%j.out, of an array %x_%A_%a.out
-  std::int64_t signal_lead = 120;    // seconds before the end at which the run is asked to stop
-  std::string launcher = "mpirun";   // mpirun | srun
+  std::string output;               // empty: %x_%j.out, of an array %x_%A_%a.out
+  std::int64_t signal_lead = 120;   // seconds before the end at which the run is asked to stop
+  std::string launcher = "mpirun";  // mpirun | srun
   std::vector<std::string> launcher_options;
   std::vector<std::string> options;  // more for sbatch: "--exclusive"
   bool preflight = true;
@@ -51,8 +51,8 @@ struct Site {
 /// $XDG_CONFIG_HOME/pathline/site.toml, ~/.config/pathline/site.toml without it; empty if there is no home either.
 std::string site_file();
 
-/// The file (an empty name or a missing file: defaults), changed by `sets` ("slurm.nodes=4"). Throws ExitCode::kUsage for
-/// unknown keys, naming the nearest known one, and for impossible values.
+/// The file (an empty name or a missing file: defaults), changed by `sets` ("slurm.nodes=4"). Throws ExitCode::kUsage
+/// for unknown keys, naming the nearest known one, and for impossible values.
 Site read_site(const std::string& file, const std::vector<std::string>& sets);
 
 }  // namespace pathline::launch

@@ -22,9 +22,9 @@ std::string dependency(const std::string& after) {
   return after.empty() || after.find(':') != std::string::npos ? after : "afterany:" + after;
 }
 
-/// Note [A range of nodes]: given --ntasks-per-node, Slurm (22.05) holds a requeued job to the number of tasks of its first
-/// start, so that after the loss of a node it waits for that node although fewer would do. With --mincpus the number stays
-/// open; the launcher then says how many ranks a node gets.
+/// Note [A range of nodes]: given --ntasks-per-node, Slurm (22.05) holds a requeued job to the number of tasks of its
+/// first start, so that after the loss of a node it waits for that node although fewer would do. With --mincpus the
+/// number stays open; the launcher then says how many ranks a node gets.
 bool is_range(const SlurmOptions& slurm) { return slurm.nodes.find('-') != std::string::npos; }
 
 std::string ranks_of_a_node(const SlurmOptions& slurm) {
@@ -35,8 +35,9 @@ std::string ranks_of_a_node(const SlurmOptions& slurm) {
 
 std::string directives(const SlurmJob& job, const SlurmOptions& slurm) {
   const bool array = job.generation.has_value();
-  std::string text = "#!/bin/bash\n"
-                     "# Written by `pathline launch slurm` (docs/clusters.md). Change what you like; submit with sbatch.\n";
+  std::string text =
+      "#!/bin/bash\n"
+      "# Written by `pathline launch slurm` (docs/clusters.md). Change what you like; submit with sbatch.\n";
   text += directive("job-name", job.name);
   text += directive("nodes", slurm.nodes);
   text += ranks_of_a_node(slurm);
@@ -46,8 +47,10 @@ std::string directives(const SlurmJob& job, const SlurmOptions& slurm) {
   text += directive("account", slurm.account) + directive("qos", slurm.qos) + directive("constraint", slurm.constraint);
   text += directive("output", !slurm.output.empty() ? slurm.output : array ? "%x_%A_%a.out" : "%x_%j.out");
   text += "#SBATCH --open-mode=append\n#SBATCH --requeue\n";
-  if (array) text += directive("array", "0-" + std::to_string(job.generation->tasks - 1));
-  else text += directive("signal", "B:USR2@" + std::to_string(slurm.signal_lead));
+  if (array)
+    text += directive("array", "0-" + std::to_string(job.generation->tasks - 1));
+  else
+    text += directive("signal", "B:USR2@" + std::to_string(slurm.signal_lead));
   text += directive("dependency", dependency(job.after));
   for (const auto& option : slurm.options) text += "#SBATCH " + sbatch_value(option, "slurm.options") + "\n";
   return text;
@@ -56,9 +59,10 @@ std::string directives(const SlurmJob& job, const SlurmOptions& slurm) {
 std::string environment(const SlurmJob& job, const Site& site) {
   std::string text = "\ncd " + shell_word(job.directory) + " || exit 4\n";
   for (const auto& line : site.surroundings.setup) text += line + "\n";
-  text += "set -uo pipefail\n"
-          "export OMP_NUM_THREADS=\"${SLURM_CPUS_PER_TASK:-1}\"\n"
-          "export HDF5_USE_FILE_LOCKING=FALSE # shared storage: many readers, no writer\n";
+  text +=
+      "set -uo pipefail\n"
+      "export OMP_NUM_THREADS=\"${SLURM_CPUS_PER_TASK:-1}\"\n"
+      "export HDF5_USE_FILE_LOCKING=FALSE # shared storage: many readers, no writer\n";
   if (!site.network.nccl_interface.empty()) {
     text += "export NCCL_SOCKET_IFNAME=" + shell_word(site.network.nccl_interface) + "\n";
   }
@@ -209,8 +213,8 @@ again "$code"
 )sh";
 
 std::string generation_values(const Generation& generation) {
-  PL_CHECK(generation.tasks >= 1 && generation.count >= 1, core::ExitCode::kUsage, "--array ", generation.tasks, " and --count ",
-           generation.count, " leave nothing to do. Give numbers of at least 1.");
+  PL_CHECK(generation.tasks >= 1 && generation.count >= 1, core::ExitCode::kUsage, "--array ", generation.tasks,
+           " and --count ", generation.count, " leave nothing to do. Give numbers of at least 1.");
   const std::filesystem::path output(generation.output);
   return "sampling=(" + shell_words(generation.arguments) + ")\ntasks=" + std::to_string(generation.tasks) +
          "\ncount=" + std::to_string(generation.count) +
@@ -225,8 +229,10 @@ std::string batch_script(const SlurmJob& job, const Site& site) {
   text += "\npathline=(" + shell_words(program(job, site.surroundings)) + ")\n" + launcher(site);
   if (site.slurm.preflight) text += preflight_words(site.slurm);
   text += "recipe=(" + shell_words(recipe_arguments(job)) + ")\n";
-  if (job.generation) text += generation_values(*job.generation);
-  else text += "run_directory=" + shell_word(job.run_directory) + "\n";
+  if (job.generation)
+    text += generation_values(*job.generation);
+  else
+    text += "run_directory=" + shell_word(job.run_directory) + "\n";
   text += kRunning;
   if (site.slurm.preflight) text += kPreflight;
   return text + (job.generation ? kGeneration : kTraining);

@@ -26,7 +26,7 @@ struct SlurmJob {
   std::string recipe;         // absolute
   std::string run_directory;  // run.directory of the recipe
   std::vector<std::string> sets;
-  std::string after;          // job id, or "afterok:123" and the like; empty: at once
+  std::string after;  // job id, or "afterok:123" and the like; empty: at once
   std::optional<Generation> generation;
 };
 

@@ -15,7 +15,7 @@
 namespace pathline::launch {
 namespace {
 
-constexpr double kLook = 0.05;  // seconds between looks at a run that cannot take signals yet
+constexpr double kLook = 0.05;     // seconds between looks at a run that cannot take signals yet
 constexpr double kOneRequest = 1;  // the terminal and a batch system may both deliver one request
 
 class Supervisor {
@@ -65,9 +65,12 @@ class Supervisor {
     const double now = core::monotonic_seconds();
     if (stops_ > 0 && now - last_stop_ < kOneRequest) return SIGUSR2;
     last_stop_ = now;
-    if (++stops_ == 1) core::log_info("asked to stop: a checkpoint is written first; once more: hurry; a third time: end at once");
-    else if (stops_ == 2) core::log_info("asked to stop again: what can wait is left out");
-    else core::log_warning("asked to stop for the third time: the ranks are ended without a new checkpoint");
+    if (++stops_ == 1)
+      core::log_info("asked to stop: a checkpoint is written first; once more: hurry; a third time: end at once");
+    else if (stops_ == 2)
+      core::log_info("asked to stop again: what can wait is left out");
+    else
+      core::log_warning("asked to stop for the third time: the ranks are ended without a new checkpoint");
     return stops_ > 2 ? SIGTERM : SIGUSR2;
   }
 

@@ -22,8 +22,8 @@ struct Attempt {
 
 struct Patience {
   bool restart = false;
-  std::int64_t max_restarts = 0;       // in all; 0: any number
-  std::int64_t without_progress = 3;   // restarts in a row; 0: any number
+  std::int64_t max_restarts = 0;      // in all; 0: any number
+  std::int64_t without_progress = 3;  // restarts in a row; 0: any number
 };
 
 /// Of the runs before this one.

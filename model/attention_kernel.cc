@@ -94,8 +94,7 @@ void attention_backward(HeadSize size, const E* d, const E* q, const E* out, con
       for (std::int64_t i = 0; i < t; ++i) ds_turned[i * deep + rows] = 0.0f;
     }
     transpose<float, E>({rows, t}, scores, t, ds_turned, deep);
-    block_product({t, w, inner, deep, keys.stride, w}, ds_turned, keys.data + row * keys.stride, queries_d,
-                  row > 0);
+    block_product({t, w, inner, deep, keys.stride, w}, ds_turned, keys.data + row * keys.stride, queries_d, row > 0);
   }
   write_rows<E>({t, w}, queries_d, nullptr, dq, size.stride, sums);
 }

@@ -4,8 +4,8 @@
 //
 // Note [Why products in pieces]
 // One library call for a whole product writes its result to memory and packs its operands anew. oneDNN's kernels for
-// blocks of a product (at::native::cpublas::brgemm) are 10 to 20 % faster on 64 rows at a time (measured for widths of 64
-// to 1024 on one core of Zen 4), and bias, GELU, norm and their gradients then find the block in cache. Which thread
+// blocks of a product (at::native::cpublas::brgemm) are 10 to 20 % faster on 64 rows at a time (measured for widths of
+// 64 to 1024 on one core of Zen 4), and bias, GELU, norm and their gradients then find the block in cache. Which thread
 // computes a block changes nothing in it.
 #pragma once
 

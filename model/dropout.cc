@@ -39,7 +39,8 @@ at::Tensor mask_of(const at::Tensor& x, double rate, const Condition& condition,
 }  // namespace
 
 at::Tensor keyed_dropout(const at::Tensor& x, double rate, const Condition& condition, std::uint32_t layer) {
-  const at::Tensor mask = x.is_cuda() ? gpu_dropout_mask(x, rate, condition, layer) : mask_of(x, rate, condition, layer);
+  const at::Tensor mask =
+      x.is_cuda() ? gpu_dropout_mask(x, rate, condition, layer) : mask_of(x, rate, condition, layer);
   return (x * mask).to(x.scalar_type());  // 1 / (1 - rate) is not rounded to x's type
 }
 

@@ -9,7 +9,8 @@ namespace pathline::model {
 
 void refuse_second_derivatives() {
   PL_CHECK(!at::GradMode::is_enabled(), core::ExitCode::kUsage,
-           "second derivatives of a transformer or a U-Net are not available (its fused layers give first derivatives only). Use "
+           "second derivatives of a transformer or a U-Net are not available (its fused layers give first derivatives "
+           "only). Use "
            "an MLP for objectives that differentiate a divergence.");
 }
 

@@ -21,7 +21,8 @@ Flops of_transformer(const ModelOptions& o) {
   const auto mlp = static_cast<std::int64_t>(static_cast<double>(width) * o.mlp_ratio);
   const auto depth = static_cast<double>(o.depth);
   Flops flops;
-  flops.linear = linear(pixels, width, tokens) + linear(256, width) + linear(width, width) + linear(width, out, tokens) +
+  flops.linear = linear(pixels, width, tokens) + linear(256, width) + linear(width, width) +
+                 linear(width, out, tokens) +
                  depth * (linear(width, 4 * width, tokens) + 2 * linear(width, mlp, tokens));
   flops.attention = depth * attention(tokens, width);
   flops.modulation = depth * linear(width, 6 * width) + linear(width, 2 * width);
@@ -92,8 +93,10 @@ class UnetCount {
   }
 
   void resize() {
-    if (o_.resblock_updown) residual(channels_, channels_);
-    else convolution(channels_, channels_, 3);
+    if (o_.resblock_updown)
+      residual(channels_, channels_);
+    else
+      convolution(channels_, channels_, 3);
   }
 
   void residual(std::int64_t in, std::int64_t out) {
@@ -125,9 +128,12 @@ class UnetCount {
 Flops forward_flops(const ModelOptions& options) {
   check_options(options);
   switch (family_of(options.name)) {
-    case Family::kTransformer: return of_transformer(options);
-    case Family::kUnet: return UnetCount(options)();
-    case Family::kMlp: return of_mlp(options);
+    case Family::kTransformer:
+      return of_transformer(options);
+    case Family::kUnet:
+      return UnetCount(options)();
+    case Family::kMlp:
+      return of_mlp(options);
   }
   return {};
 }

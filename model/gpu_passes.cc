@@ -21,9 +21,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-PassType type_of(const at::Tensor& x) {
-  return x.scalar_type() == at::kFloat ? PassType::kFloat : PassType::kBFloat16;
-}
+PassType type_of(const at::Tensor& x) { return x.scalar_type() == at::kFloat ? PassType::kFloat : PassType::kBFloat16; }
 
 PassShape shape_of(const at::Tensor& x, const at::Tensor& modulation) {
   return {type_of(x), x.size(0), x.size(1), x.size(2), modulation.stride(0)};

@@ -46,9 +46,14 @@ template <class E>
 class Forward {
  public:
   Forward(const at::Tensor& x, const at::Tensor& modulation, const Linear& first, const Linear& second, bool keep)
-      : chunks_(x), width_(chunks_.width), keep_(keep), first_(RightHandSide<E>::transposed(first.weight)),
-        second_(RightHandSide<E>::transposed(second.weight)), first_bias_(first.bias.const_data_ptr<E>()),
-        second_bias_(second.bias.const_data_ptr<E>()), out_(at::empty_like(x)) {
+      : chunks_(x),
+        width_(chunks_.width),
+        keep_(keep),
+        first_(RightHandSide<E>::transposed(first.weight)),
+        second_(RightHandSide<E>::transposed(second.weight)),
+        first_bias_(first.bias.const_data_ptr<E>()),
+        second_bias_(second.bias.const_data_ptr<E>()),
+        out_(at::empty_like(x)) {
     half_.x = x, half_.modulation = modulation, half_.first_weight = first.weight, half_.second_weight = second.weight;
     half_.mean = at::empty({x.size(0), x.size(1)}, x.options().dtype(at::kFloat));
     half_.rstd = at::empty_like(half_.mean);
@@ -143,10 +148,17 @@ template <class E>
 class Backward {
  public:
   Backward(const Half& half, const at::Tensor& d)
-      : half_(half), d_(d), chunks_(d), width_(chunks_.width), inner_(half.first_weight.size(0)),
-        first_(RightHandSide<E>::as_is(half.first_weight)), second_(RightHandSide<E>::as_is(half.second_weight)),
-        dx_(at::empty_like(d)), d_branch_(at::empty({width_, chunks_.depth()}, d.options())),
-        d_inner_(at::empty({chunks_.depth(), inner_}, d.options())), sums_(chunks_, 4 * width_ + inner_) {}
+      : half_(half),
+        d_(d),
+        chunks_(d),
+        width_(chunks_.width),
+        inner_(half.first_weight.size(0)),
+        first_(RightHandSide<E>::as_is(half.first_weight)),
+        second_(RightHandSide<E>::as_is(half.second_weight)),
+        dx_(at::empty_like(d)),
+        d_branch_(at::empty({width_, chunks_.depth()}, d.options())),
+        d_inner_(at::empty({chunks_.depth(), inner_}, d.options())),
+        sums_(chunks_, 4 * width_ + inner_) {}
 
   std::vector<at::Tensor> mlp() {
     each_task(chunks_.count(), [&](std::int64_t i, Arena& arena) {
@@ -213,11 +225,10 @@ class Backward {
   /// From first's output back through the norm to x; the sums for shift and scale in columns 0 and D. `tile` (rows, D).
   void finish(const Chunk& at, std::int64_t i, const E* d_inner, float* tile) {
     first_.multiply(at.rows, d_inner, 0, width_, tile);
-    modulated_norm_backward<E, float>({at.rows, width_}, tile, token<E>(half_.x, at.first),
-                                      row<E>(half_.modulation, at.sample) + width_,
-                                      half_.mean.const_data_ptr<float>() + at.first,
-                                      half_.rstd.const_data_ptr<float>() + at.first, token<E>(d_, at.first),
-                                      new_token<E>(dx_, at.first), sums_.at(i, 0), sums_.at(i, width_));
+    modulated_norm_backward<E, float>(
+        {at.rows, width_}, tile, token<E>(half_.x, at.first), row<E>(half_.modulation, at.sample) + width_,
+        half_.mean.const_data_ptr<float>() + at.first, half_.rstd.const_data_ptr<float>() + at.first,
+        token<E>(d_, at.first), new_token<E>(dx_, at.first), sums_.at(i, 0), sums_.at(i, width_));
   }
 
   std::vector<at::Tensor> results(const at::Tensor& first_bias, const at::Tensor& middle) {

@@ -19,14 +19,14 @@ namespace pathline::model {
 /// What the gradient of a half needs. D hidden, W the MLP's width, M all tokens (each sample padded to an even number
 /// in bf16); "right" is the layout of a right-hand side (block_product.h).
 struct Half {
-  at::Tensor x, modulation;             // (N, T, D); (N, 3 D): shift, scale, gate
+  at::Tensor x, modulation;  // (N, T, D); (N, 3 D): shift, scale, gate
   at::Tensor first_weight, second_weight;
-  at::Tensor normed;                    // (D, M): first's input, transposed
-  at::Tensor mean, rstd;                // (N, T) fp32
-  at::Tensor inner;                     // attention: q, k, v (N, T, 3 D). MLP: GELU' (N, T, W)
-  at::Tensor middle;                    // second's input. Attention: (N, T, D). MLP: (M, W) right
-  at::Tensor softmax;                   // attention: peak and share (2, N, heads, T) fp32
-  at::Tensor branch;                    // what is gated (N, T, D)
+  at::Tensor normed;      // (D, M): first's input, transposed
+  at::Tensor mean, rstd;  // (N, T) fp32
+  at::Tensor inner;       // attention: q, k, v (N, T, 3 D). MLP: GELU' (N, T, W)
+  at::Tensor middle;      // second's input. Attention: (N, T, D). MLP: (M, W) right
+  at::Tensor softmax;     // attention: peak and share (2, N, heads, T) fp32
+  at::Tensor branch;      // what is gated (N, T, D)
 
   std::vector<at::Tensor> list() const;
   static Half of(const std::vector<at::Tensor>& tensors);

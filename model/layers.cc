@@ -30,8 +30,8 @@ Linear linear_layer(ParameterStore& store, const std::string& name, std::int64_t
 
 Convolution convolution_layer(ParameterStore& store, const std::string& name, std::int64_t in, std::int64_t out,
                               std::int64_t kernel, std::int64_t stride, Initial initial) {
-  return {store.add(name + ".weight", {out, in, kernel, kernel}, initial),
-          store.add(name + ".bias", {out}, initial), stride};
+  return {store.add(name + ".weight", {out, in, kernel, kernel}, initial), store.add(name + ".bias", {out}, initial),
+          stride};
 }
 
 // He et al. with a = sqrt(5), torch's default: uniform in +-1/sqrt(fan in), weight and bias.

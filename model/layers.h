@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The few layers that all networks here are made of: parameters beside the one ATen call that uses them.
 //
-// Note [Types]: a layer computes in the type of its input. Where that is not its parameters' own (fp32 islands in a bf16
-// network), they are cast for this one call: a cast that is kept would miss the next update. Norms take their sums and
-// apply weight and bias in fp32 for any type.
+// Note [Types]: a layer computes in the type of its input. Where that is not its parameters' own (fp32 islands in a
+// bf16 network), they are cast for this one call: a cast that is kept would miss the next update. Norms take their sums
+// and apply weight and bias in fp32 for any type.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -57,11 +57,11 @@ PATHLINE_INLINE void transpose_rows(Rows rows, const From* in, std::int64_t in_s
 }  // namespace
 
 // A template cannot have copies for every instruction set, its specialisations can.
-#define PATHLINE_TRANSPOSE(From, To)                                                                                   \
-  template <>                                                                                                          \
-  PATHLINE_EVERY_ISA void transpose(Rows rows, const From* in, std::int64_t in_stride, To* out,                        \
-                                    std::int64_t out_stride) {                                                         \
-    transpose_rows(rows, in, in_stride, out, out_stride);                                                              \
+#define PATHLINE_TRANSPOSE(From, To)                                                            \
+  template <>                                                                                   \
+  PATHLINE_EVERY_ISA void transpose(Rows rows, const From* in, std::int64_t in_stride, To* out, \
+                                    std::int64_t out_stride) {                                  \
+    transpose_rows(rows, in, in_stride, out, out_stride);                                       \
   }
 PATHLINE_TRANSPOSE(float, float)
 PATHLINE_TRANSPOSE(float, BFloat16)

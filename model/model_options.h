@@ -11,12 +11,12 @@
 namespace pathline::model {
 
 struct ModelOptions {
-  std::string name = "DiT-S/2";       // DiT | SiT | UNet | MLP with all fields, or by size: DiT-{S,B,L,XL}/{2,4,8}, SiT-*,
-                                      // UNet-cifar10, UNet-flow-matching, ADM-64
-  std::int64_t input_size = 0;        // height = width; from the data set when training; 0 for points
-  std::int64_t input_channels = 0;    // from the data set when training; dimension of points
-  std::int64_t classes = -1;          // -1: from the data set; 0: unconditional
-  std::string time_input = "flow";    // flow | flow-reversed | x1000 | ddpm999
+  std::string name = "DiT-S/2";  // DiT | SiT | UNet | MLP with all fields, or by size: DiT-{S,B,L,XL}/{2,4,8}, SiT-*,
+                                 // UNet-cifar10, UNet-flow-matching, ADM-64
+  std::int64_t input_size = 0;   // height = width; from the data set when training; 0 for points
+  std::int64_t input_channels = 0;  // from the data set when training; dimension of points
+  std::int64_t classes = -1;        // -1: from the data set; 0: unconditional
+  std::string time_input = "flow";  // flow | flow-reversed | x1000 | ddpm999
 
   // transformers
   std::int64_t patch = 2, hidden = 384, depth = 12, heads = 6;
@@ -33,12 +33,12 @@ struct ModelOptions {
   double dropout = 0.0;
   bool scale_shift_norm = false;
   bool resblock_updown = false;
-  std::string attention_order = "legacy";      // legacy | new
-  bool null_row = true;                        // the label table has a row for the null label
+  std::string attention_order = "legacy";  // legacy | new
+  bool null_row = true;                    // the label table has a row for the null label
 
   // where weights come from
-  std::string init;                            // FILE.safetensors or RUN/checkpoints:ema-0.999
-  std::string init_missing = "error";          // error | zero
+  std::string init;                    // FILE.safetensors or RUN/checkpoints:ema-0.999
+  std::string init_missing = "error";  // error | zero
 };
 
 /// Reads [model]; fields given in the recipe override what a sized name sets, except that another size is refused.

@@ -145,8 +145,8 @@ at::Tensor modulated_norm_silu(const at::Tensor& x, const GroupNorm& norm, const
 
 at::Tensor norm_rows(const at::Tensor& x, const GroupNorm& norm) {
   if (!is_host_map(x)) return norm(x).flatten(2).transpose(1, 2).contiguous();
-  const at::Tensor normed = NormSilu::apply(x, std::optional<at::Tensor>(), per_sample(norm.weight, x),
-                                            per_sample(norm.bias, x), false);
+  const at::Tensor normed =
+      NormSilu::apply(x, std::optional<at::Tensor>(), per_sample(norm.weight, x), per_sample(norm.bias, x), false);
   return normed.permute({0, 2, 3, 1}).flatten(1, 2);
 }
 

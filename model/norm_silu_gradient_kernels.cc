@@ -61,10 +61,10 @@ PATHLINE_INLINE void differentiate_silu(const GroupSize& size, const E* d, const
 }
 
 template <int kColumns, class E>
-PATHLINE_INLINE void differentiate_norm(const GroupSize& size, const E* x, const ChannelTerms& terms,
-                                        const float* mean, const float* rstd, const float* averages,
-                                        std::int64_t column, std::int64_t first, std::int64_t last, const float* g,
-                                        std::int64_t g_distance, E* dx, double* of_dx) {
+PATHLINE_INLINE void differentiate_norm(const GroupSize& size, const E* x, const ChannelTerms& terms, const float* mean,
+                                        const float* rstd, const float* averages, std::int64_t column,
+                                        std::int64_t first, std::int64_t last, const float* g, std::int64_t g_distance,
+                                        E* dx, double* of_dx) {
   Lanes sum[kColumns], average_g[kColumns], average_gn[kColumns];
   Channel channel[kColumns];
 #pragma GCC unroll 4
@@ -100,10 +100,11 @@ PATHLINE_INLINE void backward(const GroupSize& size, const E* d, const E* x, con
   double *of_g = scratch, *of_gn = scratch + size.channels;
   float* averages = reinterpret_cast<float*>(scratch + 2 * size.channels);
   std::fill(scratch, scratch + 2 * size.channels, 0.0);
-  each_piece(size, PATHLINE_PIECE {
-    differentiate_silu<columns(), kSilu>(size, d, x, terms, mean, rstd, column, first, last, g, g_distance, of_g,
-                                         of_gn);
-  });
+  each_piece(
+      size, PATHLINE_PIECE {
+        differentiate_silu<columns(), kSilu>(size, d, x, terms, mean, rstd, column, first, last, g, g_distance, of_g,
+                                             of_gn);
+      });
   for (std::int64_t c = 0; c < size.channels; ++c) {
     sums.shift[c] = static_cast<float>(of_g[c]);
     sums.gain[c] = static_cast<float>(of_gn[c]);
@@ -116,9 +117,11 @@ PATHLINE_INLINE void backward(const GroupSize& size, const E* d, const E* x, con
   for (std::int64_t c = 0; c < 2 * size.channels; ++c) averages[c] = static_cast<float>(scratch[c] / count);
   double* of_dx = scratch;
   std::fill(of_dx, of_dx + size.channels, 0.0);
-  each_piece(size, PATHLINE_PIECE {
-    differentiate_norm<columns()>(size, x, terms, mean, rstd, averages, column, first, last, g, g_distance, dx, of_dx);
-  });
+  each_piece(
+      size, PATHLINE_PIECE {
+        differentiate_norm<columns()>(size, x, terms, mean, rstd, averages, column, first, last, g, g_distance, dx,
+                                      of_dx);
+      });
   if (sums.added == nullptr) return;
   for (std::int64_t c = 0; c < size.channels; ++c) sums.added[c] = static_cast<float>(of_dx[c]);
 }

@@ -40,14 +40,13 @@ PATHLINE_INLINE void sum_piece(const GroupSize& size, const E* x, const float* c
 template <bool kSquares, class E>
 PATHLINE_INLINE void sum_places(const GroupSize& size, const E* x, const float* centre, double* sums) {
   std::fill(sums, sums + size.channels, 0.0);
-  each_piece(size, PATHLINE_PIECE {
-    sum_piece<columns(), kSquares>(size, x, centre, column, first, last, sums);
-  });
+  each_piece(
+      size, PATHLINE_PIECE { sum_piece<columns(), kSquares>(size, x, centre, column, first, last, sums); });
 }
 
 template <class E>
-PATHLINE_INLINE void moments(const GroupSize& size, const E* x, const ChannelTerms& terms, double* scratch,
-                             float* mean, float* rstd) {
+PATHLINE_INLINE void moments(const GroupSize& size, const E* x, const ChannelTerms& terms, double* scratch, float* mean,
+                             float* rstd) {
   const double count = static_cast<double>(size.places * size.group);
   float* centre = reinterpret_cast<float*>(scratch + size.channels);
   const auto added = [&](std::int64_t c) { return terms.added == nullptr ? 0.0f : terms.added[c]; };

@@ -122,8 +122,10 @@ void check_options(const ModelOptions& options) {
   PL_CHECK(!options.qk_norm || family == Family::kTransformer, ExitCode::kUsage, "model.qk_norm is set for ",
            options.name, " (only transformers normalise queries and keys). Leave it away.");
   switch (family) {
-    case Family::kTransformer: return check_transformer(options);
-    case Family::kUnet: return check_unet(options);
+    case Family::kTransformer:
+      return check_transformer(options);
+    case Family::kUnet:
+      return check_unet(options);
     case Family::kMlp:
       check_positive("hidden", options.hidden);
       check_positive("depth", options.depth);

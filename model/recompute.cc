@@ -81,9 +81,10 @@ std::int64_t parse_activation_checkpointing(const std::string& text) {
   const bool counts = text.starts_with(prefix) && text.size() > prefix.size() && text.size() < prefix.size() + 10 &&
                       text.find_first_not_of("0123456789", prefix.size()) == std::string::npos;
   const std::int64_t every = counts ? std::stoll(text.substr(prefix.size())) : 0;
-  PL_CHECK(every > 0, core::ExitCode::kUsage, "train.activation_checkpointing = \"", text,
-           "\" is not offered (it says which blocks are computed again in the backward pass). Use \"none\", \"all\", or "
-           "\"every:2\" for every second block.");
+  PL_CHECK(
+      every > 0, core::ExitCode::kUsage, "train.activation_checkpointing = \"", text,
+      "\" is not offered (it says which blocks are computed again in the backward pass). Use \"none\", \"all\", or "
+      "\"every:2\" for every second block.");
   return every;
 }
 

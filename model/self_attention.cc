@@ -35,8 +35,8 @@ struct SelfAttention : torch::autograd::Function<SelfAttention> {
       using E = decltype(zero);
       each_task(n * heads, [&](std::int64_t i, Arena& arena) {
         const std::int64_t at = i / heads * size.tokens, column = i % heads * size.width, place = i * size.tokens;
-        attention_forward<E>(size, token<E>(qkv, at) + column, new_token<E>(out, at) + column, peak + place, share + place,
-                             arena);
+        attention_forward<E>(size, token<E>(qkv, at) + column, new_token<E>(out, at) + column, peak + place,
+                             share + place, arena);
       });
     });
     context->save_for_backward({qkv, out, softmax});
@@ -50,7 +50,8 @@ struct SelfAttention : torch::autograd::Function<SelfAttention> {
     const at::Tensor &qkv = saved[0], &out = saved[1], &softmax = saved[2], d = gradients[0].contiguous();
     const std::int64_t heads = context->saved_data["heads"].toInt(), n = qkv.size(0);
     const HeadSize size = head_size(qkv, heads);
-    const at::Tensor dqkv = at::empty_like(qkv), sums = at::zeros({n, qkv.size(2)}, softmax.options());  // over tokens: unused
+    const at::Tensor dqkv = at::empty_like(qkv),
+                     sums = at::zeros({n, qkv.size(2)}, softmax.options());  // over tokens: unused
     const float *peak = softmax.const_data_ptr<float>(), *share = peak + softmax.stride(0);
     by_type(qkv, [&](auto zero) {
       using E = decltype(zero);
@@ -70,7 +71,8 @@ struct SelfAttention : torch::autograd::Function<SelfAttention> {
 at::Tensor self_attention(const at::Tensor& qkv, std::int64_t heads) {
   const std::int64_t n = qkv.size(0), tokens = qkv.size(1), hidden = qkv.size(2) / 3, width = hidden / heads;
   if (can_fuse(qkv, width, width)) return SelfAttention::apply(qkv, heads);
-  const auto parts = qkv.view({n, tokens, 3, heads, width}).permute({2, 0, 3, 1, 4}).unbind(0);  // each (N, heads, T, w)
+  const auto parts =
+      qkv.view({n, tokens, 3, heads, width}).permute({2, 0, 3, 1, 4}).unbind(0);  // each (N, heads, T, w)
   return at::scaled_dot_product_attention(parts[0], parts[1], parts[2]).transpose(1, 2).reshape({n, tokens, hidden});
 }
 

@@ -63,10 +63,14 @@ TimeInput parse_time_input(const std::string& text) {
 
 at::Tensor network_time(TimeInput input, const at::Tensor& t) {
   switch (input) {
-    case TimeInput::kFlow: return t;
-    case TimeInput::kFlowReversed: return 1.0 - t;
-    case TimeInput::kTimes1000: return (1.0 - t) * 1000.0;
-    case TimeInput::kDdpm999: return ddpm_index(t);
+    case TimeInput::kFlow:
+      return t;
+    case TimeInput::kFlowReversed:
+      return 1.0 - t;
+    case TimeInput::kTimes1000:
+      return (1.0 - t) * 1000.0;
+    case TimeInput::kDdpm999:
+      return ddpm_index(t);
   }
   PL_ASSERT(false);
 }

@@ -26,7 +26,10 @@ struct Chunk {
 
 struct Chunks {
   explicit Chunks(const at::Tensor& x)
-      : samples(x.size(0)), tokens(x.size(1)), width(x.size(2)), per_sample((tokens + kBlockRows - 1) / kBlockRows),
+      : samples(x.size(0)),
+        tokens(x.size(1)),
+        width(x.size(2)),
+        per_sample((tokens + kBlockRows - 1) / kBlockRows),
         padded(x.scalar_type() == at::kBFloat16 ? terms<c10::BFloat16>(tokens) : tokens) {}
 
   std::int64_t count() const { return samples * per_sample; }
@@ -44,7 +47,9 @@ struct Chunks {
 class ChunkSums {
  public:
   ChunkSums(const Chunks& chunks, std::int64_t width)
-      : chunks_(chunks), width_(width), memory_(at::empty({chunks.count(), width}, at::kFloat)),
+      : chunks_(chunks),
+        width_(width),
+        memory_(at::empty({chunks.count(), width}, at::kFloat)),
         data_(memory_.mutable_data_ptr<float>()) {}
 
   float* at(std::int64_t chunk, std::int64_t column) { return data_ + chunk * width_ + column; }

@@ -73,7 +73,8 @@ class Block {
                                              const ModelOptions& options) {
     if (!options.qk_norm) return std::nullopt;
     const std::int64_t width = options.hidden / options.heads;
-    return HeadNorms{layer_norm_layer(store, name + ".q_norm", width), layer_norm_layer(store, name + ".k_norm", width)};
+    return HeadNorms{layer_norm_layer(store, name + ".q_norm", width),
+                     layer_norm_layer(store, name + ".k_norm", width)};
   }
 
   at::Tensor attend(const at::Tensor& x, const at::Tensor& modulation) const {
@@ -92,7 +93,8 @@ class Block {
   at::Tensor attention(const at::Tensor& x) const {
     const std::int64_t n = x.size(0), tokens = x.size(1), hidden = x.size(2);
     const auto qkv = qkv_(x).view({n, tokens, 3, heads_, hidden / heads_}).permute({2, 0, 3, 1, 4}).unbind(0);
-    const at::Tensor q = head_norms_ ? head_norms_->q(qkv[0]) : qkv[0], k = head_norms_ ? head_norms_->k(qkv[1]) : qkv[1];
+    const at::Tensor q = head_norms_ ? head_norms_->q(qkv[0]) : qkv[0],
+                     k = head_norms_ ? head_norms_->k(qkv[1]) : qkv[1];
     const at::Tensor mixed = at::scaled_dot_product_attention(q, k, qkv[2]);  // (N, heads, T, D / heads)
     return projection_(mixed.transpose(1, 2).reshape({n, tokens, hidden}));
   }
@@ -144,7 +146,8 @@ class Transformer final : public Network {
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       await_group(i + 1);
       const Block& block = blocks_[i];
-      x = run_block(i, [&block](at::TensorList in) { return block(in[0], in[1]); }, {x, c}, block.parameters());
+      x = run_block(
+          i, [&block](at::TensorList in) { return block(in[0], in[1]); }, {x, c}, block.parameters());
     }
     await_group(blocks_.size() + 1);
     const auto m = final_modulation_(c).chunk(2, 1);

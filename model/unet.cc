@@ -182,7 +182,8 @@ class Unet final : public Network {
   }
 
   at::Tensor run(const AttentionBlock& block, const std::vector<at::Tensor>& maps, Pass& pass) const {
-    return run_block(pass.block++, [&block](at::TensorList in) { return block(in.front()); }, maps, block.parameters());
+    return run_block(
+        pass.block++, [&block](at::TensorList in) { return block(in.front()); }, maps, block.parameters());
   }
 
   std::int64_t embedding_;        // width E of time and label embeddings

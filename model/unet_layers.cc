@@ -21,9 +21,12 @@ at::Tensor doubled(const at::Tensor& x) { return at::upsample_nearest2d(x, {2 * 
 
 at::Tensor resampled(const at::Tensor& x, Resample resample) {
   switch (resample) {
-    case Resample::kNone: return x;
-    case Resample::kDown: return at::avg_pool2d(x, {2, 2}, {2, 2});
-    case Resample::kUp: return doubled(x);
+    case Resample::kNone:
+      return x;
+    case Resample::kDown:
+      return at::avg_pool2d(x, {2, 2}, {2, 2});
+    case Resample::kUp:
+      return doubled(x);
   }
   return x;
 }
@@ -38,8 +41,8 @@ ResidualBlock::ResidualBlock(ParameterStore& store, const std::string& name, con
       scale_shift_(options.scale_shift_norm),
       in_norm_(group_norm_layer(store, name + ".in_layers.0", shape.in)),
       in_convolution_(default_convolution(store, name + ".in_layers.2", shape.in, shape.out, 3)),
-      embedding_(default_linear(store, name + ".emb_layers.1", shape.embedding,
-                                scale_shift_ ? 2 * shape.out : shape.out)),
+      embedding_(
+          default_linear(store, name + ".emb_layers.1", shape.embedding, scale_shift_ ? 2 * shape.out : shape.out)),
       out_norm_(group_norm_layer(store, name + ".out_layers.0", shape.out)),
       out_convolution_(zero_convolution(store, name + ".out_layers.3", shape.out, shape.out, 3)) {
   if (shape.in != shape.out) skip_ = default_convolution(store, name + ".skip_connection", shape.in, shape.out, 1);

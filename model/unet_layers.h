@@ -31,7 +31,8 @@ class ResidualBlock {
   const std::vector<at::Tensor>& parameters() const { return parameters_; }
 
  private:
-  /// h (N, C, H, W), embedding (N, C), or (N, 2 C) with scale and shift -> the second convolution's input, before dropout.
+  /// h (N, C, H, W), embedding (N, C), or (N, 2 C) with scale and shift -> the second convolution's input, before
+  /// dropout.
   at::Tensor modulated(const at::Tensor& h, const at::Tensor& embedding) const;
 
   Resample resample_;

@@ -10,9 +10,12 @@ namespace {
 std::unique_ptr<Network> make_network(const ModelOptions& options, std::optional<std::uint64_t> seed) {
   check_options(options);
   switch (family_of(options.name)) {
-    case Family::kTransformer: return make_transformer(options, seed);
-    case Family::kUnet: return make_unet(options, seed);
-    case Family::kMlp: return make_mlp(options, seed);
+    case Family::kTransformer:
+      return make_transformer(options, seed);
+    case Family::kUnet:
+      return make_unet(options, seed);
+    case Family::kMlp:
+      return make_mlp(options, seed);
   }
   return nullptr;
 }

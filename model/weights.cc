@@ -107,7 +107,8 @@ void copy_fitting(const NamedTensor& mine, const at::Tensor& source, Fit fit, co
     case Fit::kOutputChannels:
       copy_output_channels(target, source, channel_groups(options));
       return;
-    case Fit::kNone: return;
+    case Fit::kNone:
+      return;
   }
 }
 
@@ -158,8 +159,8 @@ std::vector<Source> plan(const core::SafetensorsHeader& header, const std::strin
     const core::TensorEntry* entry = found->second;
     const Fit fit = fit_of(mine, entry->shape, model.options(), missing);
     if (fit == Fit::kNone) {
-      differences.shapes.push_back(core::concat(mine.name, " ", shape_text(entry->shape), " instead of ",
-                                                shape_text(mine.tensor.sizes())));
+      differences.shapes.push_back(
+          core::concat(mine.name, " ", shape_text(entry->shape), " instead of ", shape_text(mine.tensor.sizes())));
     }
     sources.push_back({&mine, entry, fit});
     unused.erase(found);
@@ -198,7 +199,9 @@ void save_weights(core::FileSystem& files, const std::string& path, const Veloci
   }
   std::vector<core::TensorBytes> bytes;
   for (const NamedTensor& each : tensors) {
-    bytes.push_back({each.name, "F32", each.tensor.sizes().vec(),
+    bytes.push_back({each.name,
+                     "F32",
+                     each.tensor.sizes().vec(),
                      {static_cast<const std::byte*>(each.tensor.const_data_ptr()), each.tensor.nbytes()}});
   }
   const std::unique_ptr<core::WritableFile> file = files.create(path + ".tmp");

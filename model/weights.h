@@ -14,7 +14,8 @@ enum class MissingWeights { kError, kZero };
 
 /// Copies a file's tensors (F32, F16, BF16) into the model's parameters and buffers, by name and shape.
 /// New label rows and channels of the data may be missing with kZero: they start at zero (fine-tuning).
-/// Throws ExitCode::kUsage listing names that are missing, unknown or of another shape ("a checkpoint of another model").
+/// Throws ExitCode::kUsage listing names that are missing, unknown or of another shape ("a checkpoint of another
+/// model").
 void load_weights(core::FileSystem& files, const std::string& path, VelocityModel& model, MissingWeights missing);
 
 /// Parameters and buffers as F32, in order of execution, with metadata {"format": "pt", "pathline_model": TOML}.

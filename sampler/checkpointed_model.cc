@@ -88,9 +88,7 @@ std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options) {
   return {options.input_channels, options.input_size, options.input_size};
 }
 
-std::int64_t null_label_of(const model::ModelOptions& options) {
-  return options.classes > 0 ? options.classes : -1;
-}
+std::int64_t null_label_of(const model::ModelOptions& options) { return options.classes > 0 ? options.classes : -1; }
 
 namespace {
 

@@ -21,7 +21,7 @@ struct CheckpointedModel {
   std::string directory;                        // the step-N it came from
   std::string kind;                             // of its weights: "ema-0.999" or "master"
   std::uint64_t step = 0;
-  std::vector<std::string> class_names;         // of the data it was trained on; may be empty
+  std::vector<std::string> class_names;  // of the data it was trained on; may be empty
 };
 
 /// `path`: a run directory, its checkpoints/ or one step-N. `ema`: a decay ("0.999"), "none" for the raw weights, or ""
@@ -29,8 +29,8 @@ struct CheckpointedModel {
 /// Throws ExitCode::kInput if there is no good checkpoint, kUsage for an average that it does not hold.
 CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::string& path, const std::string& ema);
 
-/// Rounds the weights to bf16; the network then computes in bf16, but for norms, softmax sums, time features and its output,
-/// which stay fp32.
+/// Rounds the weights to bf16; the network then computes in bf16, but for norms, softmax sums, time features and its
+/// output, which stay fp32.
 void use_bf16(model::VelocityModel& model);
 
 /// Fills tensors with a checkpoint's weights of one kind, by name. Throws ExitCode::kInput where one is missing or has
@@ -44,7 +44,8 @@ std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options);
 /// The label that stands for "no condition"; -1 where there is none.
 std::int64_t null_label_of(const model::ModelOptions& options);
 
-/// What the model's original gives for the original's times, variance channels included: for solvers of noise predictors.
+/// What the model's original gives for the original's times, variance channels included: for solvers of noise
+/// predictors.
 Field noise_field_of(model::VelocityModel& model);
 
 /// The model's velocity as solvers call it. `model` must outlive the field.

@@ -29,12 +29,18 @@ Diffusion Diffusion::parse(const std::string& text) {
 double Diffusion::operator()(double t, const PathPoint& p) const {
   using std::numbers::pi;
   switch (kind_) {
-    case Kind::kConstant: return c_;
-    case Kind::kSbdm: return c_ * (p.da / p.a * p.s * p.s - p.s * p.ds);
-    case Kind::kSigma: return c_ * p.s;
-    case Kind::kLinear: return c_ * (1 - t);
-    case Kind::kDecreasing: return std::pow(c_ * std::cos(pi * t) + 1, 2) / 4;
-    case Kind::kIncDec: return c_ * std::pow(std::sin(pi * t), 2);
+    case Kind::kConstant:
+      return c_;
+    case Kind::kSbdm:
+      return c_ * (p.da / p.a * p.s * p.s - p.s * p.ds);
+    case Kind::kSigma:
+      return c_ * p.s;
+    case Kind::kLinear:
+      return c_ * (1 - t);
+    case Kind::kDecreasing:
+      return std::pow(c_ * std::cos(pi * t) + 1, 2) / 4;
+    case Kind::kIncDec:
+      return c_ * std::pow(std::sin(pi * t), 2);
   }
   PL_ASSERT(false);
 }

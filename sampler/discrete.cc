@@ -15,8 +15,8 @@ constexpr double kTimes = 1000;
 
 /// The mean of x_{t-1} given the data and x_t (Ho et al., Eq. 7), and DDIM's step (Song et al., Eq. 12).
 struct Coefficients {
-  double recip, recip_minus_1;       // data = recip x - recip_minus_1 noise
-  double mean_of_data, mean_of_x;    // DDPM
+  double recip, recip_minus_1;          // data = recip x - recip_minus_1 noise
+  double mean_of_data, mean_of_x;       // DDPM
   double deviation, of_data, of_noise;  // DDIM
 
   Coefficients(const ReverseStep& s, double eta)

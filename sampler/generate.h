@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generation: ids in, finished samples out. Fixed-step and adaptive solvers run in the same slots: a sample that is done
-// leaves its slot and the next id takes it. A sample's result depends on (seed, id) and on the job's slot count, never on
-// its batch mates.
+// Generation: ids in, finished samples out. Fixed-step and adaptive solvers run in the same slots: a sample that is
+// done leaves its slot and the next id takes it. A sample's result depends on (seed, id) and on the job's slot count,
+// never on its batch mates.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,11 +22,11 @@ namespace pathline::sampler {
 struct Sample {
   std::int64_t id = 0;
   std::int64_t label = -1;
-  at::Tensor value;            // (C, H, W) or (D), fp32, on the CPU
-  std::int64_t nfe = 0;        // network forward passes; a guided evaluation counts 2
-  std::int64_t rejected = 0;   // rejected steps
+  at::Tensor value;           // (C, H, W) or (D), fp32, on the CPU
+  std::int64_t nfe = 0;       // network forward passes; a guided evaluation counts 2
+  std::int64_t rejected = 0;  // rejected steps
   SampleStatus status = SampleStatus::kDone;
-  Outcome outcome = Outcome::kDone;  // why it failed
+  Outcome outcome = Outcome::kDone;    // why it failed
   std::int64_t noise_floor_steps = 0;  // taken above the tolerance, which the network's arithmetic cannot resolve
 };
 
@@ -41,15 +41,15 @@ struct Statistics {
   double occupancy = 0;         // useful_rows / evaluated_rows
   double queued_occupancy = 1;  // queued_useful / queued_rows
   double seconds = 0;
-  double field_seconds = 0;     // of them inside the network
+  double field_seconds = 0;  // of them inside the network
 };
 
 /// What two pieces of work did, one after the other.
 Statistics operator+(const Statistics& a, const Statistics& b);
 
 struct Job {
-  std::vector<std::int64_t> sample_shape;   // (C, H, W) or (D)
-  std::int64_t null_label = -1;             // label of "no condition"; -1: unconditional field
+  std::vector<std::int64_t> sample_shape;  // (C, H, W) or (D)
+  std::int64_t null_label = -1;            // label of "no condition"; -1: unconditional field
   std::int64_t slots = 64;
   std::uint64_t seed = 0;
   SolverOptions solver;
@@ -61,10 +61,10 @@ using NextId = std::function<std::optional<std::int64_t>()>;
 /// A finished sample, and what was done so far (without `seconds` and what is derived).
 using Emit = std::function<void(Sample&&, const Statistics& so_far)>;
 
-/// Solves every id that `next` gives. `label_of(id)` gives its label (-1: none); the start x0 is standard normal keyed by
-/// (seed, id). `emit` gets samples in order of completion. All callbacks run on the calling thread. Local: no rank talks to
-/// another. With solver.noise_schedule the field is given discrete times and predicts noise. Throws ExitCode::kUsage for
-/// options that describe no solver.
+/// Solves every id that `next` gives. `label_of(id)` gives its label (-1: none); the start x0 is standard normal keyed
+/// by (seed, id). `emit` gets samples in order of completion. All callbacks run on the calling thread. Local: no rank
+/// talks to another. With solver.noise_schedule the field is given discrete times and predicts noise. Throws
+/// ExitCode::kUsage for options that describe no solver.
 Statistics generate(const Field& field, const Job& job, const NextId& next,
                     const std::function<std::int64_t(std::int64_t id)>& label_of, const Emit& emit);
 
@@ -74,14 +74,17 @@ Statistics generate(const Field& field, const Job& job, std::int64_t first, std:
                     const std::function<void(Sample&&)>& emit);
 
 /// Integrates given starts x (S, ...) from solver.t0 to solver.t1 in the same engine, one slot a row; rows of labels
-/// (S) may be undefined. Returns end points, in order. Row r is sample r of `noise`, which only stochastic solvers need.
+/// (S) may be undefined. Returns end points, in order. Row r is sample r of `noise`, which only stochastic solvers
+/// need.
 at::Tensor integrate(const Field& field, const at::Tensor& x, const at::Tensor& labels, std::int64_t null_label,
-                     const SolverOptions& solver, std::vector<std::int64_t>* nfe = nullptr, const StepNoise& noise = {});
+                     const SolverOptions& solver, std::vector<std::int64_t>* nfe = nullptr,
+                     const StepNoise& noise = {});
 
 /// The start of sample `id`: `shape`, standard normal keyed by (seed, id).
 at::Tensor start_noise(std::uint64_t seed, std::int64_t id, at::IntArrayRef shape);
 
-/// "all", "3", "0-9", "0,4,7" or a file of one label a line: the labels that ids cycle through. Throws ExitCode::kUsage.
+/// "all", "3", "0-9", "0,4,7" or a file of one label a line: the labels that ids cycle through. Throws
+/// ExitCode::kUsage.
 std::vector<std::int64_t> parse_labels(const std::string& text, std::int64_t classes);
 
 }  // namespace pathline::sampler

@@ -19,17 +19,14 @@ void append_checked(std::int64_t label, std::int64_t classes, const std::string&
   labels.push_back(label);
 }
 
-bool is_list(std::string_view text) {
-  return text.find_first_not_of("0123456789,- ") == std::string_view::npos;
-}
+bool is_list(std::string_view text) { return text.find_first_not_of("0123456789,- ") == std::string_view::npos; }
 
 std::vector<std::int64_t> from_list(const std::string& text, std::int64_t classes) {
   std::vector<std::int64_t> labels;
   for (const std::string& part : core::split(text, ',')) {
     const std::size_t dash = part.find('-', 1);
     const std::int64_t from = core::parse_integer(part.substr(0, dash), "--labels");
-    const std::int64_t to =
-        dash == std::string::npos ? from : core::parse_integer(part.substr(dash + 1), "--labels");
+    const std::int64_t to = dash == std::string::npos ? from : core::parse_integer(part.substr(dash + 1), "--labels");
     PL_CHECK(from <= to, core::ExitCode::kUsage, "the range ", part,
              " of --labels is empty. Write the smaller label first.");
     append_checked(from, classes, text, labels);

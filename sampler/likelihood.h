@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// log p of given data under a flow: the ODE is solved backwards from the data to the noise together with the integral of
-// the divergence (Chen et al., arXiv 1806.07366; Grathwohl et al., arXiv 1810.01367), in the slots that generation uses.
+// log p of given data under a flow: the ODE is solved backwards from the data to the noise together with the integral
+// of the divergence (Chen et al., arXiv 1806.07366; Grathwohl et al., arXiv 1810.01367), in the slots that generation
+// uses.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,11 +18,11 @@
 namespace pathline::sampler {
 
 struct LikelihoodOptions {
-  SolverOptions solver;       // its times are not used; the log-density takes part in the error control
-  bool exact = false;         // the divergence itself, D derivatives an evaluation, instead of estimates
-  std::int64_t probes = 4;    // Hutchinson's: so many solves, each with one random vector of signs that stays
+  SolverOptions solver;     // its times are not used; the log-density takes part in the error control
+  bool exact = false;       // the divergence itself, D derivatives an evaluation, instead of estimates
+  std::int64_t probes = 4;  // Hutchinson's: so many solves, each with one random vector of signs that stays
   std::int64_t slots = 16;
-  std::uint64_t seed = 0;     // of the probes
+  std::uint64_t seed = 0;  // of the probes
 };
 
 /// A datum: (C, H, W) or (D).
@@ -33,15 +34,15 @@ struct Datum {
 
 struct LogDensity {
   std::int64_t id = 0;
-  double log_p = 0;           // nats; the mean over probes
-  double error = 0;           // standard error of that mean; 0 where exact, NaN for a single probe
-  std::int64_t nfe = 0;       // evaluations of all its solves; the derivatives are not counted
+  double log_p = 0;      // nats; the mean over probes
+  double error = 0;      // standard error of that mean; 0 where exact, NaN for a single probe
+  std::int64_t nfe = 0;  // evaluations of all its solves; the derivatives are not counted
   Outcome outcome = Outcome::kDone;
 };
 
-/// Every datum that `next` gives, in order of completion. `field` must be differentiable in x (called with gradients on;
-/// x and t fp32). `labelled`: as in SlotEngine. Local; callbacks run on the calling thread. Throws ExitCode::kUsage for
-/// options that describe no ODE solver, and for no probes.
+/// Every datum that `next` gives, in order of completion. `field` must be differentiable in x (called with gradients
+/// on; x and t fp32). `labelled`: as in SlotEngine. Local; callbacks run on the calling thread. Throws ExitCode::kUsage
+/// for options that describe no ODE solver, and for no probes.
 void log_densities(const Field& field, const LikelihoodOptions& options, const std::vector<std::int64_t>& shape,
                    bool labelled, const std::function<std::optional<Datum>()>& next,
                    const std::function<void(const LogDensity&)>& emit);

@@ -18,9 +18,9 @@ constexpr std::uint64_t kMostWaiting = 4;  // parts that wait for the writing th
 /// A range of which some samples are still being made.
 struct OpenPart {
   std::int64_t first = 0;
-  std::int64_t taken = 0;               // ids handed to the slots
+  std::int64_t taken = 0;  // ids handed to the slots
   std::int64_t done = 0;
-  std::vector<Record> records;          // (count), by id - first
+  std::vector<Record> records;  // (count), by id - first
   bool complete() const { return done == static_cast<std::int64_t>(records.size()); }
 };
 

@@ -18,12 +18,12 @@ std::vector<std::int64_t> spaced_times(const std::string& spacing, std::int64_t 
 
 /// One step of the reverse process, from a kept time to the one before (or to the data, alpha_bar_before = 1).
 struct ReverseStep {
-  double time = 0;                     // what the network is fed
+  double time = 0;  // what the network is fed
   double alpha_bar = 1, alpha_bar_before = 1;
-  double beta = 0;                     // of the step
-  double posterior_variance = 0;       // beta (1 - alpha_bar_before) / (1 - alpha_bar)
-  double log_posterior_variance = 0;   // clipped: at the last step that of the step before, not -inf
-  double log_large_variance = 0;       // log beta; at the last step the posterior's of the step before
+  double beta = 0;                    // of the step
+  double posterior_variance = 0;      // beta (1 - alpha_bar_before) / (1 - alpha_bar)
+  double log_posterior_variance = 0;  // clipped: at the last step that of the step before, not -inf
+  double log_large_variance = 0;      // log beta; at the last step the posterior's of the step before
 };
 
 /// In order of sampling: the noisiest first.

@@ -23,7 +23,8 @@ class OrderedSink : public Sink {
 
   const SinkOptions& options() const { return options_; }
   bool points() const { return options_.sample_shape.size() == 1; }
-  /// "000123": as files and folders of the set are named. All names have the same length, so that sorting keeps the order.
+  /// "000123": as files and folders of the set are named. All names have the same length, so that sorting keeps the
+  /// order.
   std::string id_text(std::int64_t id) const;
 
  private:

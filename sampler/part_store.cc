@@ -63,8 +63,8 @@ void PartStore::open(const JobRecord& record) {
     core::replace_file(files_, join_path(directory_, kRecordName), record.text());
   } else {
     const std::vector<std::string> differences = other->differences(record);
-    PL_CHECK(differences.empty(), ExitCode::kUsage, directory_, " holds parts of another job: ",
-             core::listed(differences),
+    PL_CHECK(differences.empty(), ExitCode::kUsage, directory_,
+             " holds parts of another job: ", core::listed(differences),
              " (its samples do not belong into this set). Ask for that job again to finish it, choose another output, "
              "or remove the directory to give it up.");
   }

@@ -8,8 +8,8 @@
 namespace pathline::sampler {
 
 struct PathPoint {
-  double a = 0, s = 1;    // shares of data and noise
-  double da = 1, ds = -1; // their derivatives in t
+  double a = 0, s = 1;     // shares of data and noise
+  double da = 1, ds = -1;  // their derivatives in t
 
   double determinant() const { return da * s - a * ds; }
   double log_snr_half() const { return std::log(a / s); }  // -inf at the noise, +inf at the data

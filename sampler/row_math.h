@@ -71,8 +71,8 @@ double error_ratio_of(const State* y, const State* y_new, double dt, std::span<c
     const std::size_t begin = first + from;
     sum_slopes(e, k, begin, count, sums.data());
     for (std::size_t i = 0; i < count; ++i) {
-      const double size = std::max(std::abs(static_cast<double>(y[begin + i])),
-                                   std::abs(static_cast<double>(y_new[begin + i])));
+      const double size =
+          std::max(std::abs(static_cast<double>(y[begin + i])), std::abs(static_cast<double>(y_new[begin + i])));
       const double ratio = dt * sums[i] / (atol + rtol * size);
       squares += ratio * ratio;
     }

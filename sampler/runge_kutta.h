@@ -50,16 +50,16 @@ class RungeKutta final : public SlotMethod<State> {
   const bool fsal_, last_euler_;
 
   std::vector<State> y_, y_new_;
-  std::vector<std::vector<State>> k_;   // a slope a stage
-  std::vector<const State*> k_rows_;    // where they lie
+  std::vector<std::vector<State>> k_;  // a slope a stage
+  std::vector<const State*> k_rows_;   // where they lie
 
   Phase phase_ = Phase::kStage;
   std::size_t segment_ = 0;
-  int stage_ = 0;                // the slope that the next evaluation gives
-  double t_ = 0, t_end_ = 0;     // the step under way
-  double dt_ = 0;                // its length; the probe's while the first step is being chosen
-  double wish_ = 0;              // the length wanted before the step was cut to land
-  double slope_norm_ = 0;        // d1 of the first step's rule
+  int stage_ = 0;             // the slope that the next evaluation gives
+  double t_ = 0, t_end_ = 0;  // the step under way
+  double dt_ = 0;             // its length; the probe's while the first step is being chosen
+  double wish_ = 0;           // the length wanted before the step was cut to land
+  double slope_norm_ = 0;     // d1 of the first step's rule
   ErrorHistory history_;
   NoiseFloor floor_;
   std::int64_t tried_ = 0, rejected_ = 0, floor_steps_ = 0;

@@ -67,11 +67,16 @@ std::unique_ptr<Sink> make_sink(const SinkOptions& options) {
   PL_CHECK(!options.start_of || format == Format::kH5, core::ExitCode::kUsage, options.path,
            " cannot hold what samples were made from beside them (--pairs). Write them to .h5.");
   switch (format) {
-    case Format::kPicture: return make_png_sink(options);
-    case Format::kNpz: return make_npz_sink(options);
-    case Format::kH5: return make_h5_sink(options);
-    case Format::kTar: return make_tar_sink(options);
-    case Format::kFolder: break;
+    case Format::kPicture:
+      return make_png_sink(options);
+    case Format::kNpz:
+      return make_npz_sink(options);
+    case Format::kH5:
+      return make_h5_sink(options);
+    case Format::kTar:
+      return make_tar_sink(options);
+    case Format::kFolder:
+      break;
   }
   return make_folder_sink(options);
 }

@@ -18,11 +18,11 @@ struct SinkOptions {
   std::int64_t first = 0, count = 0;       // ids [first, first + count)
   std::vector<std::int64_t> sample_shape;  // (C, H, W) or (D)
   bool labelled = false;
-  std::int64_t classes = 0;                // where labelled: labels lie in [0, classes)
-  std::vector<std::string> class_names;    // may be empty
-  std::int64_t columns = 0;                // of a grid of pictures; 0: as square as it gets
+  std::int64_t classes = 0;              // where labelled: labels lie in [0, classes)
+  std::vector<std::string> class_names;  // may be empty
+  std::int64_t columns = 0;              // of a grid of pictures; 0: as square as it gets
   std::uint64_t seed = 0;
-  std::string description;                 // metadata: checkpoint, solver, guidance, 8-bit rule
+  std::string description;  // metadata: checkpoint, solver, guidance, 8-bit rule
   /// Where not null, .h5 gets /x0: what sample `id` was made from, in the order of its pixels (H, W, C) or as it is
   /// (D).
   std::function<std::vector<float>(std::int64_t id)> start_of;

@@ -32,7 +32,8 @@ std::string folder_name(std::string name) {
 class FolderSink final : public OrderedSink {
  public:
   explicit FolderSink(const SinkOptions& options)
-      : OrderedSink(options), folder_(without_slash(options.path)),
+      : OrderedSink(options),
+        folder_(without_slash(options.path)),
         temporary_(core::concat(folder_, ".", ::getpid(), ".tmp")) {
     PL_CHECK(may_replace(), core::ExitCode::kUsage, folder_,
              " exists and is neither an empty folder nor the same set made before (files of two sets would mix). "

@@ -13,8 +13,8 @@
 namespace pathline::sampler {
 namespace {
 
-constexpr std::int64_t kGap = 2;           // pixels between tiles
-constexpr std::int64_t kSmallestTile = 64; // smaller images are enlarged by a whole factor
+constexpr std::int64_t kGap = 2;            // pixels between tiles
+constexpr std::int64_t kSmallestTile = 64;  // smaller images are enlarged by a whole factor
 constexpr std::int64_t kMostPixels = std::int64_t{1} << 28;
 
 void write_picture(const std::string& path, const data::Image& picture) {

@@ -41,7 +41,10 @@ std::array<char, kBlock> header_of(const std::string& name, std::uint64_t bytes,
   put_octal(block, 136, 11, 0);
   put_text(block, 148, "        ");  // the checksum is taken over spaces
   block[156] = type;
-  put_text(block, 257, std::string_view("ustar\0" "00", 8));
+  put_text(block, 257,
+           std::string_view("ustar\0"
+                            "00",
+                            8));
   unsigned sum = 0;
   for (const char letter : block) sum += static_cast<unsigned char>(letter);
   put_octal(block, 148, 6, sum);
@@ -59,7 +62,8 @@ std::string pax_comment(const std::string& text) {
 class TarSink final : public OrderedSink {
  public:
   explicit TarSink(const SinkOptions& options)
-      : OrderedSink(options), temporary_(core::concat(options.path, ".", ::getpid(), ".tmp")),
+      : OrderedSink(options),
+        temporary_(core::concat(options.path, ".", ::getpid(), ".tmp")),
         file_(files_.create(temporary_)) {
     const std::string comment = pax_comment(options.description);
     add("pax_global_header", std::as_bytes(std::span(comment)), 'g');

@@ -131,7 +131,7 @@ Finish SlotEngine<State>::take(std::int64_t s) {
   const std::vector<std::int64_t> shape(shape_.begin() + 1, shape_.end());
   at::Tensor x = at::zeros(shape, input_.options());
   if (!failed(slot.outcome)) std::ranges::copy(slot.method->state(), x.template mutable_data_ptr<State>());
-  return {slot.id,      std::move(x), slot.nfe, slot.method->rejected_steps(), slot.method->noise_floor_steps(),
+  return {slot.id,     std::move(x), slot.nfe, slot.method->rejected_steps(), slot.method->noise_floor_steps(),
           slot.outcome};
 }
 

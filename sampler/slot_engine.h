@@ -36,8 +36,8 @@ struct Finish {
 /// What the slots did.
 struct Work {
   std::int64_t ticks = 0;
-  std::int64_t useful = 0;  // evaluations of rows that held a sample
-  double field_seconds = 0; // of the run, inside the field
+  std::int64_t useful = 0;   // evaluations of rows that held a sample
+  double field_seconds = 0;  // of the run, inside the field
 };
 
 /// State is float or double: the type of x, of t as the field sees it, and of the registers. t, dt and all coefficients
@@ -53,7 +53,6 @@ class SlotEngine {
   Work run(const std::function<std::optional<Start>()>& next, const std::function<void(Finish&&)>& emit);
   /// What run() has done so far.
   const Work& work() const { return work_; }
-
 
  private:
   struct Slot {
@@ -74,9 +73,9 @@ class SlotEngine {
 
   const GuidedField field_;
   const std::int64_t slots_;
-  std::vector<std::int64_t> shape_;   // (S, sample...)
-  std::int64_t elements_ = 1;         // of one sample
-  std::vector<Slot> slot_;            // (S)
+  std::vector<std::int64_t> shape_;  // (S, sample...)
+  std::int64_t elements_ = 1;        // of one sample
+  std::vector<Slot> slot_;           // (S)
   Work work_;
   at::Tensor input_, times_, weights_, labels_;  // (S, sample...), (S), (S) fp32, (S) or undefined
 };

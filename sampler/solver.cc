@@ -54,8 +54,8 @@ Solver find_solver(const std::string& name) {
   }
   const std::vector<std::string> names = solver_names();
   throw core::Error(core::ExitCode::kUsage,
-                    core::concat("there is no solver \"", name, "\". Did you mean \"",
-                                 core::nearest_name(name, names), "\"? Known are ", core::listed(names), "."));
+                    core::concat("there is no solver \"", name, "\". Did you mean \"", core::nearest_name(name, names),
+                                 "\"? Known are ", core::listed(names), "."));
 }
 
 std::string solver_note(const std::string& name) {

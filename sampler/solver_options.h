@@ -11,26 +11,26 @@ namespace pathline::sampler {
 
 struct SolverOptions {
   std::string solver = "dopri5";
-  std::int64_t steps = 50;           // of solvers whose steps are given
-  double rtol = 1e-5, atol = 1e-5;   // of solvers that choose their steps
+  std::int64_t steps = 50;          // of solvers whose steps are given
+  double rtol = 1e-5, atol = 1e-5;  // of solvers that choose their steps
   double t0 = 0.0, t1 = 1.0;
-  std::int64_t max_steps = 10000;    // chosen steps tried, then the sample has failed
-  std::string grid = "uniform";      // uniform | cosine | edm | shift:K | "0,0.2,...,1"; of given steps
-  std::string controller = "i";      // i | pi | pid; of chosen steps
+  std::int64_t max_steps = 10000;  // chosen steps tried, then the sample has failed
+  std::string grid = "uniform";    // uniform | cosine | edm | shift:K | "0,0.2,...,1"; of given steps
+  std::string controller = "i";    // i | pi | pid; of chosen steps
 
-  double guidance = 1.0;                     // W in v_null + W (v_cond - v_null); 1 costs one evaluation, else two
-  std::vector<double> guidance_weights;      // id i takes entry i mod size; empty: `guidance` for all
+  double guidance = 1.0;                          // W in v_null + W (v_cond - v_null); 1 costs one evaluation, else two
+  std::vector<double> guidance_weights;           // id i takes entry i mod size; empty: `guidance` for all
   double guidance_from = 0.0, guidance_to = 1.0;  // times of flow between which there is guidance
-  std::int64_t guidance_channels = 0;        // only the first so many channels are guided; 0: all
+  std::int64_t guidance_channels = 0;             // only the first so many channels are guided; 0: all
 
-  std::string diffusion = "sigma";   // constant[:c] | sbdm | sigma | linear | decreasing | inc-dec; of em, sheun, pc
-  std::string last_step;             // em, sheun, pc: mean (default) | tweedie | euler | none; Runge-Kutta: euler
-  double last_step_size = -1;        // em, sheun, pc; -1: 0.04, or 0.001 with last_step none
-  double snr = 0.16;                 // of pc's corrector
+  std::string diffusion = "sigma";  // constant[:c] | sbdm | sigma | linear | decreasing | inc-dec; of em, sheun, pc
+  std::string last_step;            // em, sheun, pc: mean (default) | tweedie | euler | none; Runge-Kutta: euler
+  double last_step_size = -1;       // em, sheun, pc; -1: 0.04, or 0.001 with last_step none
+  double snr = 0.16;                // of pc's corrector
 
-  double eta = 0.0;                    // of ddim for noise predictors: share of ddpm's noise
-  std::string noise_schedule = "";     // ddpm-linear | cosine: the field predicts noise at discrete times; "": velocity
-  std::string respacing;               // guided-diffusion's: "250", "10,15,20", "ddim50"; empty: from `steps`
+  double eta = 0.0;                 // of ddim for noise predictors: share of ddpm's noise
+  std::string noise_schedule = "";  // ddpm-linear | cosine: the field predicts noise at discrete times; "": velocity
+  std::string respacing;            // guided-diffusion's: "250", "10,15,20", "ddim50"; empty: from `steps`
   std::string variance = "fixed-small";  // fixed-small | fixed-large | learned-range; of ddpm
   bool clip_denoised = true;
 

@@ -33,8 +33,7 @@ class Parcel {
   std::size_t sample_bytes() const { return sizeof(Header) + elements_ * sizeof(float); }
 
   void pack(const Sample& sample, std::vector<std::byte>& bytes) const {
-    const Header header{sample.id, sample.label, sample.nfe, sample.rejected,
-                        static_cast<std::int64_t>(sample.status)};
+    const Header header{sample.id, sample.label, sample.nfe, sample.rejected, static_cast<std::int64_t>(sample.status)};
     const at::Tensor value = sample.value.contiguous();
     PL_ASSERT(static_cast<std::size_t>(value.numel()) == elements_ && value.scalar_type() == at::kFloat);
     const std::size_t begin = bytes.size();
@@ -46,8 +45,8 @@ class Parcel {
   Sample unpack(const std::byte* bytes) const {
     Header header;
     std::memcpy(&header, bytes, sizeof header);
-    Sample sample{header.id, header.label, at::empty(shape_, at::kFloat), header.nfe, header.rejected,
-                  static_cast<SampleStatus>(header.status)};
+    Sample sample{header.id,  header.label,    at::empty(shape_, at::kFloat),
+                  header.nfe, header.rejected, static_cast<SampleStatus>(header.status)};
     std::memcpy(sample.value.mutable_data_ptr<float>(), bytes + sizeof header, elements_ * sizeof(float));
     return sample;
   }
@@ -82,9 +81,10 @@ std::vector<std::byte> gather_to_rank_0(cluster::Communicator& ranks, std::span<
 }  // namespace
 
 Statistics summed(cluster::Communicator& ranks, const Statistics& mine) {
-  std::array<std::int64_t, 12> sums = {mine.count,       mine.failed,          mine.nfe,            mine.rejected_steps,
-                                       mine.useful_rows, mine.evaluated_rows,  mine.queued_useful,  mine.queued_rows,
-                                       mine.not_finite,  mine.steps_too_short, mine.too_many_steps, mine.at_noise_floor};
+  std::array<std::int64_t, 12> sums = {mine.count,           mine.failed,         mine.nfe,
+                                       mine.rejected_steps,  mine.useful_rows,    mine.evaluated_rows,
+                                       mine.queued_useful,   mine.queued_rows,    mine.not_finite,
+                                       mine.steps_too_short, mine.too_many_steps, mine.at_noise_floor};
   std::array<std::int64_t, 1> most = {mine.max_nfe};
   std::array<double, 2> seconds = {mine.seconds, mine.field_seconds};
   ranks.all_reduce(std::span<std::int64_t>(sums), cluster::Reduction::kSum);

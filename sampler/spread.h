@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small job on many ranks, gathered: ids are dealt in rounds; in each, every rank makes one contiguous range and rank 0
-// receives the samples. A sample depends on (seed, id) and on the slots a rank has, so they are those of a single rank.
-// (Sets of any size are made part by part, see make_parts.h.)
+// A small job on many ranks, gathered: ids are dealt in rounds; in each, every rank makes one contiguous range and rank
+// 0 receives the samples. A sample depends on (seed, id) and on the slots a rank has, so they are those of a single
+// rank. (Sets of any size are made part by part, see make_parts.h.)
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ IdRange range_of(int rank, int ranks, std::int64_t first, std::int64_t last, std
 
 /// Rank 0's callbacks; the other ranks' are not used.
 struct Gathered {
-  std::function<void(const Sample&)> put;        // every sample of the job, once
-  std::function<void(std::int64_t)> progress;    // about how many are done
+  std::function<void(const Sample&)> put;      // every sample of the job, once
+  std::function<void(std::int64_t)> progress;  // about how many are done
 };
 
 /// Collective. generate() on all ranks. What goes wrong on one rank, also in `put`, all ranks throw together.

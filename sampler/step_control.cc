@@ -43,18 +43,14 @@ double shorter_step(double dt, double ratio, int order) {
 double probe_step(double d0, double d1) { return d0 < 1e-5 || d1 < 1e-5 ? 1e-6 : 0.01 * d0 / d1; }
 
 double first_step(double h0, double d1, double d2, int order) {
-  const double h1 = d1 <= 1e-15 && d2 <= 1e-15 ? std::max(1e-6, h0 * 1e-3)
-                                               : std::pow(0.01 / std::max(d1, d2), 1.0 / order);
+  const double h1 =
+      d1 <= 1e-15 && d2 <= 1e-15 ? std::max(1e-6, h0 * 1e-3) : std::pow(0.01 / std::max(d1, d2), 1.0 / order);
   return std::min(100 * h0, h1);
 }
 
-double step_end(double t, double dt, double t1) {
-  return std::abs(t1 - t) <= kStretch * std::abs(dt) ? t1 : t + dt;
-}
+double step_end(double t, double dt, double t1) { return std::abs(t1 - t) <= kStretch * std::abs(dt) ? t1 : t + dt; }
 
-bool underflows(double dt, double t0, double t1) {
-  return !(std::abs(dt) >= kSmallestShare * std::abs(t1 - t0));
-}
+bool underflows(double dt, double t0, double t1) { return !(std::abs(dt) >= kSmallestShare * std::abs(t1 - t0)); }
 
 bool NoiseFloor::accepts(double dt, double ratio, double movement) {
   const double length = std::abs(dt);

@@ -30,7 +30,8 @@ Timeline stochastic_timeline(const SolverOptions& options) {
   PL_CHECK(last == "mean" || last == "tweedie" || last == "euler" || last == "none", kUsage, "--last-step ", last,
            " is not known. Use mean, tweedie, euler or none.");
   PL_CHECK(options.t0 == 0.0 && options.t1 == 1.0, kUsage, "solver ", options.solver,
-           " runs from t = 0 to t = 1, not from ", options.t0, " to ", options.t1, " (its noise belongs to that interval). Leave the times out.");
+           " runs from t = 0 to t = 1, not from ", options.t0, " to ", options.t1,
+           " (its noise belongs to that interval). Leave the times out.");
   const bool ends_on_data = last != "none";
   const double size = last_size_of(options);
   PL_CHECK(size > 0 && size < 1, kUsage, "--last-step-size is ", size,
@@ -48,8 +49,8 @@ Timeline stochastic_timeline(const SolverOptions& options) {
 }
 
 template <class State>
-Stochastic<State>::Stochastic(std::shared_ptr<const Timeline> line, std::int64_t elements,
-                              const SolverOptions& options, StepNoise noise)
+Stochastic<State>::Stochastic(std::shared_ptr<const Timeline> line, std::int64_t elements, const SolverOptions& options,
+                              StepNoise noise)
     : GivenSteps<State>(std::move(line), elements),
       diffusion_(Diffusion::parse(options.diffusion)),
       last_(last_step_of(options)),

@@ -74,9 +74,9 @@ class StochasticHeun final : public Stochastic<State> {
 };
 
 /// Predictor-corrector (Song et al., arXiv 2011.13456, Algorithm 1): after every Euler-Maruyama step one step of
-/// Langevin dynamics at the time reached, x' = x + e score + sqrt(2 e) z with e = 2 (snr s(t))^2. That is the paper's rule with
-/// the norms of noise and score at their expected ratio s(t): a step length that does not look at the sample keeps the
-/// marginals also in few dimensions. No noise in the first step and in the last.
+/// Langevin dynamics at the time reached, x' = x + e score + sqrt(2 e) z with e = 2 (snr s(t))^2. That is the paper's
+/// rule with the norms of noise and score at their expected ratio s(t): a step length that does not look at the sample
+/// keeps the marginals also in few dimensions. No noise in the first step and in the last.
 template <class State>
 class PredictorCorrector final : public Stochastic<State> {
  public:

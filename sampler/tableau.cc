@@ -34,12 +34,9 @@ Tableau bosh3() {
 }
 
 Tableau rk4() {
-  return {"rk4",
-          4,
-          {{}, {0.5}, {0.0, 0.5}, {0.0, 0.0, 1.0}},
-          {1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6},
-          {0.0, 0.5, 0.5, 1.0},
-          {}};
+  return {
+      "rk4", 4, {{}, {0.5}, {0.0, 0.5}, {0.0, 0.0, 1.0}}, {1.0 / 6, 1.0 / 3, 1.0 / 3, 1.0 / 6}, {0.0, 0.5, 0.5, 1.0},
+      {}};
 }
 
 Tableau rk4_38() {
@@ -54,8 +51,7 @@ Tableau rk4_38() {
 /// `error_scale` 1: the standard estimate b - b^ of DP5(4), e7 = -1/40 (SciPy, MATLAB). 2/3: Shampine's, e7 = -1/60
 /// (torchdiffeq, torchode).
 Tableau dormand_prince(const std::string& name, double error_scale) {
-  std::vector<double> error = {71.0 / 57600,      0.0,        -71.0 / 16695, 71.0 / 1920,
-                               -17253.0 / 339200, 22.0 / 525, -1.0 / 40};
+  std::vector<double> error = {71.0 / 57600, 0.0, -71.0 / 16695, 71.0 / 1920, -17253.0 / 339200, 22.0 / 525, -1.0 / 40};
   for (double& weight : error) weight *= error_scale;
   return {name,
           5,
@@ -74,10 +70,18 @@ Tableau dormand_prince(const std::string& name, double error_scale) {
 }  // namespace
 
 const std::vector<Tableau>& tableaux() {
-  static const std::vector<Tableau> all = {euler(), midpoint(), heun(),   ralston(),
-                                           heun3(), bosh3(),    rk4(),    rk4_38(),
-                                           dormand_prince("dopri5", 1.0), dormand_prince("dopri5-shampine", 2.0 / 3),
-                                           tsit5(), dopri8()};
+  static const std::vector<Tableau> all = {euler(),
+                                           midpoint(),
+                                           heun(),
+                                           ralston(),
+                                           heun3(),
+                                           bosh3(),
+                                           rk4(),
+                                           rk4_38(),
+                                           dormand_prince("dopri5", 1.0),
+                                           dormand_prince("dopri5-shampine", 2.0 / 3),
+                                           tsit5(),
+                                           dopri8()};
   return all;
 }
 

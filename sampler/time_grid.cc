@@ -31,7 +31,8 @@ std::vector<double> listed_times(const std::string& grid, double t0, double t1) 
   std::vector<double> times;
   for (const std::string& part : core::split(grid, ',')) times.push_back(core::parse_number(part, "--grid"));
   PL_CHECK(times.size() >= 2 && times.front() == t0 && times.back() == t1, kUsage, "--grid ", grid,
-           " does not lead from t = ", t0, " to t = ", t1, " (these are the ends of the given steps). Begin and "
+           " does not lead from t = ", t0, " to t = ", t1,
+           " (these are the ends of the given steps). Begin and "
            "end the list there.");
   return times;
 }
@@ -53,7 +54,8 @@ double law_at(const std::string& grid, std::int64_t i, std::int64_t steps) {
 void check_monotone(const std::string& grid, const std::vector<double>& times) {
   for (std::size_t i = 0; i + 1 < times.size(); ++i) {
     PL_CHECK((times[i] < times[i + 1]) == (times.front() < times.back()) && times[i] != times[i + 1], kUsage, "--grid ",
-             grid, " gives times that do not go on from ", times[i], " to ", times[i + 1], ". Use fewer steps, or "
+             grid, " gives times that do not go on from ", times[i], " to ", times[i + 1],
+             ". Use fewer steps, or "
              "another list.");
   }
 }

@@ -31,9 +31,8 @@ TorchScript::TorchScript(const std::string& path) : impl_(std::make_unique<Impl>
     impl_->module = torch::jit::load(path, at::Device(at::kCPU));
     impl_->module.eval();
   } catch (const std::exception& error) {
-    throw core::Error(ExitCode::kInput,
-                      core::concat(path, " cannot be loaded as TorchScript: ", first_line(error),
-                                   ". Save the network with torch.jit.script(...).save(...)."));
+    throw core::Error(ExitCode::kInput, core::concat(path, " cannot be loaded as TorchScript: ", first_line(error),
+                                                     ". Save the network with torch.jit.script(...).save(...)."));
   }
 }
 
@@ -52,9 +51,8 @@ at::Tensor TorchScript::forward(const at::Tensor& x, bool return_features) const
     if (return_features) options["return_features"] = true;
     return impl_->module.get_method("forward")({x}, options).toTensor();
   } catch (const std::exception& error) {
-    throw core::Error(ExitCode::kInput,
-                      core::concat("the network ", impl_->path, " fails on a tensor of shape ", x.sizes(), ": ",
-                                   first_line(error), ". Look at what it expects."));
+    throw core::Error(ExitCode::kInput, core::concat("the network ", impl_->path, " fails on a tensor of shape ",
+                                                     x.sizes(), ": ", first_line(error), ". Look at what it expects."));
   }
 }
 

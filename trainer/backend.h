@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a rank computes: the processor's cores or one GPU. Behind it lie the ranks that reduce arrays in that memory and
-// the kernels that are ours. host_backend.cc; cuda_backend.cc, or no_cuda_backend.cc where the build has no CUDA.
+// Where a rank computes: the processor's cores or one GPU. Behind it lie the ranks that reduce arrays in that memory
+// and the kernels that are ours. host_backend.cc; cuda_backend.cc, or no_cuda_backend.cc where the build has no CUDA.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -46,9 +46,9 @@ class Backend {
   virtual void take_gradient(const at::Tensor& gradient, const at::Tensor& into, bool add) = 0;
 };
 
-/// As run.device says: "auto" (a GPU if this machine and this build have one), "cpu" or "cuda". On GPUs rank i of a host
-/// takes device i of those that CUDA_VISIBLE_DEVICES leaves; train.reduction and train.tf32 decide which of LibTorch's
-/// kernels are used. Throws ExitCode::kEnvironment on all ranks together. Collective.
+/// As run.device says: "auto" (a GPU if this machine and this build have one), "cpu" or "cuda". On GPUs rank i of a
+/// host takes device i of those that CUDA_VISIBLE_DEVICES leaves; train.reduction and train.tf32 decide which of
+/// LibTorch's kernels are used. Throws ExitCode::kEnvironment on all ranks together. Collective.
 std::unique_ptr<Backend> make_backend(const Recipe& recipe, cluster::Communicator& ranks);
 
 }  // namespace pathline::trainer

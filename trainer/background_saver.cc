@@ -81,7 +81,8 @@ void BackgroundSaver::delete_old() {
       moved_at_.store(core::monotonic_seconds());
     }
   } catch (const core::Error& error) {
-    core::log_warning("old checkpoints in ", directory, " could not all be deleted: ", error.what(), " It is tried again after the next one.");
+    core::log_warning("old checkpoints in ", directory, " could not all be deleted: ", error.what(),
+                      " It is tried again after the next one.");
   }
 }
 

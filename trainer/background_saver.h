@@ -38,12 +38,12 @@ struct SaveOutcome {
 /// One thread, the one that trains, calls it.
 class BackgroundSaver {
  public:
-  /// Staging memory for this rank's part is taken here, once. References must outlive it. `hurry` is asked on the writing
-  /// thread: whether old checkpoints are left to the next start. Collective.
-  BackgroundSaver(core::FileSystem& files, const RunDirectory& directory, const Recipe& recipe, ShardedState& state,
-                  const std::vector<model::NamedTensor>& parameters, const std::vector<model::NamedTensor>& buffers,
-                  cluster::Communicator& ranks,
-                  std::function<bool()> hurry = [] { return false; });
+  /// Staging memory for this rank's part is taken here, once. References must outlive it. `hurry` is asked on the
+  /// writing thread: whether old checkpoints are left to the next start. Collective.
+  BackgroundSaver(
+      core::FileSystem& files, const RunDirectory& directory, const Recipe& recipe, ShardedState& state,
+      const std::vector<model::NamedTensor>& parameters, const std::vector<model::NamedTensor>& buffers,
+      cluster::Communicator& ranks, std::function<bool()> hurry = [] { return false; });
 
   /// Copies the own part of the state and returns; no other save may be under way. All ranks, in the same step.
   void start(const checkpoint::State& progress);
@@ -53,14 +53,16 @@ class BackgroundSaver {
 
   /// For the control word that is published next: kSaving while this rank's thread is at work.
   std::uint64_t flag();
-  /// What the control word says that all ranks collected: the outcome, once, in the same step on all ranks, after the last
-  /// one is done. Throws AgreedError where the run directory has another owner now, and what no disk can be blamed for.
+  /// What the control word says that all ranks collected: the outcome, once, in the same step on all ranks, after the
+  /// last one is done. Throws AgreedError where the run directory has another owner now, and what no disk can be blamed
+  /// for.
   std::optional<SaveOutcome> hear(std::uint64_t word);
-  /// The same at once, for all ranks together: waits. The watchdog is told who it is that holds up the others: a rank whose
-  /// own part moves, or is written, counts as getting somewhere.
+  /// The same at once, for all ranks together: waits. The watchdog is told who it is that holds up the others: a rank
+  /// whose own part moves, or is written, counts as getting somewhere.
   SaveOutcome wait(cluster::Whereabouts& here);
 
-  /// Of the save under way: seconds since this rank's own writing has got anywhere; 0 while it waits for others or rests.
+  /// Of the save under way: seconds since this rank's own writing has got anywhere; 0 while it waits for others or
+  /// rests.
   double stuck_seconds() const;
 
   MemoryUse memory() const { return {"checkpoint", staged_.staging_bytes()}; }
@@ -85,12 +87,12 @@ class BackgroundSaver {
   bool under_way_ = false;
   bool announced_ = false;  // flag() was asked since start()
   double started_ = 0;
-  SaveOutcome outcome_;         // the writing thread's until done_
-  std::exception_ptr mishap_;   // not a matter of storage; the same
+  SaveOutcome outcome_;        // the writing thread's until done_
+  std::exception_ptr mishap_;  // not a matter of storage; the same
   std::atomic<bool> done_{true};
-  std::atomic<bool> waiting_{false};   // for other ranks
-  std::atomic<double> moved_at_{0};    // when the own writing last got anywhere
-  core::TaskThread thread_;            // last: it ends before what it uses
+  std::atomic<bool> waiting_{false};  // for other ranks
+  std::atomic<double> moved_at_{0};   // when the own writing last got anywhere
+  core::TaskThread thread_;           // last: it ends before what it uses
 };
 
 }  // namespace pathline::trainer

@@ -33,7 +33,8 @@ core::Config recipe_of(const CheckpointBenchmark& benchmark) {
   constexpr std::int64_t kSquares = 32;
   const auto hidden = static_cast<std::int64_t>(std::sqrt(static_cast<double>(benchmark.bytes) / 16 / kSquares));
   core::Config config = core::Config::from_text(
-      core::concat("[model]\nname = \"MLP\"\ninput_channels = 2\nclasses = 0\ndepth = ", kSquares + 1, "\nhidden = ", std::max<std::int64_t>(hidden, 1),
+      core::concat("[model]\nname = \"MLP\"\ninput_channels = 2\nclasses = 0\ndepth = ", kSquares + 1,
+                   "\nhidden = ", std::max<std::int64_t>(hidden, 1),
                    "\n[train]\nbatch = 64\nslices = 1\n[run]\nthreads = 1\n[ema]\ndecays = [0.999]\n"),
       "the benchmark's recipe");
   for (const auto& assignment : benchmark.request.sets) config.set(assignment);
@@ -156,7 +157,8 @@ class Benchmark {
     times_.seconds[timed::kStep].push_back(median_step());
     const std::string plain = core::join_path(directory_, "plain");
     times_.seconds[timed::kStepBesidePlain].push_back(step_beside([&] {
-      if (!write_plainly(plain, memory_.bytes(), PageCache::kPast)) write_plainly(plain, memory_.bytes(), PageCache::kThrough);
+      if (!write_plainly(plain, memory_.bytes(), PageCache::kPast))
+        write_plainly(plain, memory_.bytes(), PageCache::kThrough);
     }));
     Pace pace(training_.recipe().checkpoint.write_share);
     times_.seconds[timed::kStepBeside].push_back(step_beside([&] {

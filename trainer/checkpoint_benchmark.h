@@ -13,11 +13,11 @@
 namespace pathline::trainer {
 
 struct CheckpointBenchmark {
-  RunRequest request;                 // without a recipe: a perceptron with as much state as `bytes`
+  RunRequest request;  // without a recipe: a perceptron with as much state as `bytes`
   std::int64_t bytes = 2'000'000'000;
-  std::string directory = ".";        // each rank writes below it and removes what it wrote
+  std::string directory = ".";  // each rank writes below it and removes what it wrote
   std::int64_t rounds = 5;
-  std::int64_t steps = 3;             // alone and beside writing, in each round
+  std::int64_t steps = 3;  // alone and beside writing, in each round
 };
 
 struct CheckpointTimes {
@@ -36,12 +36,12 @@ inline constexpr char kWriteBuffered[] = "write_buffered_fsync";
 inline constexpr char kWriteDirect[] = "write_o_direct_fsync";  // missing where storage refuses it
 inline constexpr char kCommitted[] = "save_until_committed";
 inline constexpr char kReadCold[] = "read_cold";
-inline constexpr char kReadDirect[] = "read_o_direct";          // likewise
+inline constexpr char kReadDirect[] = "read_o_direct";  // likewise
 inline constexpr char kLoadCold[] = "load_verified_cold";
 inline constexpr char kReadWarm[] = "read_warm";
 inline constexpr char kLoadWarm[] = "load_verified_warm";
-inline constexpr char kStep[] = "step_alone";                   // median step of the round
-inline constexpr char kStepBeside[] = "step_beside_writing";    // checkpoints, without a pause between them
+inline constexpr char kStep[] = "step_alone";                            // median step of the round
+inline constexpr char kStepBeside[] = "step_beside_writing";             // checkpoints, without a pause between them
 inline constexpr char kStepBesidePlain[] = "step_beside_plain_writing";  // in the fastest plain way: what storage costs
 }  // namespace timed
 

@@ -35,7 +35,8 @@ void each_piece(ShardedState& state, const Visit& visit) {
     std::vector<Piece> pieces;
     for (std::size_t t = layout.buckets[b].first_tensor; t < layout.buckets[b].last_tensor; ++t) {
       const Overlap part = overlap(layout.tensors[t], own);
-      if (part.count > 0) pieces.push_back({&layout.tensors[t], part.in_tensor, part.in_buffer - own.begin, part.count});
+      if (part.count > 0)
+        pieces.push_back({&layout.tensors[t], part.in_tensor, part.in_buffer - own.begin, part.count});
     }
     visit(b, pieces);
   }
@@ -120,7 +121,8 @@ void copy_common(const checkpoint::Wanted& from, const checkpoint::Wanted& to) {
   const auto end = std::min(from.offset + from.count, to.offset + to.count);
   if (begin >= end) return;
   const auto part = from.out.subspan((begin - from.offset) * sizeof(float), (end - begin) * sizeof(float));
-  std::copy(part.begin(), part.end(), to.out.begin() + static_cast<std::ptrdiff_t>((begin - to.offset) * sizeof(float)));
+  std::copy(part.begin(), part.end(),
+            to.out.begin() + static_cast<std::ptrdiff_t>((begin - to.offset) * sizeof(float)));
 }
 
 }  // namespace
@@ -130,7 +132,8 @@ std::vector<checkpoint::TensorRecord> tensor_records(ShardedState& state,
                                                      const std::vector<model::NamedTensor>& buffers) {
   std::vector<checkpoint::TensorRecord> records;
   for (const auto& shard : state.shards()) {
-    for (const auto& parameter : parameters) records.push_back({shard.kind, parameter.name, parameter.tensor.sizes().vec()});
+    for (const auto& parameter : parameters)
+      records.push_back({shard.kind, parameter.name, parameter.tensor.sizes().vec()});
   }
   for (const auto& buffer : buffers) records.push_back({kBufferKind, buffer.name, buffer.tensor.sizes().vec()});
   return records;
@@ -158,7 +161,8 @@ StagedState::StagedState(ShardedState& state, const std::vector<model::NamedTens
     });
   }
   for (std::size_t i = 0; i < buffers_.size(); ++i, ++host) {
-    segments_.push_back({kBufferKind, buffers[i].name, 0, static_cast<std::uint64_t>(buffers_[i].numel()), bytes_of(*host)});
+    segments_.push_back(
+        {kBufferKind, buffers[i].name, 0, static_cast<std::uint64_t>(buffers_[i].numel()), bytes_of(*host)});
   }
 }
 
@@ -224,7 +228,10 @@ checkpoint::Collectives collectives(cluster::Communicator& ranks) {
     for (std::size_t r = 0; r < world; ++r) texts.push_back(all.substr(offsets[r], sizes[r]));
     return texts;
   };
-  return {.rank = ranks.rank(), .ranks = ranks.size(), .barrier = [&ranks] { ranks.barrier(); }, .broadcast = broadcast,
+  return {.rank = ranks.rank(),
+          .ranks = ranks.size(),
+          .barrier = [&ranks] { ranks.barrier(); },
+          .broadcast = broadcast,
           .gather = gather};
 }
 

@@ -20,8 +20,8 @@ std::vector<checkpoint::TensorRecord> tensor_records(ShardedState& state,
 /// What this rank stores: the parts of its shard; rank 0 also the buffers.
 class StagedState {
  public:
-  /// `copies`: of everything, in memory taken (and touched) here, page-locked where the state is on a GPU. Without, what is
-  /// on the processor is stored from where it is. References must outlive it.
+  /// `copies`: of everything, in memory taken (and touched) here, page-locked where the state is on a GPU. Without,
+  /// what is on the processor is stored from where it is. References must outlive it.
   StagedState(ShardedState& state, const std::vector<model::NamedTensor>& buffers, int rank, bool copies);
 
   /// Segments hold the state of this moment from here on: to the next call, or without copies until the state changes.
@@ -44,8 +44,8 @@ class StagedState {
 /// differ from the model's ("a checkpoint of another model").
 void restore_own_shard(ShardedState& state, const checkpoint::Reader& reader);
 
-/// The same where rank 0 alone reads, for storage that many readers slow down: whole tensors go to all ranks in windows of
-/// this size, and every rank keeps what is its own. Collective; a failed read throws on all ranks.
+/// The same where rank 0 alone reads, for storage that many readers slow down: whole tensors go to all ranks in windows
+/// of this size, and every rank keeps what is its own. Collective; a failed read throws on all ranks.
 void restore_by_broadcast(ShardedState& state, const checkpoint::Reader& reader, cluster::Communicator& ranks,
                           std::size_t window_bytes = 64 << 20);
 

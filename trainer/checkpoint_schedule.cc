@@ -21,8 +21,15 @@ constexpr double kFirstComplaint = 30;  // seconds without a byte written; then 
 CheckpointSchedule::CheckpointSchedule(BackgroundSaver& saver, const Recipe& recipe, std::string directory,
                                        std::int64_t saved_step, cluster::Communicator& ranks,
                                        cluster::Whereabouts& here, Telemetry& telemetry, WallTime& wall_time)
-    : saver_(saver), options_(recipe.checkpoint), directory_(std::move(directory)), saved_step_(saved_step),
-      ranks_(ranks), here_(here), telemetry_(telemetry), wall_time_(wall_time), tried_at_(core::monotonic_seconds()),
+    : saver_(saver),
+      options_(recipe.checkpoint),
+      directory_(std::move(directory)),
+      saved_step_(saved_step),
+      ranks_(ranks),
+      here_(here),
+      telemetry_(telemetry),
+      wall_time_(wall_time),
+      tried_at_(core::monotonic_seconds()),
       complain_after_(kFirstComplaint) {}
 
 std::uint64_t CheckpointSchedule::flags() {

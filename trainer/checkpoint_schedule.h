@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// When a run writes checkpoints, and what it makes of how they end (docs/recovery.md, "Saving beside training"): one at a
-// time, again after a failure, by the clock, and loudly where storage is slow.
+// When a run writes checkpoints, and what it makes of how they end (docs/recovery.md, "Saving beside training"): one at
+// a time, again after a failure, by the clock, and loudly where storage is slow.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ class CheckpointSchedule {
  public:
   /// `saved_step`: that of the checkpoint which the run stands at, or -1. References must outlive it.
   CheckpointSchedule(BackgroundSaver& saver, const Recipe& recipe, std::string directory, std::int64_t saved_step,
-                     cluster::Communicator& ranks, cluster::Whereabouts& here, Telemetry& telemetry, WallTime& wall_time);
+                     cluster::Communicator& ranks, cluster::Whereabouts& here, Telemetry& telemetry,
+                     WallTime& wall_time);
 
   /// Whether there is a checkpoint of this step, committed or under way.
   bool holds(std::uint64_t step) const { return saved_step_ == static_cast<std::int64_t>(step); }
@@ -53,9 +54,9 @@ class CheckpointSchedule {
   cluster::Whereabouts& here_;
   Telemetry& telemetry_;
   WallTime& wall_time_;
-  double tried_at_;             // the last one was started
-  std::string failure_;         // of the last one; empty if it was committed
-  double complain_after_;       // seconds
+  double tried_at_;        // the last one was started
+  std::string failure_;    // of the last one; empty if it was committed
+  double complain_after_;  // seconds
 };
 
 }  // namespace pathline::trainer

@@ -82,8 +82,9 @@ std::unique_ptr<SliceGraph> make_slice_graph(const TwoPartObjective& objective, 
   PL_CHECK(device_of(model).is_cuda(), core::ExitCode::kUsage,
            "train.cuda_graph = true, but this rank computes on the processor. Leave it away, or use a GPU "
            "(run.device).");
-  PL_CHECK(model.options().dropout == 0.0, core::ExitCode::kUsage, "train.cuda_graph = true with model.dropout = ",
-           model.options().dropout, " (a captured pass would repeat one mask). Use one of the two.");
+  PL_CHECK(model.options().dropout == 0.0, core::ExitCode::kUsage,
+           "train.cuda_graph = true with model.dropout = ", model.options().dropout,
+           " (a captured pass would repeat one mask). Use one of the two.");
   return std::make_unique<CudaSliceGraph>(objective, model, share);
 }
 

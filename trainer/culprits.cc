@@ -42,13 +42,15 @@ class Search {
 
  private:
   void note(std::int64_t i, Fault fault) {
-    found_.push_back({batch_.first + static_cast<std::uint64_t>(i), batch_.samples[static_cast<std::size_t>(i)], fault});
+    found_.push_back(
+        {batch_.first + static_cast<std::uint64_t>(i), batch_.samples[static_cast<std::size_t>(i)], fault});
   }
 
   void look_at_losses(std::int64_t first, std::int64_t count) {
     const at::NoGradGuard no_grad;
     const Slice slice = samples_of(batch_, info_, first, count);
-    const at::Tensor losses = objective_.loss_per_sample(slice, model_).to(at::kCPU, at::kDouble).contiguous();  // (count)
+    const at::Tensor losses =
+        objective_.loss_per_sample(slice, model_).to(at::kCPU, at::kDouble).contiguous();  // (count)
     for (std::int64_t i = 0; i < count; ++i) {
       if (std::isfinite(losses.const_data_ptr<double>()[i])) continue;
       note(first + i, all_finite(slice.x1.select(0, i)) ? Fault::kLoss : Fault::kValues);
@@ -62,7 +64,8 @@ class Search {
     torch::autograd::variable_list parameters;
     for (const auto& parameter : model_.parameters()) parameters.push_back(parameter.tensor);
     const auto gradients = torch::autograd::grad({loss}, parameters, {}, std::nullopt, false, true);
-    return std::ranges::all_of(gradients, [](const auto& gradient) { return !gradient.defined() || all_finite(gradient); });
+    return std::ranges::all_of(gradients,
+                               [](const auto& gradient) { return !gradient.defined() || all_finite(gradient); });
   }
 
   const TrainOptions& train_;
@@ -90,9 +93,12 @@ std::vector<Culprit> gathered(const std::vector<Culprit>& mine, cluster::Communi
 
 const char* text_of(Fault fault) {
   switch (fault) {
-    case Fault::kValues: return "its values are not finite";
-    case Fault::kLoss: return "its values are finite, its loss is not";
-    case Fault::kGradient: return "its loss is finite, its gradient is not";
+    case Fault::kValues:
+      return "its values are not finite";
+    case Fault::kLoss:
+      return "its values are finite, its loss is not";
+    case Fault::kGradient:
+      return "its loss is finite, its gradient is not";
   }
   return "";
 }
@@ -112,12 +118,14 @@ std::string describe(const std::vector<Culprit>& culprits, const data::ShardSour
   if (culprits.empty()) return "every sample alone is finite, their sum is not";
   const bool values = std::ranges::any_of(culprits, [](const auto& one) { return one.fault == Fault::kValues; });
   if (std::ssize(culprits) == batch && !values) {
-    return core::concat("all ", batch, " samples are affected although their values are finite: the weights are at fault, not a sample");
+    return core::concat(
+        "all ", batch,
+        " samples are affected although their values are finite: the weights are at fault, not a sample");
   }
   std::string text;
   for (std::size_t i = 0; i < std::min(culprits.size(), kNamed); ++i) {
-    text += core::concat(i ? "; " : "", "position ", culprits[i].position, " is ", source.name_of(culprits[i].sample), ": ",
-                         text_of(culprits[i].fault));
+    text += core::concat(i ? "; " : "", "position ", culprits[i].position, " is ", source.name_of(culprits[i].sample),
+                         ": ", text_of(culprits[i].fault));
   }
   if (culprits.size() > kNamed) text += core::concat("; and ", culprits.size() - kNamed, " more");
   return text;

@@ -24,8 +24,8 @@ struct Culprit {
   bool operator==(const Culprit&) const = default;
 };
 
-/// All ranks, each with its part of the batch that was not finite, the weights as they were. In order of position, equal
-/// on all ranks; the same on any number of ranks. Empty if every sample alone is finite (their sum overflowed).
+/// All ranks, each with its part of the batch that was not finite, the weights as they were. In order of position,
+/// equal on all ranks; the same on any number of ranks. Empty if every sample alone is finite (their sum overflowed).
 std::vector<Culprit> find_culprits(const Recipe& recipe, const Objective& objective, model::VelocityModel& model,
                                    const data::SetInfo& info, data::Batch& batch, cluster::Communicator& ranks);
 

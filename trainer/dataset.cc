@@ -23,8 +23,9 @@ double share_of(const std::string& validation) {
 std::int64_t held_out(const DataOptions& options, std::int64_t count) {
   const double share = share_of(options.validation);
   if (share < 0) return 0;
-  PL_CHECK(share < 1, core::ExitCode::kUsage, "data.validation = ", options.validation,
-           " leaves nothing to train on (it is the share of samples that is held out). Use a share like 0.02, or a file.");
+  PL_CHECK(
+      share < 1, core::ExitCode::kUsage, "data.validation = ", options.validation,
+      " leaves nothing to train on (it is the share of samples that is held out). Use a share like 0.02, or a file.");
   return static_cast<std::int64_t>(std::ceil(share * static_cast<double>(count)));
 }
 
@@ -47,8 +48,8 @@ Dataset::Dataset(const DataOptions& options, std::uint64_t seed)
       validation_file_(open_validation_file(options, training_->info())),
       hold_out_(seed, training_->info().count, held_out(options, training_->info().count)),
       seed_(seed),
-      validation_count_(std::min(options.validation_samples, validation_file_ ? validation_file_->info().count
-                                                                              : hold_out_.held_out_count())) {
+      validation_count_(std::min(options.validation_samples,
+                                 validation_file_ ? validation_file_->info().count : hold_out_.held_out_count())) {
   PL_CHECK(hold_out_.training_count() > 0, core::ExitCode::kInput, "the data set holds no sample to train on (",
            info().description, "). Check data.path and data.validation.");
 }
@@ -60,7 +61,8 @@ data::Order Dataset::order() const {
 }
 
 std::string Dataset::fingerprint() const {
-  return core::concat(info().digest.empty() ? "undigested" : info().digest, "/", info().count, "/", info().item_bytes());
+  return core::concat(info().digest.empty() ? "undigested" : info().digest, "/", info().count, "/",
+                      info().item_bytes());
 }
 
 Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
@@ -102,7 +104,8 @@ Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t fir
   Slice slice;
   slice.x1 = as_tensor(batch.values, std::ssize(batch.samples), info).narrow(0, first, count);
   slice.labels.assign(batch.labels.begin() + first, batch.labels.begin() + first + count);
-  for (std::int64_t i = first; i < first + count; ++i) slice.positions.push_back(batch.first + static_cast<std::uint64_t>(i));
+  for (std::int64_t i = first; i < first + count; ++i)
+    slice.positions.push_back(batch.first + static_cast<std::uint64_t>(i));
   return slice;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where each parameter lies in the flat buffers: reverse order of execution, every tensor on a 64-byte boundary, cut into
-// buckets of whole blocks of 4,096 elements (cluster/block_layout.h). Independent of the number of ranks.
+// Where each parameter lies in the flat buffers: reverse order of execution, every tensor on a 64-byte boundary, cut
+// into buckets of whole blocks of 4,096 elements (cluster/block_layout.h). Independent of the number of ranks.
 #pragma once
 
 #include <cstddef>
@@ -16,15 +16,15 @@ namespace pathline::trainer {
 struct FlatTensor {
   std::string name;
   std::vector<std::int64_t> shape;
-  std::size_t offset = 0;    // elements from the start of the buffer
+  std::size_t offset = 0;  // elements from the start of the buffer
   std::size_t elements = 0;
   std::size_t bucket = 0;
 };
 
 /// What is reduced and gathered in one go: whole tensors.
 struct Bucket {
-  cluster::Range range;           // elements, padded to whole blocks
-  std::size_t first_tensor = 0;   // tensors [first, last) of the layout
+  cluster::Range range;          // elements, padded to whole blocks
+  std::size_t first_tensor = 0;  // tensors [first, last) of the layout
   std::size_t last_tensor = 0;
 };
 

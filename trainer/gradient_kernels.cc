@@ -44,15 +44,19 @@ void in_parts(std::size_t elements, const Body& body) {
 
 void take_fp32(std::size_t elements, const float* gradient, bool add, float* sum) {
   in_parts(elements, [&](std::size_t begin, std::size_t count) {
-    if (add) add_fp32(count, gradient + begin, sum + begin);
-    else std::memcpy(sum + begin, gradient + begin, count * sizeof(float));
+    if (add)
+      add_fp32(count, gradient + begin, sum + begin);
+    else
+      std::memcpy(sum + begin, gradient + begin, count * sizeof(float));
   });
 }
 
 void take_bf16(std::size_t elements, const std::uint16_t* gradient, bool add, float* sum) {
   in_parts(elements, [&](std::size_t begin, std::size_t count) {
-    if (add) add_bf16(count, gradient + begin, sum + begin);
-    else widen_bf16(count, gradient + begin, sum + begin);
+    if (add)
+      add_bf16(count, gradient + begin, sum + begin);
+    else
+      widen_bf16(count, gradient + begin, sum + begin);
   });
 }
 

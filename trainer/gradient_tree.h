@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradients of this rank's slices, combined as a fold plan says (cluster/reduction_tree.h) while autograd makes them:
-// each goes into a flat fp32 buffer as soon as it is there, so that no second copy of all gradients ever exists.
+// The gradients of this rank's slices, combined as a fold plan says (cluster/reduction_tree.h) while autograd makes
+// them: each goes into a flat fp32 buffer as soon as it is there, so that no second copy of all gradients ever exists.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,8 +21,8 @@ std::size_t gradient_buffers(const std::vector<cluster::FoldStep>& plan, std::in
 
 class GradientTree {
  public:
-  /// A slice is made in `passes` backward passes (micro-batches), added in order. `bucket_done(b)` is called, in the thread
-  /// that brings the last gradient, when the partial sums of bucket b are complete. References must outlive it.
+  /// A slice is made in `passes` backward passes (micro-batches), added in order. `bucket_done(b)` is called, in the
+  /// thread that brings the last gradient, when the partial sums of bucket b are complete. References must outlive it.
   GradientTree(Backend& backend, const FlatLayout& layout, std::vector<cluster::FoldStep> plan, std::int64_t passes,
                std::function<void(std::size_t bucket)> bucket_done);
 
@@ -52,11 +52,11 @@ class GradientTree {
   std::int64_t passes_;
   std::function<void(std::size_t)> bucket_done_;
   std::size_t partials_;
-  std::vector<at::Tensor> buffers_;     // (layout.elements) fp32 each
-  std::size_t slice_ = 0;               // under way
-  std::int64_t pass_ = -1;              // of the slice
-  std::vector<bool> taken_;             // by tensor, in this pass
-  std::vector<std::size_t> missing_;    // tensors of each bucket in this pass
+  std::vector<at::Tensor> buffers_;   // (layout.elements) fp32 each
+  std::size_t slice_ = 0;             // under way
+  std::int64_t pass_ = -1;            // of the slice
+  std::vector<bool> taken_;           // by tensor, in this pass
+  std::vector<std::size_t> missing_;  // tensors of each bucket in this pass
 };
 
 }  // namespace pathline::trainer

@@ -42,6 +42,8 @@ class HostBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_host_backend(cluster::Communicator& ranks) { return std::make_unique<HostBackend>(ranks); }
+std::unique_ptr<Backend> make_host_backend(cluster::Communicator& ranks) {
+  return std::make_unique<HostBackend>(ranks);
+}
 
 }  // namespace pathline::trainer

@@ -7,8 +7,8 @@
 
 namespace pathline::trainer {
 
-/// "cpu AVX512; torch 2.13.0; oneDNN 3.12.0; MKL ...", or "gpu NVIDIA H200 (sm_90); torch 2.13.0; cuDNN ...". `device` is
-/// run.device.
+/// "cpu AVX512; torch 2.13.0; oneDNN 3.12.0; MKL ...", or "gpu NVIDIA H200 (sm_90); torch 2.13.0; cuDNN ...". `device`
+/// is run.device.
 std::string kernel_fingerprint(const std::string& device);
 std::map<std::string, std::string> library_versions(const std::string& device);
 

@@ -31,7 +31,8 @@ data::Batch made_batch(const cluster::SliceRange& own, const data::SetInfo& info
 
 data::SetInfo made_info(const model::ModelOptions& model) {
   PL_CHECK(model.input_channels > 0 && model.classes >= 0, core::ExitCode::kUsage,
-           "the recipe does not say model.input_size, model.input_channels and model.classes (a benchmark has no data set to ",
+           "the recipe does not say model.input_size, model.input_channels and model.classes (a benchmark has no data "
+           "set to ",
            "take them from). Add --set model.input_size=32 --set model.input_channels=3 --set model.classes=10.");
   data::SetInfo info;
   info.kind = model.input_size == 0 ? data::ItemKind::kPoint : data::ItemKind::kImage;
@@ -56,7 +57,8 @@ MadeTraining::MadeTraining(core::Config config, cluster::Communicator& ranks) : 
   });
   engine_ = make_engine(recipe_, *model_, ranks);
   objective_ = make_objective(recipe_.flow, static_cast<std::uint64_t>(recipe_.run.seed));
-  step_ = std::make_unique<TrainingStep>(recipe_, *objective_, *model_, *engine_.state, *engine_.backend, info_, ranks, where_);
+  step_ = std::make_unique<TrainingStep>(recipe_, *objective_, *model_, *engine_.state, *engine_.backend, info_, ranks,
+                                         where_);
 }
 
 MadeTraining::Timed MadeTraining::step(std::int64_t n) {

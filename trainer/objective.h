@@ -26,8 +26,8 @@ struct Slice {
 class Objective {
  public:
   virtual ~Objective() = default;
-  /// (n) loss of each sample on the model's device, differentiable in its parameters. A pure function of slice, seed and
-  /// weights.
+  /// (n) loss of each sample on the model's device, differentiable in its parameters. A pure function of slice, seed
+  /// and weights.
   virtual at::Tensor loss_per_sample(const Slice& slice, model::VelocityModel& model) const = 0;
 };
 
@@ -38,8 +38,8 @@ struct Question {
   at::Tensor target;  // as x
 };
 
-/// An objective in two parts: what draws random numbers and comes from the host, and what only computes on the device (so
-/// that a CUDA graph can hold it).
+/// An objective in two parts: what draws random numbers and comes from the host, and what only computes on the device
+/// (so that a CUDA graph can hold it).
 class TwoPartObjective : public Objective {
  public:
   virtual Question question(const Slice& slice, const model::VelocityModel& model) const = 0;

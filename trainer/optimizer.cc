@@ -79,8 +79,9 @@ struct Group {
 /// "*.bias: weight_decay=0, lr=0.5".
 Group parse_group(const std::string& entry) {
   const std::string where = "optimizer.groups entry \"" + entry + "\"";
-  const std::string form = "Write \"PATTERN: KEY=NUMBER, ...\" with keys lr and weight_decay, for example "
-                           "\"*.bias: weight_decay=0\".";
+  const std::string form =
+      "Write \"PATTERN: KEY=NUMBER, ...\" with keys lr and weight_decay, for example "
+      "\"*.bias: weight_decay=0\".";
   const auto colon = entry.find(':');
   PL_CHECK(colon != std::string::npos && !trimmed(entry.substr(0, colon)).empty(), core::ExitCode::kUsage, where,
            " names no parameters (a group is a pattern of names and what holds for them). ", form);
@@ -122,13 +123,14 @@ std::vector<GroupSettings> group_settings(const OptimizerOptions& options, const
       matches = true;
     }
     PL_CHECK(matches, core::ExitCode::kUsage, "optimizer.groups entry \"", entry,
-             "\" matches no parameter (it would do nothing). Names are like \"", layout.tensors.front().name, "\"; * stands for anything.");
+             "\" matches no parameter (it would do nothing). Names are like \"", layout.tensors.front().name,
+             "\"; * stands for anything.");
   }
   return settings;
 }
 
 std::vector<SettingsRun> runs_of(const FlatLayout& layout, std::span<const GroupSettings> settings, std::size_t begin,
-                         std::size_t end) {
+                                 std::size_t end) {
   PL_ASSERT(settings.size() == layout.tensors.size() && begin <= end && end <= layout.elements);
   std::vector<SettingsRun> runs;
   for (std::size_t i = 0; i < settings.size(); ++i) {
@@ -136,8 +138,10 @@ std::vector<SettingsRun> runs_of(const FlatLayout& layout, std::span<const Group
     const std::size_t from = std::max(begin, i == 0 ? 0 : layout.tensors[i].offset);
     const std::size_t to = std::min(end, last ? layout.elements : layout.tensors[i + 1].offset);
     if (from >= to) continue;
-    if (!runs.empty() && runs.back().settings == settings[i]) runs.back().end = to;
-    else runs.push_back({from, to, settings[i]});
+    if (!runs.empty() && runs.back().settings == settings[i])
+      runs.back().end = to;
+    else
+      runs.push_back({from, to, settings[i]});
   }
   return runs;
 }

@@ -57,7 +57,7 @@ struct SettingsRun {
 /// Cuts [begin, end) of the flat buffer into as few runs as there are changes of settings (one per tensor, as
 /// group_settings returns them), in order and without gaps: padding belongs to the tensor before it.
 std::vector<SettingsRun> runs_of(const FlatLayout& layout, std::span<const GroupSettings> settings, std::size_t begin,
-                         std::size_t end);
+                                 std::size_t end);
 
 /// One step on a whole shard, `shard` being elements [begin, begin + shard.elements) of the flat buffer that `runs`
 /// covers (it may cover more). The bits do not depend on how a buffer is cut into shards.

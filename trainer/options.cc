@@ -15,11 +15,13 @@ using core::Config;
 using core::OnResume;
 
 void bind(Config& c, RunOptions& o) {
-  c.bind("run", "directory", o.directory, OnResume::kFree, "checkpoints/, metrics.jsonl, events for TensorBoard, samples/");
+  c.bind("run", "directory", o.directory, OnResume::kFree,
+         "checkpoints/, metrics.jsonl, events for TensorBoard, samples/");
   c.bind("run", "seed", o.seed, OnResume::kFixed, "key of everything random");
   c.bind("run", "threads", o.threads, OnResume::kFixed, "CPU threads a rank; part of the bits");
   c.bind("run", "device", o.device, OnResume::kFree, "auto: a GPU where there is one | cpu | cuda");
-  c.bind("run", "hang_seconds", o.hang_seconds, OnResume::kFree, "without progress until the run is ended with 67; 0: never");
+  c.bind("run", "hang_seconds", o.hang_seconds, OnResume::kFree,
+         "without progress until the run is ended with 67; 0: never");
   c.bind("run", "hang_grace_seconds", o.hang_grace_seconds, OnResume::kFree,
          "on top while setting up, validating, saving and drawing previews");
   c.bind("run", "wall_minutes", o.wall_minutes, OnResume::kFree,
@@ -32,7 +34,8 @@ void bind(Config& c, DataOptions& o) {
   c.bind("data", "path", o.path, OnResume::kFree, "image store: one file, several, or a pattern");
   c.bind("data", "flip", o.flip, OnResume::kFixed, "mirror half of the visits left-right");
   c.bind("data", "validation", o.validation, OnResume::kFixed, "held out: a share (0.02) or a file; 0 for none");
-  c.bind("data", "validation_samples", o.validation_samples, OnResume::kFree, "at most this many are evaluated each time");
+  c.bind("data", "validation_samples", o.validation_samples, OnResume::kFree,
+         "at most this many are evaluated each time");
   c.bind("data", "loader_threads", o.loader_threads, OnResume::kFree, "threads a rank that prepare batches");
   c.bind("data", "loader_depth", o.loader_depth, OnResume::kFree, "batches prepared ahead");
 }
@@ -45,8 +48,10 @@ void bind(Config& c, TrainOptions& o) {
   c.bind("train", "micro_batch", o.micro_batch, OnResume::kFixed,
          "samples of a slice that are computed at once; less memory; 0: the whole slice");
   c.bind("train", "precision", o.precision, OnResume::kFixed, "fp32 | bf16 (parameters and activations; masters fp32)");
-  c.bind("train", "tf32", o.tf32, OnResume::kFixed, "on GPUs, fp32 products of TF32 inputs (10 bits): faster, less exact");
-  c.bind("train", "cuda_graph", o.cuda_graph, OnResume::kFree, "on GPUs, replay a slice's pass as one graph: less work for the host");
+  c.bind("train", "tf32", o.tf32, OnResume::kFixed,
+         "on GPUs, fp32 products of TF32 inputs (10 bits): faster, less exact");
+  c.bind("train", "cuda_graph", o.cuda_graph, OnResume::kFree,
+         "on GPUs, replay a slice's pass as one graph: less work for the host");
   c.bind("train", "reduction", o.reduction, OnResume::kFixed,
          "tree: the same bits on any number of ranks | fastest: the library's own order");
   c.bind("train", "bucket_mb", o.bucket_mb, OnResume::kFixed, "MiB of fp32 gradients that are reduced in one go");
@@ -85,7 +90,8 @@ void bind(Config& c, Recipe& r) {
   c.bind("checkpoint", "every_steps", r.checkpoint.every_steps, OnResume::kFree, "0: only at the end");
   c.bind("checkpoint", "every_minutes", r.checkpoint.every_minutes, OnResume::kFree, "0: never by time");
   c.bind("checkpoint", "keep_last", r.checkpoint.keep_last, OnResume::kFree, "newest ones that stay");
-  c.bind("checkpoint", "keep_every_steps", r.checkpoint.keep_every_steps, OnResume::kFree, "these stay for ever; 0: none");
+  c.bind("checkpoint", "keep_every_steps", r.checkpoint.keep_every_steps, OnResume::kFree,
+         "these stay for ever; 0: none");
   c.bind("checkpoint", "keep_every_hours", r.checkpoint.keep_every_hours, OnResume::kFree,
          "one for every so many hours stays for ever; 0: none");
   c.bind("checkpoint", "keep_best", r.checkpoint.keep_best, OnResume::kFree, "so many with the best best_metric stay");
@@ -100,7 +106,8 @@ void bind(Config& c, Recipe& r) {
   c.bind("sample", "steps", r.sample.steps, OnResume::kFree, "of fixed-step solvers");
   c.bind("sample", "guidance", r.sample.guidance, OnResume::kFree, "1: none");
   c.bind("log", "every_steps", r.log.every_steps, OnResume::kFree, "steps between lines of metrics.jsonl");
-  c.bind("log", "validate_every_steps", r.log.validate_every_steps, OnResume::kFree, "held-out loss; 0: at checkpoints");
+  c.bind("log", "validate_every_steps", r.log.validate_every_steps, OnResume::kFree,
+         "held-out loss; 0: at checkpoints");
   c.bind("log", "prometheus", r.log.prometheus, OnResume::kFree,
          "HOST:PORT where rank 0 serves metrics to Prometheus; a port alone: to this machine only; empty: nowhere");
 }
@@ -115,14 +122,16 @@ void check_best(const Recipe& r) {
   const std::string& metric = r.checkpoint.best_metric;
   if (r.checkpoint.keep_best == 0 || metric == "loss") return;
   const bool average = metric == "ema_held_out_loss";
-  PL_CHECK(r.data.validation != "0" && !(average && r.ema.decays.empty()), core::ExitCode::kUsage, "checkpoint.keep_best = ",
-           r.checkpoint.keep_best, ", but nothing measures \"", metric, "\" (no checkpoint would count as best). Set data.validation",
-           average ? " and ema.decays" : "", ", or another checkpoint.best_metric.");
+  PL_CHECK(r.data.validation != "0" && !(average && r.ema.decays.empty()), core::ExitCode::kUsage,
+           "checkpoint.keep_best = ", r.checkpoint.keep_best, ", but nothing measures \"", metric,
+           "\" (no checkpoint would count as best). Set data.validation", average ? " and ema.decays" : "",
+           ", or another checkpoint.best_metric.");
 }
 
 void check_values(const Recipe& r) {
   PL_CHECK(!r.data.path.empty(), core::ExitCode::kUsage,
-           "data.path is missing (training needs images). Give a file made by `pathline data import` or `pathline data make`.");
+           "data.path is missing (training needs images). Give a file made by `pathline data import` or `pathline data "
+           "make`.");
   check_at_least("run.threads", static_cast<double>(r.run.threads), 1);
   check_at_least("run.hang_seconds", r.run.hang_seconds, 0);
   check_at_least("run.hang_grace_seconds", r.run.hang_grace_seconds, 0);
@@ -139,12 +148,14 @@ void check_values(const Recipe& r) {
   check_at_least("train.rollbacks", static_cast<double>(r.train.rollbacks), 0);
   check_at_least("optimizer.lr", r.optimizer.lr, 0);
   check_at_least("optimizer.warmup_steps", static_cast<double>(r.optimizer.warmup_steps), 0);
-  PL_CHECK(r.checkpoint.write_share >= 0.01 && r.checkpoint.write_share <= 1, core::ExitCode::kUsage, "checkpoint.write_share = ",
-           r.checkpoint.write_share, " is not a share of the time (checkpoints would never be done). Use a number from 0.01 to 1.");
+  PL_CHECK(r.checkpoint.write_share >= 0.01 && r.checkpoint.write_share <= 1, core::ExitCode::kUsage,
+           "checkpoint.write_share = ", r.checkpoint.write_share,
+           " is not a share of the time (checkpoints would never be done). Use a number from 0.01 to 1.");
   check_at_least("checkpoint.keep_last", static_cast<double>(r.checkpoint.keep_last), 1);
   check_at_least("checkpoint.keep_every_hours", r.checkpoint.keep_every_hours, 0);
   check_at_least("checkpoint.keep_best", static_cast<double>(r.checkpoint.keep_best), 0);
-  core::check_choice("checkpoint.best_metric", r.checkpoint.best_metric, {"held_out_loss", "ema_held_out_loss", "loss"});
+  core::check_choice("checkpoint.best_metric", r.checkpoint.best_metric,
+                     {"held_out_loss", "ema_held_out_loss", "loss"});
   core::check_choice("checkpoint.best_mode", r.checkpoint.best_mode, {"min", "max"});
   check_best(r);
   check_at_least("sample.count", static_cast<double>(r.sample.count), 1);
@@ -171,7 +182,8 @@ void check_slices(const TrainOptions& train) {
            "Make the batch a multiple of the slices.");
   const std::int64_t slice = train.batch / train.slices;
   PL_CHECK(train.micro_batch >= 0 && (train.micro_batch == 0 || slice % train.micro_batch == 0), core::ExitCode::kUsage,
-           "a slice of ", slice, " samples (train.batch / train.slices) cannot be cut into equal parts of train.micro_batch = ",
+           "a slice of ", slice,
+           " samples (train.batch / train.slices) cannot be cut into equal parts of train.micro_batch = ",
            train.micro_batch, ". Use a divisor of ", slice, ", or 0 for the whole slice.");
 }
 

@@ -15,7 +15,7 @@ namespace pathline::trainer {
 struct RunOptions {
   std::string directory = "runs/default";
   std::int64_t seed = 0;
-  std::int64_t threads = 1;  // CPU threads a rank; part of the bits
+  std::int64_t threads = 1;     // CPU threads a rank; part of the bits
   std::string device = "auto";  // auto | cpu | cuda
   double hang_seconds = 600;
   double hang_grace_seconds = 1200;
@@ -78,7 +78,7 @@ struct CheckpointOptions {
   std::int64_t keep_best = 0;
   std::string best_metric = "held_out_loss";  // held_out_loss | ema_held_out_loss | loss
   std::string best_mode = "min";              // min | max
-  std::string read = "each";  // each | broadcast
+  std::string read = "each";                  // each | broadcast
 };
 
 /// Previews while training.

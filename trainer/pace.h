@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much of the time a background thread may write. Fast storage takes memory bandwidth from the training beside it, with
-// plain direct writes no less (docs/performance.md, "Checkpoints").
+// How much of the time a background thread may write. Fast storage takes memory bandwidth from the training beside it,
+// with plain direct writes no less (docs/performance.md, "Checkpoints").
 #pragma once
 
 #include <atomic>
 
 namespace pathline::trainer {
 
-/// The pause, in seconds, after `worked` seconds of writing, so that writing is `share` of the time: as long as `worked`
-/// says, but never long enough to matter where storage is slow.
+/// The pause, in seconds, after `worked` seconds of writing, so that writing is `share` of the time: as long as
+/// `worked` says, but never long enough to matter where storage is slow.
 double pause_after(double worked, double share);
 
 /// One thread works under it; any thread may take it off.

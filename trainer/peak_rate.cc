@@ -20,8 +20,8 @@ namespace {
 constexpr std::int64_t kHostEdge = 512, kDeviceEdge = 4096;
 
 struct Published {
-  std::string_view name;       // part of the driver's name; the first that fits counts
-  double bf16, tf32, fp32;     // TFLOP/s, dense, as in the vendor's data sheets
+  std::string_view name;    // part of the driver's name; the first that fits counts
+  double bf16, tf32, fp32;  // TFLOP/s, dense, as in the vendor's data sheets
 };
 
 constexpr Published kPublished[] = {
@@ -64,7 +64,8 @@ double measured_peak(const std::string& precision, at::Device device, double sec
 
 double peak_of_ranks(const TrainOptions& train, at::Device device, cluster::Communicator& ranks, double seconds) {
   std::optional<double> peak;
-  if (device.is_cuda()) peak = published_peak(gpu_name(), train.precision == "fp32" && train.tf32 ? "tf32" : train.precision);
+  if (device.is_cuda())
+    peak = published_peak(gpu_name(), train.precision == "fp32" && train.tf32 ? "tf32" : train.precision);
   if (!peak) {
     ranks.barrier();
     peak = measured_peak(train.precision, device, seconds);

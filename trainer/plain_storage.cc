@@ -22,7 +22,8 @@ constexpr std::size_t kAtOnce = 16 << 20;
 class File {
  public:
   File(const std::string& path, int flags, PageCache cache)
-      : path_(path), value_(::open(path.c_str(), flags | O_CLOEXEC | (cache == PageCache::kPast ? O_DIRECT : 0), 0666)) {
+      : path_(path),
+        value_(::open(path.c_str(), flags | O_CLOEXEC | (cache == PageCache::kPast ? O_DIRECT : 0), 0666)) {
     const bool refuses_direct = value_ < 0 && cache == PageCache::kPast && errno == EINVAL;
     if (!refuses_direct) check(value_ >= 0, "open");
   }

@@ -40,7 +40,7 @@ double update_bytes(const Recipe& recipe) {
 struct RankPlan {
   std::vector<MemoryUse> memory;
   cluster::RankExchange exchange;
-  std::size_t own_elements = 0;   // with padding
+  std::size_t own_elements = 0;  // with padding
   double checkpoint_bytes = 0;
 
   std::size_t memory_bytes() const {
@@ -109,9 +109,11 @@ Recipe recipe_to_plan(const RunRequest& request) {
   if (!has_data) config.set("data.path=[\"none\"]");
   Recipe recipe = read_recipe(config);
   if (recipe.model.input_channels > 0 && recipe.model.classes >= 0) return recipe;
-  PL_CHECK(has_data, core::ExitCode::kUsage,
-           "the recipe says neither data.path nor model.input_size, model.input_channels and model.classes (the size of the ",
-           "network depends on them). Add --set model.input_size=32 --set model.input_channels=3 --set model.classes=10.");
+  PL_CHECK(
+      has_data, core::ExitCode::kUsage,
+      "the recipe says neither data.path nor model.input_size, model.input_channels and model.classes (the size of "
+      "the ",
+      "network depends on them). Add --set model.input_size=32 --set model.input_channels=3 --set model.classes=10.");
   take_from_data(config, recipe.model, Dataset(recipe.data, static_cast<std::uint64_t>(recipe.run.seed)).info());
   return recipe;
 }
@@ -125,7 +127,8 @@ std::vector<MemoryUse> planned_memory(const Recipe& recipe, std::size_t flat_ele
           {"averages", shard * recipe.ema.decays.size()},
           {"gradients", gradient_buffers * flat_elements * kMasterBytes},
           {"staging", staging_bytes},
-          {"checkpoint", recipe.checkpoint.background ? shard * (1 + moments(recipe.optimizer) + recipe.ema.decays.size()) : 0}};
+          {"checkpoint",
+           recipe.checkpoint.background ? shard * (1 + moments(recipe.optimizer) + recipe.ema.decays.size()) : 0}};
 }
 
 Plan make_plan(const Recipe& recipe, const PlanRequest& asked) {
@@ -154,7 +157,8 @@ Plan make_plan(const Recipe& recipe, const PlanRequest& asked) {
   std::vector<RankPlan> ranks;
   for (int rank = 0; rank < request.ranks; ++rank) {
     const RankPlan& own = ranks.emplace_back(plan_rank(recipe, layout, exchange, rank));
-    if (own.memory_bytes() > ranks[static_cast<std::size_t>(plan.fullest_rank)].memory_bytes()) plan.fullest_rank = rank;
+    if (own.memory_bytes() > ranks[static_cast<std::size_t>(plan.fullest_rank)].memory_bytes())
+      plan.fullest_rank = rank;
     for (const auto& traffic : own.exchange.reduce) plan.reduce += traffic;
     for (const auto& traffic : own.exchange.gather) plan.gather += traffic;
     plan.checkpoint_bytes += own.checkpoint_bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run would take on machines that are not here: memory, bytes on the wire, checkpoint size, time of a step. Memory
-// and bytes come from the code that the run would use (layout, fold plans, reducers without ranks); time is a model.
+// What a run would take on machines that are not here: memory, bytes on the wire, checkpoint size, time of a step.
+// Memory and bytes come from the code that the run would use (layout, fold plans, reducers without ranks); time is a
+// model.
 #pragma once
 
 #include <cstdint>
@@ -27,19 +28,19 @@ struct Plan {
   std::int64_t parameters = 0;
   int ranks = 1, ranks_per_node = 1;
   std::int64_t slices = 1, fewest_slices = 1, most_slices = 1;  // of the run; of a rank
-  std::vector<std::size_t> buckets;                 // elements, in order of reduction
+  std::vector<std::size_t> buckets;                             // elements, in order of reduction
 
   int fullest_rank = 0;
   std::vector<MemoryUse> memory;                    // of that rank, as the engine's own ledger has it
   std::optional<double> activation_bytes_estimate;  // of one pass, where it was measured; not part of `memory`
 
-  cluster::Traffic reduce, gather;                  // of all ranks together, each step
-  double checkpoint_bytes = 0;                      // tensors of all ranks; headers and manifest come on top
-  double checkpoint_rank_bytes = 0;                 // of the rank with the largest part
+  cluster::Traffic reduce, gather;   // of all ranks together, each step
+  double checkpoint_bytes = 0;       // tensors of all ranks; headers and manifest come on top
+  double checkpoint_rank_bytes = 0;  // of the rank with the largest part
 
-  double flops_per_step = 0;                        // model FLOPs, all ranks
-  double flops_per_second = 0;                      // of a rank: assumed or measured
-  double memory_gbytes = 0;                         // likewise
+  double flops_per_step = 0;    // model FLOPs, all ranks
+  double flops_per_second = 0;  // of a rank: assumed or measured
+  double memory_gbytes = 0;     // likewise
   StepPrediction step;
 };
 

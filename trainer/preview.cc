@@ -28,8 +28,8 @@ sampler::Job job_for(const model::VelocityModel& model, const Recipe& recipe) {
 
 }  // namespace
 
-void write_preview(model::VelocityModel& model, const data::SetInfo& info, const Recipe& recipe, const std::string& path,
-                   cluster::Communicator& ranks) {
+void write_preview(model::VelocityModel& model, const data::SetInfo& info, const Recipe& recipe,
+                   const std::string& path, cluster::Communicator& ranks) {
   const at::NoGradGuard no_grad;
   const sampler::Job job = job_for(model, recipe);
   const std::int64_t classes = model.options().classes;

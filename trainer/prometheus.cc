@@ -89,8 +89,9 @@ Address parse_address(const std::string& text) {
                   colon == std::string::npos ? text : text.substr(colon + 1)};
   const bool digits = !address.port.empty() && address.port.size() <= 5 &&
                       address.port.find_first_not_of("0123456789") == std::string::npos;
-  PL_CHECK(digits && std::stoi(address.port) <= 65535, core::ExitCode::kUsage, "log.prometheus = \"", text,
-           "\" is no address to serve metrics at. Use \"9400\" for this machine alone, or \"0.0.0.0:9400\" for everybody.");
+  PL_CHECK(
+      digits && std::stoi(address.port) <= 65535, core::ExitCode::kUsage, "log.prometheus = \"", text,
+      "\" is no address to serve metrics at. Use \"9400\" for this machine alone, or \"0.0.0.0:9400\" for everybody.");
   return address;
 }
 
@@ -108,15 +109,17 @@ File listen_at(const std::string& text) {
   const bool listening = file.get() >= 0 &&
                          ::setsockopt(file.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
                          ::bind(file.get(), found->ai_addr, found->ai_addrlen) == 0 && ::listen(file.get(), 16) == 0;
-  PL_CHECK(listening, core::ExitCode::kEnvironment, "cannot serve metrics at log.prometheus = \"", text, "\": ",
-           core::errno_text(), " (another run on this machine may be using the port). Give another port with --set "
+  PL_CHECK(listening, core::ExitCode::kEnvironment, "cannot serve metrics at log.prometheus = \"", text,
+           "\": ", core::errno_text(),
+           " (another run on this machine may be using the port). Give another port with --set "
            "log.prometheus='\"9401\"', or \"\" to serve none.");
   return file;
 }
 
 std::string answer(const std::string& status, const std::string& body) {
-  return core::concat("HTTP/1.1 ", status, "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: ",
-                      body.size(), "\r\nConnection: close\r\n\r\n", body);
+  return core::concat("HTTP/1.1 ", status,
+                      "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: ", body.size(),
+                      "\r\nConnection: close\r\n\r\n", body);
 }
 
 std::string answer_to(const std::string& request, const std::string& metrics) {

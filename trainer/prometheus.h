@@ -14,8 +14,8 @@ std::string prometheus_text(const std::map<std::string, double>& values);
 
 class PrometheusServer {
  public:
-  /// Serves GET /metrics at "HOST:PORT" ("0.0.0.0:9400" for everybody) or "PORT" (this machine alone; 0: any free one) in
-  /// a thread of its own. Throws ExitCode::kUsage for an address that is none, kEnvironment where it cannot be had.
+  /// Serves GET /metrics at "HOST:PORT" ("0.0.0.0:9400" for everybody) or "PORT" (this machine alone; 0: any free one)
+  /// in a thread of its own. Throws ExitCode::kUsage for an address that is none, kEnvironment where it cannot be had.
   explicit PrometheusServer(const std::string& address);
   ~PrometheusServer();
   PrometheusServer(const PrometheusServer&) = delete;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Note [Where a rollback goes]: a checkpoint by the clock or on request exists in one run and not in another of the same
-// recipe. If a rollback went to it, the weights would depend on the moment. Checkpoints by number of steps are the same
-// in all, so only they count, and retention leaves the newest two: the newest may hold the very weights that fail.
+// Note [Where a rollback goes]: a checkpoint by the clock or on request exists in one run and not in another of the
+// same recipe. If a rollback went to it, the weights would depend on the moment. Checkpoints by number of steps are the
+// same in all, so only they count, and retention leaves the newest two: the newest may hold the very weights that fail.
 #include "trainer/recovery.h"
 
 #include <algorithm>
@@ -63,9 +63,11 @@ checkpoint::Retention retention_of(const CheckpointOptions& o) {
   return {o.keep_last, o.keep_every_steps, o.keep_every_hours, o.keep_best, {o.best_metric, mode}};
 }
 
-std::vector<std::uint64_t> kept_for_rollback(const std::vector<std::uint64_t>& steps, const CheckpointOptions& options) {
+std::vector<std::uint64_t> kept_for_rollback(const std::vector<std::uint64_t>& steps,
+                                             const CheckpointOptions& options) {
   std::vector<std::uint64_t> kept;
-  for (auto step = steps.rbegin(); step != steps.rend() && std::ssize(kept) < std::min<std::int64_t>(2, options.keep_last); ++step) {
+  for (auto step = steps.rbegin();
+       step != steps.rend() && std::ssize(kept) < std::min<std::int64_t>(2, options.keep_last); ++step) {
     if (counts_for_rollback(*step, options)) kept.push_back(*step);
   }
   return kept;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run does about steps that are not finite: skip, roll back, give up (docs/recovery.md). Pure functions of what a
-// checkpoint stores, so that all ranks, and a run that was killed and resumed, decide alike.
+// What a run does about steps that are not finite: skip, roll back, give up (docs/recovery.md). Pure functions of what
+// a checkpoint stores, so that all ranks, and a run that was killed and resumed, decide alike.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ bool counts_for_rollback(std::uint64_t step, const CheckpointOptions& options);
 /// Before `progress` is saved: a checkpoint that counts and is not in a row of skips ends a row of rollbacks.
 void count_checkpoint(checkpoint::State& progress, const CheckpointOptions& options);
 
-/// Before `progress` is saved at a step that was not validated: an earlier step's held-out loss must not make it the best.
+/// Before `progress` is saved at a step that was not validated: an earlier step's held-out loss must not make it the
+/// best.
 void forget_held_out_losses(checkpoint::State& progress);
 
 /// What [checkpoint] says about which ones stay.

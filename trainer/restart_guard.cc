@@ -63,12 +63,17 @@ void guard_restarts(core::FileSystem& files, const std::string& run_directory, c
     core::replace_file(files, path, record_text(record));
     if (record.restarts == 0) return;
     const std::string where = record.step < 0 ? "without any checkpoint" : core::concat("at step ", record.step);
-    PL_CHECK(limit == 0 || record.restarts <= limit, core::ExitCode::kNoProgress, "the run in ", run_directory,
-             " stands ", where, " after ", record.restarts - 1,
-             " restarts in a row (run.restarts_without_progress), so restarting does not help and it is given up. Look at the "
-             "last errors in ", core::join_path(run_directory, "log.txt"), " and in the job's output, and whether the time of a "
-             "start is long enough for a checkpoint (checkpoint.every_minutes). A start by hand goes on and counts anew.");
-    core::log_warning("restart ", record.restarts, " of at most ", limit, " without a newer checkpoint: the run stands ", where);
+    PL_CHECK(
+        limit == 0 || record.restarts <= limit, core::ExitCode::kNoProgress, "the run in ", run_directory, " stands ",
+        where, " after ", record.restarts - 1,
+        " restarts in a row (run.restarts_without_progress), so restarting does not help and it is given up. Look at "
+        "the "
+        "last errors in ",
+        core::join_path(run_directory, "log.txt"),
+        " and in the job's output, and whether the time of a "
+        "start is long enough for a checkpoint (checkpoint.every_minutes). A start by hand goes on and counts anew.");
+    core::log_warning("restart ", record.restarts, " of at most ", limit,
+                      " without a newer checkpoint: the run stands ", where);
   });
 }
 

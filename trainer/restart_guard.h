@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ends a run that is restarted again and again without getting anywhere (docs/recovery.md, "Restarts without progress").
-// Progress is a newer committed checkpoint. A start by hand is never refused.
+// Ends a run that is restarted again and again without getting anywhere (docs/recovery.md, "Restarts without
+// progress"). Progress is a newer committed checkpoint. A start by hand is never refused.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +21,12 @@ struct RestartRecord {
 /// The record after one more start that finds `step` (-1: no checkpoint). Pure.
 RestartRecord count_start(const RestartRecord& before, bool restart, std::int64_t step);
 
-/// Whether Slurm (SLURM_RESTART_COUNT) or `pathline launch local --restart` (PATHLINE_RESTART) started this process again.
+/// Whether Slurm (SLURM_RESTART_COUNT) or `pathline launch local --restart` (PATHLINE_RESTART) started this process
+/// again.
 bool is_restart(const cluster::Environment& environment);
 
-/// All ranks, run lock held: counts this start in `run_directory`. Throws ExitCode::kNoProgress on all ranks together if it
-/// follows `limit` restarts without progress (0: never).
+/// All ranks, run lock held: counts this start in `run_directory`. Throws ExitCode::kNoProgress on all ranks together
+/// if it follows `limit` restarts without progress (0: never).
 void guard_restarts(core::FileSystem& files, const std::string& run_directory, const std::string& checkpoints,
                     std::int64_t limit, cluster::Communicator& ranks,
                     const cluster::Environment& environment = cluster::process_environment());

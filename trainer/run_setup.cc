@@ -73,7 +73,8 @@ core::Config stored_config(const checkpoint::Reader& reader) {
 /// Keys that a run computed at its first start keep their values unless the recipe gives them.
 void keep_computed_defaults(core::Config& config, core::Config& stored) {
   read_recipe(stored);
-  for (const auto& [section, key] : {std::pair{"train", "slices"}, {"optimizer", "schedule_steps"}, {"run", "threads"}}) {
+  for (const auto& [section, key] :
+       {std::pair{"train", "slices"}, {"optimizer", "schedule_steps"}, {"run", "threads"}}) {
     if (config.has(section, key)) continue;
     const std::string name = core::concat(section, ".", key);
     config.set(name + "=" + stored.effective().at(name).value);
@@ -86,8 +87,9 @@ void take_from_data(core::Config& config, model::ModelOptions& model, const data
   PL_CHECK(info.height == info.width, core::ExitCode::kInput, "the images are ", info.height, " x ", info.width,
            " (networks take square ones). Import them again with --size or --pad.");
   const auto fill = [&](const char* key, std::int64_t& value, std::int64_t unset, std::int64_t from_data) {
-    PL_CHECK(value == unset || value == from_data, core::ExitCode::kUsage, "model.", key, " = ", value, ", but the data set has ",
-             from_data, " (", info.description, "). Leave the key away: it is taken from the data.");
+    PL_CHECK(value == unset || value == from_data, core::ExitCode::kUsage, "model.", key, " = ", value,
+             ", but the data set has ", from_data, " (", info.description,
+             "). Leave the key away: it is taken from the data.");
     value = from_data;
     config.resolve("model", key, value);
   };
@@ -95,13 +97,15 @@ void take_from_data(core::Config& config, model::ModelOptions& model, const data
   fill("input_size", model.input_size, 0, points ? 0 : info.height);
   fill("input_channels", model.input_channels, 0, info.channels);
   if (model.classes == -1) fill("classes", model.classes, -1, info.classes);
-  PL_CHECK(model.classes == 0 || info.classes == model.classes, core::ExitCode::kUsage, "model.classes = ", model.classes,
-           ", but the data set has ", info.classes, " (", info.description, "). Leave the key away, or use 0 to ignore labels.");
+  PL_CHECK(model.classes == 0 || info.classes == model.classes, core::ExitCode::kUsage,
+           "model.classes = ", model.classes, ", but the data set has ", info.classes, " (", info.description,
+           "). Leave the key away, or use 0 to ignore labels.");
 }
 
 void check_ranks(const Recipe& recipe, const cluster::Communicator& ranks) {
-  PL_CHECK(ranks.size() <= recipe.train.slices, core::ExitCode::kUsage, ranks.size(), " ranks cannot share train.slices = ",
-           recipe.train.slices, " (a slice is computed whole by one rank). Start at most ", recipe.train.slices,
+  PL_CHECK(ranks.size() <= recipe.train.slices, core::ExitCode::kUsage, ranks.size(),
+           " ranks cannot share train.slices = ", recipe.train.slices,
+           " (a slice is computed whole by one rank). Start at most ", recipe.train.slices,
            " ranks, or train a new run with more slices.");
 }
 
@@ -109,12 +113,13 @@ namespace {
 
 void warn_of_changes(const checkpoint::State& progress, const std::string& fingerprint, const Dataset& dataset) {
   if (progress.kernel_fingerprint != fingerprint) {
-    core::log_warning("the checkpoint was written with other kernels (", progress.kernel_fingerprint, "; here ", fingerprint,
-                      "): same mathematics, not the same bits");
+    core::log_warning("the checkpoint was written with other kernels (", progress.kernel_fingerprint, "; here ",
+                      fingerprint, "): same mathematics, not the same bits");
   }
   PL_CHECK(progress.data_fingerprint == dataset.fingerprint(), core::ExitCode::kUsage,
-           "data.path holds another data set than the run was trained on (", dataset.fingerprint(), ", the checkpoint says ",
-           progress.data_fingerprint, "; the order of samples would change in the middle). Restore it, or start a new run in ",
+           "data.path holds another data set than the run was trained on (", dataset.fingerprint(),
+           ", the checkpoint says ", progress.data_fingerprint,
+           "; the order of samples would change in the middle). Restore it, or start a new run in ",
            "another run.directory with model.init naming this checkpoint.");
 }
 
@@ -141,7 +146,8 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
   log.file = core::join_path(setup.directory->path(), "log.txt");
   core::configure_log(log);
   setup.watchdog->write_below(files, setup.directory->path());
-  guard_restarts(files, setup.directory->path(), setup.directory->checkpoints(), setup.recipe.run.restarts_without_progress, ranks);
+  guard_restarts(files, setup.directory->path(), setup.directory->checkpoints(),
+                 setup.recipe.run.restarts_without_progress, ranks);
 
   setup.resumed_from = find_checkpoint(request, files, *setup.directory, ranks);
   std::unique_ptr<checkpoint::Reader> reader;
@@ -177,7 +183,8 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
   if (reader) {
     restore_state(*setup.engine.state, *reader, setup.recipe.checkpoint, ranks);
     std::error_code none;
-    const bool ours = std::filesystem::equivalent(core::parent_of(setup.resumed_from), setup.directory->checkpoints(), none);
+    const bool ours =
+        std::filesystem::equivalent(core::parent_of(setup.resumed_from), setup.directory->checkpoints(), none);
     set_aside_later_ones(files, setup.directory->checkpoints(), ours ? setup.progress.step : 0, ranks);
   }
   setup.model->set_training(true);
@@ -188,7 +195,8 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
   setup.progress.versions = library_versions(setup.recipe.run.device);
   setup.progress.extra["class_names"] = joined(setup.dataset->info().class_names);
   cluster::together(ranks, [&] {
-    if (ranks.rank() == 0) core::replace_file(files, core::join_path(setup.directory->path(), "recipe.toml"), config.dump());
+    if (ranks.rank() == 0)
+      core::replace_file(files, core::join_path(setup.directory->path(), "recipe.toml"), config.dump());
   });
   return setup;
 }
@@ -200,15 +208,18 @@ std::string describe_run(const RunSetup& setup, const cluster::Communicator& ran
   text.precision(3);
   text << setup.recipe.model.name << " with " << static_cast<double>(parameters) / 1e6 << " M parameters on "
        << setup.dataset->info().description << "; " << setup.dataset->training_count() << " samples to train on, "
-       << setup.dataset->validation_count() << " held out; batch " << setup.recipe.train.batch << " in " << setup.recipe.train.slices
-       << " slices over " << ranks.size() << (ranks.size() == 1 ? " rank" : " ranks");
+       << setup.dataset->validation_count() << " held out; batch " << setup.recipe.train.batch << " in "
+       << setup.recipe.train.slices << " slices over " << ranks.size() << (ranks.size() == 1 ? " rank" : " ranks");
   const auto most = (setup.recipe.train.slices + ranks.size() - 1) / ranks.size();
   if (most * ranks.size() != setup.recipe.train.slices) {
     text << " (uneven: ranks with " << most << " slices set the pace, "
-         << 100 * (most * ranks.size() - setup.recipe.train.slices) / (most * ranks.size()) << " % of the machine waits)";
+         << 100 * (most * ranks.size() - setup.recipe.train.slices) / (most * ranks.size())
+         << " % of the machine waits)";
   }
-  if (setup.resumed_from.empty()) text << "; a new run in " << setup.directory->path();
-  else text << "; resumed from " << setup.resumed_from << " at step " << setup.progress.step;
+  if (setup.resumed_from.empty())
+    text << "; a new run in " << setup.directory->path();
+  else
+    text << "; resumed from " << setup.resumed_from << " at step " << setup.progress.step;
   return text.str();
 }
 

@@ -8,8 +8,8 @@
 #include "checkpoint/checkpoint.h"
 #include "cluster/watchdog.h"
 #include "trainer/dataset.h"
-#include "trainer/run_directory.h"
 #include "trainer/engine.h"
+#include "trainer/run_directory.h"
 #include "trainer/training_run.h"
 
 namespace pathline::trainer {

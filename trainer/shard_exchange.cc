@@ -17,7 +17,8 @@ cluster::Levels levels_for(const TrainOptions& train, const cluster::Levels& lev
 
 std::unique_ptr<cluster::ShardReducer> reducer_for(const TrainOptions& train, Backend& backend,
                                                    const cluster::ShardMap& map) {
-  if (train.reduction == "tree") return cluster::make_tree_reducer(backend.array_ranks(), backend.math(), map, train.slices);
+  if (train.reduction == "tree")
+    return cluster::make_tree_reducer(backend.array_ranks(), backend.math(), map, train.slices);
   return cluster::make_fastest_reducer(backend.array_ranks(), backend.math(), map);
 }
 

@@ -21,19 +21,20 @@ namespace pathline::trainer {
 
 class ShardExchange {
  public:
-  /// Collective. `levels`: how ranks share hosts (with reduction = "fastest" one level is used). References must outlive it.
+  /// Collective. `levels`: how ranks share hosts (with reduction = "fastest" one level is used). References must
+  /// outlive it.
   ShardExchange(Backend& backend, const FlatLayout& layout, cluster::Communicator& ranks, const TrainOptions& train,
                 const cluster::Levels& levels);
-  /// Ends what is under way, since other ranks wait for our part of it; but while an exception unwinds they may never come,
-  /// and it is broken off.
+  /// Ends what is under way, since other ranks wait for our part of it; but while an exception unwinds they may never
+  /// come, and it is broken off.
   ~ShardExchange();
 
   const cluster::ShardMap& map() const { return map_; }
   /// How this rank's slices are to be folded before they are reduced.
   std::vector<cluster::FoldStep> fold_plan(cluster::SliceRange own) const { return reducer_->fold_plan(own); }
 
-  /// Starts to reduce bucket b of `partials` (whole flat buffers) into this rank's part of the first one. All ranks, in the
-  /// same order of buckets.
+  /// Starts to reduce bucket b of `partials` (whole flat buffers) into this rank's part of the first one. All ranks, in
+  /// the same order of buckets.
   void start_reduce(std::size_t b, std::span<const at::Tensor> partials);
   /// Waits for all reductions: what the calling thread computes from now on finds their results.
   void finish_reductions();
@@ -45,7 +46,8 @@ class ShardExchange {
   /// Waits until gathers of buckets b, b + 1, ... that were started are done.
   void wait_for_gathers(std::size_t b);
 
-  /// Seconds since the start in which reductions and gathers were under way, and those in which somebody waited for them.
+  /// Seconds since the start in which reductions and gathers were under way, and those in which somebody waited for
+  /// them.
   double busy_seconds() { return thread_->busy_seconds(); }
   double exposed_seconds() const { return exposed_seconds_; }
   /// Of staging memory.

@@ -54,7 +54,8 @@ ShardedState::ShardedState(const std::vector<model::NamedTensor>& parameters, co
     return copy;
   };
   for (std::size_t i = 0; i < average_options_.decays.size(); ++i) averages_.push_back(own_copy());
-  for (std::size_t i = 0; i < optimizer_->state_names().size(); ++i) moments_.push_back(flat_zeros(own, at::kFloat, device));
+  for (std::size_t i = 0; i < optimizer_->state_names().size(); ++i)
+    moments_.push_back(flat_zeros(own, at::kFloat, device));
   parameters_ = initial;
   if (type_of(recipe.train) == at::kFloat) return;
   masters_ = own_copy();

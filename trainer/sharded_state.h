@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of training in flat buffers (docs/architecture.md, "State"). Parameters are whole on every rank, in the
-// precision of training; moments, averages and (in bf16) fp32 masters exist only for the rank's own parts of the buckets.
+// precision of training; moments, averages and (in bf16) fp32 masters exist only for the rank's own parts of the
+// buckets.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -28,8 +29,9 @@ struct NamedShard {
 
 class ShardedState {
  public:
-  /// Moves the model's parameters into a flat buffer of the recipe's precision: from here on they are views of it. Masters
-  /// and averages start as the parameters were. `levels`: how ranks share hosts. References must outlive it. Collective.
+  /// Moves the model's parameters into a flat buffer of the recipe's precision: from here on they are views of it.
+  /// Masters and averages start as the parameters were. `levels`: how ranks share hosts. References must outlive it.
+  /// Collective.
   ShardedState(const std::vector<model::NamedTensor>& parameters, const Recipe& recipe, Backend& backend,
                cluster::Communicator& ranks, const cluster::Levels& levels);
 
@@ -75,12 +77,12 @@ class ShardedState {
   FlatLayout layout_;
   EmaOptions average_options_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::vector<GroupSettings> groups_;     // by tensor
+  std::vector<GroupSettings> groups_;  // by tensor
   ShardExchange exchange_;
-  at::Tensor parameters_;                 // (layout.elements), the precision of training
-  at::Tensor masters_;                    // (own elements) fp32; undefined in fp32, where the parameters are their own
-  std::vector<at::Tensor> moments_;       // (own elements) fp32 each, in the order of optimizer_->state_names()
-  std::vector<at::Tensor> averages_;      // (own elements) fp32 each
+  at::Tensor parameters_;             // (layout.elements), the precision of training
+  at::Tensor masters_;                // (own elements) fp32; undefined in fp32, where the parameters are their own
+  std::vector<at::Tensor> moments_;   // (own elements) fp32 each, in the order of optimizer_->state_names()
+  std::vector<at::Tensor> averages_;  // (own elements) fp32 each
 };
 
 }  // namespace pathline::trainer

@@ -62,7 +62,8 @@ SliceBenchmark benchmark_slice(const Recipe& recipe) {
   result.activation_bytes = std::max(0.0, peak_memory_bytes() - before - gradients);
   const double started = core::monotonic_seconds();
   for (std::int64_t n = 0; n < recipe.train.passes_per_slice(); ++n) pass();
-  const double samples = static_cast<double>(slice.labels.size()) * static_cast<double>(recipe.train.passes_per_slice());
+  const double samples =
+      static_cast<double>(slice.labels.size()) * static_cast<double>(recipe.train.passes_per_slice());
   result.flops_per_second =
       model::training_flops(recipe.model).total() * samples / (core::monotonic_seconds() - started);
   return result;

@@ -7,8 +7,8 @@
 
 namespace pathline::trainer {
 
-/// Does nothing without model.init. FILE.safetensors is read by model::load_weights; RUN[:KIND] takes KIND ("ema-0.999",
-/// "master"; default master) out of a run's newest checkpoint. Throws ExitCode::kUsage or kInput.
+/// Does nothing without model.init. FILE.safetensors is read by model::load_weights; RUN[:KIND] takes KIND
+/// ("ema-0.999", "master"; default master) out of a run's newest checkpoint. Throws ExitCode::kUsage or kInput.
 void load_starting_weights(core::FileSystem& files, const model::ModelOptions& options, model::VelocityModel& model);
 
 }  // namespace pathline::trainer

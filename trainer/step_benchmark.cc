@@ -17,7 +17,8 @@ constexpr double kPeakSeconds = 0.5;  // for measuring what processors can do
 
 }  // namespace
 
-StepTimes benchmark_step(const RunRequest& request, std::int64_t warmup, std::int64_t steps, cluster::Communicator& ranks) {
+StepTimes benchmark_step(const RunRequest& request, std::int64_t warmup, std::int64_t steps,
+                         cluster::Communicator& ranks) {
   MadeTraining training(cluster::together(ranks, [&] { return load_recipe(request); }), ranks);
   const Recipe& recipe = training.recipe();
   StepTimes times;

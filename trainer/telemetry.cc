@@ -41,8 +41,10 @@ void Telemetry::report(const std::string& kind, std::uint64_t step, const std::m
   auto line = header(kind, step);
   std::map<std::string, double> scalars;
   for (const auto& [name, value] : values) {
-    if (std::isfinite(value)) line[name] = value;
-    else line[name] = nullptr;  // JSON has no infinity
+    if (std::isfinite(value))
+      line[name] = value;
+    else
+      line[name] = nullptr;  // JSON has no infinity
     scalars[kind + "/" + name] = value;
   }
   append_line(line.dump());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run reports: metrics.jsonl (one object a report), TensorBoard scalars, Prometheus and the progress line. Rank 0
-// only; the other ranks hold a silent one.
+// What a run reports: metrics.jsonl (one object a report), TensorBoard scalars, Prometheus and the progress line. Rank
+// 0 only; the other ranks hold a silent one.
 #pragma once
 
 #include <cstdint>

@@ -26,7 +26,8 @@ std::string masked_crc(const std::string& bytes) {
   return little_endian(((crc >> 15) | (crc << 17)) + 0xa282ead8u);
 }
 
-// Protocol buffer wire format: tag = (field << 3) | type, with type 0 varint, 1 eight bytes, 2 length-delimited, 5 four.
+// Protocol buffer wire format: tag = (field << 3) | type, with type 0 varint, 1 eight bytes, 2 length-delimited, 5
+// four.
 std::string varint(std::uint64_t value) {
   std::string bytes;
   for (; value >= 0x80; value >>= 7) bytes.push_back(static_cast<char>(value | 0x80));
@@ -58,8 +59,8 @@ std::string scalar_event(std::uint64_t step, double wall_seconds, const std::map
 }
 
 TensorBoardWriter::TensorBoardWriter(const std::string& directory) {
-  path_ = core::concat(directory, "/events.out.tfevents.", static_cast<std::int64_t>(core::wall_seconds()), ".", core::host_name(), ".",
-                       ::getpid());
+  path_ = core::concat(directory, "/events.out.tfevents.", static_cast<std::int64_t>(core::wall_seconds()), ".",
+                       core::host_name(), ".", ::getpid());
   file_.reset(std::fopen(path_.c_str(), "ab"));
   PL_CHECK(file_ != nullptr, core::ExitCode::kEnvironment, "cannot create ", path_, ": ", core::errno_text(),
            " (metrics for TensorBoard go there). Check that run.directory can be written.");

@@ -45,7 +45,8 @@ class TrainingRun {
         state_(*setup_.engine.state),
         step_(recipe(), *objective_, model_, state_, *setup_.engine.backend, dataset_.info(), ranks, here()),
         control_(ranks),
-        saver_(files_, *setup_.directory, recipe(), state_, model_.parameters(), model_.buffers(), ranks, request.hurry),
+        saver_(files_, *setup_.directory, recipe(), state_, model_.parameters(), model_.buffers(), ranks,
+               request.hurry),
         loader_(std::in_place, dataset_.source(), dataset_.order(), loader_options()),
         telemetry_(setup_.directory->path(), recipe().log.prometheus, static_cast<std::int64_t>(setup_.progress.step),
                    recipe().train.steps, ranks),
@@ -106,7 +107,8 @@ class TrainingRun {
   bool take_step() {
     here().enter(cluster::Phase::kData, static_cast<std::int64_t>(progress().step) + 1);
     data::Batch batch = loader_->next();
-    last_ = step_(batch, static_cast<std::int64_t>(progress().step) + 1, static_cast<std::int64_t>(progress().optimizer_step));
+    last_ = step_(batch, static_cast<std::int64_t>(progress().step) + 1,
+                  static_cast<std::int64_t>(progress().optimizer_step));
     waited_ += batch.waited_seconds;
     if (!last_.skipped) {
       count_update(progress(), recipe().train.batch);
@@ -124,8 +126,8 @@ class TrainingRun {
     const auto culprits = find_culprits(recipe(), *objective_, model_, dataset_.info(), batch, ranks_);
     count_skip(progress(), recipe().train.batch);
     const auto text = core::concat("step ", progress().step, " is skipped: loss ", last_.loss, ", gradient norm ",
-                                   last_.gradient_norm, " on positions ", batch.position, " to ", progress().position - 1, " (",
-                                   progress().skips_in_a_row, " in a row); ",
+                                   last_.gradient_norm, " on positions ", batch.position, " to ",
+                                   progress().position - 1, " (", progress().skips_in_a_row, " in a row); ",
                                    describe(culprits, dataset_.source(), recipe().train.batch));
     if (ranks_.rank() == 0) core::log_warning(text);
     std::vector<std::string> positions, samples;
@@ -145,9 +147,9 @@ class TrainingRun {
     const std::uint64_t failed = progress().step;
     const std::string target = roll_back(files_, setup_.directory->checkpoints(), recipe(), progress(), state_, ranks_);
     if (target.empty()) return false;
-    const auto text = core::concat("after step ", failed, " the weights go back to ", target, ", the data go on at position ",
-                                   progress().position, " (rollback ", progress().rollbacks_in_a_row, " of ",
-                                   recipe().train.rollbacks, " before a newer checkpoint)");
+    const auto text = core::concat(
+        "after step ", failed, " the weights go back to ", target, ", the data go on at position ", progress().position,
+        " (rollback ", progress().rollbacks_in_a_row, " of ", recipe().train.rollbacks, " before a newer checkpoint)");
     if (ranks_.rank() == 0) core::log_warning(text);
     telemetry_.note("rollback", progress().step, {{"text", text}, {"target", target}});
     loader_.emplace(dataset_.source(), dataset_.order(), loader_options());
@@ -163,9 +165,12 @@ class TrainingRun {
         core::concat(last_skip, ". That is the end: ",
                      progress().rollbacks_in_a_row < static_cast<std::uint64_t>(recipe().train.rollbacks)
                          ? "there is no checkpoint with older weights to go back to"
-                         : core::concat("all train.rollbacks = ", recipe().train.rollbacks, " are used up without a newer checkpoint"),
-                     " (going on would train on nothing). Repair or remove the samples whose values are not finite; if there are ",
-                     "none, lower optimizer.lr, lengthen optimizer.warmup_steps or set train.clip, and start again: it resumes."));
+                         : core::concat("all train.rollbacks = ", recipe().train.rollbacks,
+                                        " are used up without a newer checkpoint"),
+                     " (going on would train on nothing). Repair or remove the samples whose values are not finite; if "
+                     "there are ",
+                     "none, lower optimizer.lr, lengthen optimizer.warmup_steps or set train.clip, and start again: it "
+                     "resumes."));
   }
 
   void after_step() {
@@ -185,24 +190,33 @@ class TrainingRun {
     window_step_ = progress().step;
     if (ranks_.rank() == 0) core::log_info(describe_run(setup_, ranks_));
     telemetry_.note("start", progress().step,
-                    {{"resumed_from", setup_.resumed_from}, {"ranks", std::to_string(ranks_.size())},
+                    {{"resumed_from", setup_.resumed_from},
+                     {"ranks", std::to_string(ranks_.size())},
                      {"kernel_fingerprint", progress().kernel_fingerprint}});
   }
 
   void report_step() {
     const double seconds = core::monotonic_seconds() - window_started_;
-    const double samples = static_cast<double>(progress().step - window_step_) * static_cast<double>(recipe().train.batch);
+    const double samples =
+        static_cast<double>(progress().step - window_step_) * static_cast<double>(recipe().train.batch);
     std::vector<double> over_ranks = {waited_, peak_memory_bytes()};
     ranks_.all_reduce(over_ranks, cluster::Reduction::kMax);
     const double rate = samples / std::max(seconds, 1e-9), waited = over_ranks[0] / std::max(seconds, 1e-9);
-    std::map<std::string, double> values = {
-        {"loss", last_.loss}, {"gradient_norm", last_.gradient_norm}, {"lr", last_.learning_rate},
-        {"position", static_cast<double>(progress().position)}, {"samples_per_second", rate},
-        {"model_flops_per_second", rate * flops_a_sample_}, {"peak_flops_per_second", peak_},
-        {"peak_share", rate * flops_a_sample_ / peak_}, {"data_wait_share", waited},
-        {"compute_seconds", last_.compute_seconds}, {"reduce_seconds", last_.reduce_seconds},
-        {"update_seconds", last_.update_seconds}, {"exchange_hidden_seconds", last_.exchange_hidden_seconds},
-        {"exchange_exposed_seconds", last_.exchange_exposed_seconds}, {"peak_memory_bytes", over_ranks[1]}};
+    std::map<std::string, double> values = {{"loss", last_.loss},
+                                            {"gradient_norm", last_.gradient_norm},
+                                            {"lr", last_.learning_rate},
+                                            {"position", static_cast<double>(progress().position)},
+                                            {"samples_per_second", rate},
+                                            {"model_flops_per_second", rate * flops_a_sample_},
+                                            {"peak_flops_per_second", peak_},
+                                            {"peak_share", rate * flops_a_sample_ / peak_},
+                                            {"data_wait_share", waited},
+                                            {"compute_seconds", last_.compute_seconds},
+                                            {"reduce_seconds", last_.reduce_seconds},
+                                            {"update_seconds", last_.update_seconds},
+                                            {"exchange_hidden_seconds", last_.exchange_hidden_seconds},
+                                            {"exchange_exposed_seconds", last_.exchange_exposed_seconds},
+                                            {"peak_memory_bytes", over_ranks[1]}};
     for (const auto& use : memory()) values["memory_" + use.kind + "_bytes"] = static_cast<double>(use.bytes);
     telemetry_.report("train", progress().step, values);
     telemetry_.progress(static_cast<std::int64_t>(progress().step), progress_line(rate, waited));
@@ -220,8 +234,8 @@ class TrainingRun {
   std::string progress_line(double rate, double waited) const {
     char text[128];
     const double flops = rate * flops_a_sample_;
-    std::snprintf(text, sizeof(text), "loss %.4f, %.0f samples/s, %s (%.0f %% of peak), data wait %.1f %%", last_.loss, rate,
-                  human_flops_rate(flops).c_str(), 100 * flops / peak_, 100 * waited);
+    std::snprintf(text, sizeof(text), "loss %.4f, %.0f samples/s, %s (%.0f %% of peak), data wait %.1f %%", last_.loss,
+                  rate, human_flops_rate(flops).c_str(), 100 * flops / peak_, 100 * waited);
     return text;
   }
 
@@ -285,8 +299,8 @@ class TrainingRun {
   core::ExitCode stop(std::uint64_t asked) {
     const bool requested = asked & cluster::kStop;
     if (ranks_.rank() == 0) {
-      core::log_info(requested ? "asked to stop" : "the time is nearly over (run.wall_minutes or the job's end)", ": step ",
-                     progress().step, " is the last of this start; its checkpoint is written");
+      core::log_info(requested ? "asked to stop" : "the time is nearly over (run.wall_minutes or the job's end)",
+                     ": step ", progress().step, " is the last of this start; its checkpoint is written");
     }
     note_metrics();
     checkpoints_.write_last(progress());
@@ -296,7 +310,9 @@ class TrainingRun {
 
   void finish() {
     save();
-    if (recipe().sample.every_steps > 0 && progress().step % static_cast<std::uint64_t>(recipe().sample.every_steps) != 0) preview();
+    if (recipe().sample.every_steps > 0 &&
+        progress().step % static_cast<std::uint64_t>(recipe().sample.every_steps) != 0)
+      preview();
     checkpoints_.write_last(progress());
     char text[64];
     std::snprintf(text, sizeof(text), "loss %.4f", last_.loss);

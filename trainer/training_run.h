@@ -22,7 +22,9 @@ struct RunRequest {
   std::vector<std::string> sets;  // "section.key=value"
   std::string resume = "auto";    // auto | never | a checkpoint directory
   std::function<Requests()> requests = [] { return Requests{}; };
-  std::function<bool()> hurry = [] { return false; };  // a stop leaves out what the next start can do; asked on any thread
+  std::function<bool()> hurry = [] {
+    return false;
+  };  // a stop leaves out what the next start can do; asked on any thread
 };
 
 /// All ranks. Returns kFinished or kStopped; throws core::Error, on all ranks together where they can still agree.

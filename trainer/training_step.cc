@@ -24,7 +24,8 @@ cluster::SliceRange own_slices(const TrainOptions& train, const cluster::Communi
 
 const TwoPartObjective& two_parts(const Objective& objective) {
   const auto* parts = dynamic_cast<const TwoPartObjective*>(&objective);
-  PL_CHECK(parts != nullptr, core::ExitCode::kUsage, "train.cuda_graph = true, but this objective draws random numbers ",
+  PL_CHECK(parts != nullptr, core::ExitCode::kUsage,
+           "train.cuda_graph = true, but this objective draws random numbers ",
            "while it computes (a captured pass would repeat them). Leave it away.");
   return *parts;
 }
@@ -45,8 +46,8 @@ cluster::SliceRange own_samples(const TrainOptions& train, const cluster::Commun
 }
 
 TrainingStep::TrainingStep(const Recipe& recipe, const Objective& objective, model::VelocityModel& model,
-                           ShardedState& state, Backend& backend, const data::SetInfo& info, cluster::Communicator& ranks,
-                           cluster::Whereabouts& where)
+                           ShardedState& state, Backend& backend, const data::SetInfo& info,
+                           cluster::Communicator& ranks, cluster::Whereabouts& where)
     : recipe_(recipe),
       objective_(objective),
       model_(model),
@@ -110,7 +111,8 @@ void TrainingStep::note_exchange(StepResult& result) {
 
 std::vector<double> TrainingStep::accumulate(data::Batch& batch) {
   const std::int64_t slices = own_slices(recipe_.train, ranks_).size();
-  const std::int64_t passes = recipe_.train.passes_per_slice(), size = recipe_.train.batch / recipe_.train.slices / passes;
+  const std::int64_t passes = recipe_.train.passes_per_slice(),
+                     size = recipe_.train.batch / recipe_.train.slices / passes;
   const at::Tensor share = at::scalar_tensor(1.0 / static_cast<double>(recipe_.train.batch),
                                              at::TensorOptions().dtype(at::kFloat).device(backend_.device()));
   std::vector<at::Tensor> losses;  // of each own slice, still on the device
@@ -123,8 +125,10 @@ std::vector<double> TrainingStep::accumulate(data::Batch& batch) {
     const at::Tensor per_sample = graph_ ? replay(samples) : objective_.loss_per_sample(samples, model_);
     if (!graph_) per_sample.sum().backward(share);  // sum over samples / batch, never a mean of means
     const at::Tensor loss = per_sample.detach().to(at::kDouble).sum();
-    if (number % passes == 0) losses.push_back(loss);
-    else losses.back().add_(loss);
+    if (number % passes == 0)
+      losses.push_back(loss);
+    else
+      losses.back().add_(loss);
     gradients_.end_pass();
     where_.progress();
   }

@@ -25,7 +25,7 @@ struct StepResult {
   double loss = 0;           // mean over the global batch
   double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
-  bool skipped = false;      // loss or gradient was not finite: nothing was updated
+  bool skipped = false;  // loss or gradient was not finite: nothing was updated
   double compute_seconds = 0, reduce_seconds = 0, update_seconds = 0;
   // Reductions and gathers that ended since the last step, beside computing and with somebody waiting.
   double exchange_hidden_seconds = 0, exchange_exposed_seconds = 0;
@@ -38,9 +38,9 @@ class TrainingStep {
                Backend& backend, const data::SetInfo& info, cluster::Communicator& ranks, cluster::Whereabouts& where);
   ~TrainingStep();
 
-  /// All ranks, each with its part of the same global batch. `step` is for reports, `optimizer_step` counts updates from
-  /// 0. The same result on every rank; the same bits on any number of ranks. The parameters of the next forward pass may
-  /// still be arriving when it returns: the model waits for them by itself.
+  /// All ranks, each with its part of the same global batch. `step` is for reports, `optimizer_step` counts updates
+  /// from 0. The same result on every rank; the same bits on any number of ranks. The parameters of the next forward
+  /// pass may still be arriving when it returns: the model waits for them by itself.
   StepResult operator()(data::Batch& batch, std::int64_t step, std::int64_t optimizer_step);
 
   /// What gradients take.

@@ -12,7 +12,8 @@
 namespace pathline::trainer {
 namespace {
 
-// One source for every instruction set, chosen at load time. No contraction (-ffp-contract=off): all give the same bits.
+// One source for every instruction set, chosen at load time. No contraction (-ffp-contract=off): all give the same
+// bits.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
     !defined(__SANITIZE_ADDRESS__)
 #define PATHLINE_VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happens to each element of a shard in an optimizer step, in one pass over memory: unscale and clip, the
-// optimizer's rule, every average, the parameter rounded to bf16. Element by element, so that the bits depend neither on
-// vector width nor on threads nor on where a shard begins.
+// optimizer's rule, every average, the parameter rounded to bf16. Element by element, so that the bits depend neither
+// on vector width nor on threads nor on where a shard begins.
 #pragma once
 
 #include "trainer/update_step.h"

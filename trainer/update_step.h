@@ -8,14 +8,15 @@
 
 namespace pathline::trainer {
 
-/// AdamW with decoupled decay (Loshchilov and Hutter, arXiv 1711.05101), in the order of operations of torch.optim.AdamW.
+/// AdamW with decoupled decay (Loshchilov and Hutter, arXiv 1711.05101), in the order of operations of
+/// torch.optim.AdamW.
 struct AdamWStep {
-  float gradient_scale = 1.0f;   // clipping
+  float gradient_scale = 1.0f;  // clipping
   float lr = 0.0f;
   float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
   float weight_decay = 0.0f;
-  float correction1 = 1.0f;      // 1 - beta1^n
-  float root_correction2 = 1.0f; // sqrt(1 - beta2^n)
+  float correction1 = 1.0f;       // 1 - beta1^n
+  float root_correction2 = 1.0f;  // sqrt(1 - beta2^n)
 };
 
 /// Lion (Chen et al., arXiv 2302.06675): p -= lr (sign(beta1 m + (1 - beta1) g) + decay p), then

@@ -60,7 +60,8 @@ std::optional<HeldOutLoss> held_out_loss(const Dataset& dataset, model::Velocity
   ranks.all_reduce(losses, cluster::Reduction::kSum);  // one term a sample is not zero: exact in any order
   const auto bad = std::ranges::find_if(losses, [](double loss) { return !std::isfinite(loss); });
   if (bad != losses.end() && ranks.rank() == 0) {
-    core::log_warning("the held-out loss is not finite: ", dataset.validation_name(bad - losses.begin()), " has loss ", *bad);
+    core::log_warning("the held-out loss is not finite: ", dataset.validation_name(bad - losses.begin()), " has loss ",
+                      *bad);
   }
   HeldOutLoss result;
   std::array<double, kTimeBins> members{};

@@ -23,11 +23,11 @@ struct HeldOutLoss {
 };
 
 /// All ranks. Evaluates in chunks of `chunk` samples; t is stratified: sample i of n gets ((i mod bins) + u) / bins.
-/// Rank 0 names the first sample whose loss is not finite; the mean is then not finite either. `give_up` is asked on all
-/// ranks before each chunk they evaluate side by side and answers the same on all; after a true there is no result.
-std::optional<HeldOutLoss> held_out_loss(const Dataset& dataset, model::VelocityModel& model, std::uint64_t seed,
-                                         std::int64_t chunk, cluster::Communicator& ranks,
-                                         const std::function<bool()>& give_up = [] { return false; });
+/// Rank 0 names the first sample whose loss is not finite; the mean is then not finite either. `give_up` is asked on
+/// all ranks before each chunk they evaluate side by side and answers the same on all; after a true there is no result.
+std::optional<HeldOutLoss> held_out_loss(
+    const Dataset& dataset, model::VelocityModel& model, std::uint64_t seed, std::int64_t chunk,
+    cluster::Communicator& ranks, const std::function<bool()>& give_up = [] { return false; });
 
 /// "loss", "loss_t0.0" ... as metrics.jsonl names them, with a prefix ("ema_").
 std::map<std::string, double> as_metrics(const HeldOutLoss& loss, const std::string& prefix);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `pathline bench step RECIPE`: how fast a training step is here; `pathline bench checkpoint`: how fast checkpoints are.
+// `pathline bench step RECIPE`: how fast a training step is here; `pathline bench checkpoint`: how fast checkpoints
+// are.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -40,12 +41,13 @@ void print(const trainer::StepTimes& times, bool json) {
     return;
   }
   const auto [fastest, slowest] = std::minmax_element(times.seconds.begin(), times.seconds.end());
-  std::printf("%.1f samples/s, %s (%.0f %% of the %s that matrix products reach here); a step takes %.4f to %.4f s "
-              "(forward and backward %.4f, reduction %.4f, update %.4f); peak memory %.0f MB\n",
-              times.samples_per_second, trainer::human_flops_rate(times.model_flops_per_second).c_str(),
-              100 * times.model_flops_per_second / times.peak_flops_per_second,
-              trainer::human_flops_rate(times.peak_flops_per_second).c_str(), *fastest, *slowest, times.compute_seconds,
-              times.reduce_seconds, times.update_seconds, times.peak_memory_bytes / 1e6);
+  std::printf(
+      "%.1f samples/s, %s (%.0f %% of the %s that matrix products reach here); a step takes %.4f to %.4f s "
+      "(forward and backward %.4f, reduction %.4f, update %.4f); peak memory %.0f MB\n",
+      times.samples_per_second, trainer::human_flops_rate(times.model_flops_per_second).c_str(),
+      100 * times.model_flops_per_second / times.peak_flops_per_second,
+      trainer::human_flops_rate(times.peak_flops_per_second).c_str(), *fastest, *slowest, times.compute_seconds,
+      times.reduce_seconds, times.update_seconds, times.peak_memory_bytes / 1e6);
 }
 
 /// Ratios that the project promises: ours over what the same bytes take in the plainest way.
@@ -54,7 +56,8 @@ nlohmann::ordered_json ratios_of(const trainer::CheckpointTimes& times) {
   nlohmann::ordered_json ratios;
   if (times.has(timed::kCopy)) ratios["blocked_over_copy"] = times.median(timed::kBlocked) / times.median(timed::kCopy);
   const double buffered = times.median(timed::kWriteBuffered);
-  const double fastest = times.has(timed::kWriteDirect) ? std::min(buffered, times.median(timed::kWriteDirect)) : buffered;
+  const double fastest =
+      times.has(timed::kWriteDirect) ? std::min(buffered, times.median(timed::kWriteDirect)) : buffered;
   ratios["committed_over_fastest_write"] = times.median(timed::kCommitted) / fastest;
   ratios["verified_rate_over_read_cold"] = times.median(timed::kReadCold) / times.median(timed::kLoadCold);
   if (times.has(timed::kReadDirect)) {
@@ -68,13 +71,17 @@ nlohmann::ordered_json ratios_of(const trainer::CheckpointTimes& times) {
 
 void print(const trainer::CheckpointTimes& times, bool json) {
   if (json) {
-    const nlohmann::ordered_json result = {{"bytes_per_rank", times.bytes_per_rank}, {"ranks", times.ranks},
-                                           {"threads", times.threads}, {"seconds", times.seconds}, {"ratios", ratios_of(times)}};
+    const nlohmann::ordered_json result = {{"bytes_per_rank", times.bytes_per_rank},
+                                           {"ranks", times.ranks},
+                                           {"threads", times.threads},
+                                           {"seconds", times.seconds},
+                                           {"ratios", ratios_of(times)}};
     std::printf("%s\n", result.dump().c_str());
     return;
   }
   std::printf("%lld bytes a rank, %lld ranks, %lld threads; median, fastest and slowest round\n",
-              static_cast<long long>(times.bytes_per_rank), static_cast<long long>(times.ranks), static_cast<long long>(times.threads));
+              static_cast<long long>(times.bytes_per_rank), static_cast<long long>(times.ranks),
+              static_cast<long long>(times.threads));
   for (const auto& [what, seconds] : times.seconds) {
     const auto [fastest, slowest] = std::minmax_element(seconds.begin(), seconds.end());
     const bool moves_all = what.rfind("step", 0) != 0;
@@ -90,7 +97,9 @@ void print(const trainer::CheckpointTimes& times, bool json) {
 
 int main(int argc, char** argv) {
   apps::keep_large_blocks_mapped();
-  CLI::App app{"Measures Pathline on this machine.\nexample: pathline bench step recipes/cifar10.toml --set model.input_size=32 --set model.input_channels=3"};
+  CLI::App app{
+      "Measures Pathline on this machine.\nexample: pathline bench step recipes/cifar10.toml --set model.input_size=32 "
+      "--set model.input_channels=3"};
   app.require_subcommand(1);
   trainer::RunRequest request;
   std::int64_t steps = 10, warmup = 2;
@@ -101,14 +110,19 @@ int main(int argc, char** argv) {
   step->add_option("--steps", steps, "measured steps")->check(CLI::PositiveNumber);
   step->add_option("--warmup", warmup, "steps before")->check(CLI::NonNegativeNumber);
   step->add_flag("--json", json, "one JSON object");
-  CLI::App* checkpoint = app.add_subcommand("checkpoint", "saving and loading, beside plain copies, writes and reads of the same bytes");
+  CLI::App* checkpoint =
+      app.add_subcommand("checkpoint", "saving and loading, beside plain copies, writes and reads of the same bytes");
   trainer::CheckpointBenchmark saving;
-  checkpoint->add_option("recipe", saving.request.recipe, "TOML file; without it a network with as much state as --bytes");
+  checkpoint->add_option("recipe", saving.request.recipe,
+                         "TOML file; without it a network with as much state as --bytes");
   checkpoint->add_option("--set", saving.request.sets, "as for step")->take_all()->expected(1);
-  checkpoint->add_option("--bytes", saving.bytes, "of state, without a recipe")->transform(CLI::AsSizeValue(true))->check(CLI::PositiveNumber);
+  checkpoint->add_option("--bytes", saving.bytes, "of state, without a recipe")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(CLI::PositiveNumber);
   checkpoint->add_option("--directory", saving.directory, "on the storage that is to be measured");
   checkpoint->add_option("--rounds", saving.rounds, "everything once in each")->check(CLI::PositiveNumber);
-  checkpoint->add_option("--steps", saving.steps, "training steps alone and beside writing, in each round")->check(CLI::PositiveNumber);
+  checkpoint->add_option("--steps", saving.steps, "training steps alone and beside writing, in each round")
+      ->check(CLI::PositiveNumber);
   checkpoint->add_flag("--json", json, "one JSON object");
   return apps::run_cli(app, argc, argv, [&] {
     return cluster::run_with_ranks([&](cluster::Communicator& world) {

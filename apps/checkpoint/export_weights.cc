@@ -57,7 +57,8 @@ std::string kind_of_ema(const checkpoint::Reader& reader, const std::string& ema
   if (ema == "none") return "master";
   if (ema.empty()) {
     const auto& tensors = reader.tensors();
-    const auto first = std::find_if(tensors.begin(), tensors.end(), [](const auto& t) { return t.kind.starts_with("ema-"); });
+    const auto first =
+        std::find_if(tensors.begin(), tensors.end(), [](const auto& t) { return t.kind.starts_with("ema-"); });
     return first == tensors.end() ? "master" : first->kind;
   }
   const std::string kind = "ema-" + ema;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run that starts from weights is a recipe with model.init: training makes the first checkpoint itself, so that there
 // is one writer of checkpoints only.
+#include <toml++/toml.h>
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <map>
 #include <span>
 #include <sstream>
-#include <toml++/toml.h>
 #include <vector>
 
 #include "apps/checkpoint/weights_file.h"
@@ -21,15 +21,17 @@ namespace {
 using core::ExitCode;
 
 /// What the networks of other code bases are fed as time (model.time_input).
-const std::map<std::string, std::string> kTimeInputs = {{"sit", "flow"}, {"torchcfm", "flow"}, {"repa", "flow-reversed"},
-                                                        {"sd3", "x1000"}, {"dit", "ddpm999"}, {"adm", "ddpm999"}};
+const std::map<std::string, std::string> kTimeInputs = {{"sit", "flow"},           {"torchcfm", "flow"},
+                                                        {"repa", "flow-reversed"}, {"sd3", "x1000"},
+                                                        {"dit", "ddpm999"},        {"adm", "ddpm999"}};
 
 std::string time_input_of(const std::string& from) {
   std::vector<std::string> known;
   for (const auto& [name, input] : kTimeInputs) known.push_back(name);
   const auto found = kTimeInputs.find(from);
-  PL_CHECK(found != kTimeInputs.end(), ExitCode::kUsage, "--from ", from, " is unknown; known are ", core::listed(known),
-           ". Did you mean ", core::nearest_name(from, known), "? Leave it out for weights that Pathline exported.");
+  PL_CHECK(found != kTimeInputs.end(), ExitCode::kUsage, "--from ", from, " is unknown; known are ",
+           core::listed(known), ". Did you mean ", core::nearest_name(from, known),
+           "? Leave it out for weights that Pathline exported.");
   return found->second;
 }
 
@@ -49,8 +51,8 @@ toml::table parsed(const std::string& text, const std::string& path) {
   try {
     return toml::parse(text, path);
   } catch (const toml::parse_error& error) {
-    throw core::Error(ExitCode::kUsage, core::concat(path, ", line ", error.source().begin.line, ": ", error.description(),
-                                                     ". Correct the recipe there."));
+    throw core::Error(ExitCode::kUsage, core::concat(path, ", line ", error.source().begin.line, ": ",
+                                                     error.description(), ". Correct the recipe there."));
   }
 }
 

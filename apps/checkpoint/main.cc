@@ -82,10 +82,12 @@ void add_commands(CLI::App& app, core::FileSystem& files, Options& o, apps::Run&
   out->add_option("-o,--output", o.output, "file to write")->required();
   out->callback([&] { run = [&] { return export_to(files, o); }; });
 
-  auto* in = app.add_subcommand("import", "prepare a run that starts from such a file; prints the command that starts it");
+  auto* in =
+      app.add_subcommand("import", "prepare a run that starts from such a file; prints the command that starts it");
   in->add_option("weights", o.path, "safetensors file")->required();
   in->add_option("--recipe", o.recipe, "recipe of the model that the weights belong to")->required();
-  in->add_option("--from", o.from, "code that trained them: sit, dit, repa, sd3, torchcfm or adm (sets model.time_input)");
+  in->add_option("--from", o.from,
+                 "code that trained them: sit, dit, repa, sd3, torchcfm or adm (sets model.time_input)");
   in->add_option("-o,--output", o.output, "run directory to make")->required();
   in->callback([&] { run = [&] { return import_from(files, o); }; });
   app.require_subcommand(1);
@@ -94,9 +96,10 @@ void add_commands(CLI::App& app, core::FileSystem& files, Options& o, apps::Run&
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Looks at checkpoints, and turns them into weights files and back.\n"
-               "example: pathline checkpoint export runs/shapes --ema 0.999 -o shapes.safetensors",
-               "pathline checkpoint"};
+  CLI::App app{
+      "Looks at checkpoints, and turns them into weights files and back.\n"
+      "example: pathline checkpoint export runs/shapes --ema 0.999 -o shapes.safetensors",
+      "pathline checkpoint"};
   core::PosixFileSystem files;
   Options options;
   apps::Run run;

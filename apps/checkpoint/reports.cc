@@ -61,7 +61,8 @@ std::vector<Listed> checkpoints_at(core::FileSystem& files, const std::string& p
 }
 
 BestBy best_by(core::FileSystem& files, const std::vector<Listed>& checkpoints) {
-  const auto readable = std::find_if(checkpoints.rbegin(), checkpoints.rend(), [](const auto& one) { return one.problem.empty(); });
+  const auto readable =
+      std::find_if(checkpoints.rbegin(), checkpoints.rend(), [](const auto& one) { return one.problem.empty(); });
   BestBy by;
   if (readable == checkpoints.rend()) return by;
   const Reader reader(files, readable->directory);
@@ -76,11 +77,14 @@ BestBy best_by(core::FileSystem& files, const std::vector<Listed>& checkpoints) 
 std::string list_table(const std::vector<Listed>& checkpoints, const BestBy& by) {
   const auto best = checkpoint::best_of(checkpoints, by, 1);
   std::ostringstream out;
-  out << std::setw(10) << "step" << std::setw(12) << "size" << "  directory\n";
+  out << std::setw(10) << "step" << std::setw(12) << "size"
+      << "  directory\n";
   for (const auto& one : checkpoints) {
-    out << std::setw(10) << one.step << std::setw(12) << (one.problem.empty() ? core::human_bytes(one.bytes) : "damaged")
-        << "  " << one.directory << (one.latest ? "  (latest)" : "");
-    if (!best.empty() && best.front() == one.step) out << "  (best " << by.metric << ", " << one.metrics.at(by.metric) << ")";
+    out << std::setw(10) << one.step << std::setw(12)
+        << (one.problem.empty() ? core::human_bytes(one.bytes) : "damaged") << "  " << one.directory
+        << (one.latest ? "  (latest)" : "");
+    if (!best.empty() && best.front() == one.step)
+      out << "  (best " << by.metric << ", " << one.metrics.at(by.metric) << ")";
     out << "\n";
   }
   return out.str();
@@ -90,8 +94,13 @@ std::string list_json(const std::vector<Listed>& checkpoints, const BestBy& by) 
   const auto best = checkpoint::best_of(checkpoints, by, 1);
   ordered_json all = ordered_json::array();
   for (const auto& one : checkpoints) {
-    all.push_back({{"step", one.step}, {"directory", one.directory}, {"bytes", one.bytes}, {"latest", one.latest},
-                   {"best", !best.empty() && best.front() == one.step}, {"saved_at", one.saved_at}, {"problem", one.problem}});
+    all.push_back({{"step", one.step},
+                   {"directory", one.directory},
+                   {"bytes", one.bytes},
+                   {"latest", one.latest},
+                   {"best", !best.empty() && best.front() == one.step},
+                   {"saved_at", one.saved_at},
+                   {"problem", one.problem}});
   }
   return all.dump(2) + "\n";
 }
@@ -99,7 +108,9 @@ std::string list_json(const std::vector<Listed>& checkpoints, const BestBy& by) 
 std::string state_text(const Reader& reader) {
   const auto& state = reader.state();
   std::ostringstream out;
-  const auto line = [&](const std::string& name, const auto& value) { out << std::left << std::setw(20) << name << value << "\n"; };
+  const auto line = [&](const std::string& name, const auto& value) {
+    out << std::left << std::setw(20) << name << value << "\n";
+  };
   line("directory", reader.directory());
   line("step", state.step);
   line("position", state.position);
@@ -122,12 +133,20 @@ std::string state_json(const Reader& reader) {
   ordered_json metrics = ordered_json::object(), kinds = ordered_json::object();
   for (const auto& [name, value] : state.metrics) metrics[name] = value;  // null where not finite
   for (const auto& one : summaries(reader)) kinds[one.kind] = {{"tensors", one.tensors}, {"elements", one.elements}};
-  const ordered_json all = {{"directory", reader.directory()}, {"step", state.step}, {"position", state.position},
-                            {"optimizer_step", state.optimizer_step}, {"seed", state.seed},
-                            {"skipped_windows", state.skipped_windows}, {"skips_in_a_row", state.skips_in_a_row},
+  const ordered_json all = {{"directory", reader.directory()},
+                            {"step", state.step},
+                            {"position", state.position},
+                            {"optimizer_step", state.optimizer_step},
+                            {"seed", state.seed},
+                            {"skipped_windows", state.skipped_windows},
+                            {"skips_in_a_row", state.skips_in_a_row},
                             {"rollbacks_in_a_row", state.rollbacks_in_a_row},
-                            {"kernel_fingerprint", state.kernel_fingerprint}, {"data_fingerprint", state.data_fingerprint},
-                            {"metrics", metrics}, {"versions", state.versions}, {"extra", state.extra}, {"kinds", kinds},
+                            {"kernel_fingerprint", state.kernel_fingerprint},
+                            {"data_fingerprint", state.data_fingerprint},
+                            {"metrics", metrics},
+                            {"versions", state.versions},
+                            {"extra", state.extra},
+                            {"kinds", kinds},
                             {"recipe", state.recipe}};
   return all.dump(2) + "\n";
 }

@@ -19,9 +19,9 @@ std::string kind_of_ema(const checkpoint::Reader& reader, const std::string& ema
 void export_weights(core::FileSystem& files, const checkpoint::Reader& reader, const std::string& kind,
                     const std::string& path);
 
-/// Makes `run`/recipe.toml, which is `recipe` starting from `run`/init.safetensors, a copy of `weights`. `from` names the
-/// code base that trained them ("" ours) and so what its network is fed as time. Returns the path of the new recipe.
-/// Throws ExitCode::kUsage where `run` has checkpoints already.
+/// Makes `run`/recipe.toml, which is `recipe` starting from `run`/init.safetensors, a copy of `weights`. `from` names
+/// the code base that trained them ("" ours) and so what its network is fed as time. Returns the path of the new
+/// recipe. Throws ExitCode::kUsage where `run` has checkpoints already.
 std::string import_weights(core::FileSystem& files, const std::string& weights, const std::string& recipe,
                            const std::string& from, const std::string& run);
 

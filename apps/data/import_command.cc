@@ -21,9 +21,11 @@ struct Options {
 
 void print(const Options& options, const data::PictureSource& source, const data::Imported& done) {
   if (options.json) {
-    std::cout << nlohmann::json{{"file", options.output}, {"count", done.count}, {"height", done.height},
-                                {"width", done.width}, {"channels", done.channels}, {"classes", source.classes()},
-                                {"skipped", done.skipped}, {"digest", done.digest}}.dump(2) << "\n";
+    std::cout << nlohmann::json{{"file", options.output},  {"count", done.count},       {"height", done.height},
+                                {"width", done.width},     {"channels", done.channels}, {"classes", source.classes()},
+                                {"skipped", done.skipped}, {"digest", done.digest}}
+                     .dump(2)
+              << "\n";
     return;
   }
   std::cout << options.output << ": " << done.count << " images of " << done.height << " x " << done.width << " x "
@@ -52,9 +54,11 @@ void add_import(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand("import", "Make an image store of pictures in another form.");
   auto options = std::make_shared<Options>();
   options->import.threads = all_threads();
-  command->add_option("source", options->source,
-                      "Folder of class folders (PNG, JPEG), tar or tar.gz of one, IDX images (MNIST family, .gz too), "
-                      "CIFAR binary, .npz, HDF5; FILE.npz:PICTURES,LABELS names arrays")->required();
+  command
+      ->add_option("source", options->source,
+                   "Folder of class folders (PNG, JPEG), tar or tar.gz of one, IDX images (MNIST family, .gz too), "
+                   "CIFAR binary, .npz, HDF5; FILE.npz:PICTURES,LABELS names arrays")
+      ->required();
   command->add_option("-o,--output", options->output, "The image store to write, FILE.h5")->required();
   command->add_option("--size", options->import.size, "Cut the middle square out and resize it to N x N");
   command->add_option("--pad", options->import.pad, "Put black around, up to N x N (28 to 32)");

@@ -32,8 +32,14 @@ void print_json(const data::SetInfo& info, const std::vector<std::int64_t>& coun
   }
   std::cout << nlohmann::json{{"recognised", info.description},
                               {"kind", info.kind == data::ItemKind::kImage ? "images" : "points"},
-                              {"count", info.count}, {"height", info.height}, {"width", info.width},
-                              {"channels", info.channels}, {"classes", classes}, {"digest", info.digest}}.dump(2) << "\n";
+                              {"count", info.count},
+                              {"height", info.height},
+                              {"width", info.width},
+                              {"channels", info.channels},
+                              {"classes", classes},
+                              {"digest", info.digest}}
+                   .dump(2)
+            << "\n";
 }
 
 void print_text(const data::SetInfo& info, const std::vector<std::int64_t>& counts) {
@@ -45,8 +51,7 @@ void print_text(const data::SetInfo& info, const std::vector<std::int64_t>& coun
   } else {
     std::cout << info.channels << " numbers, float32";
   }
-  std::cout << "\nbytes       "
-            << core::human_bytes(static_cast<std::uint64_t>(info.count) * info.item_bytes()) << "\n"
+  std::cout << "\nbytes       " << core::human_bytes(static_cast<std::uint64_t>(info.count) * info.item_bytes()) << "\n"
             << "digest      " << (info.digest.empty() ? "none stored" : info.digest) << "\n"
             << "classes     " << (counts.empty() ? "no labels" : std::to_string(counts.size())) << "\n";
   for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -72,7 +77,8 @@ int inspect(const Options& options) {
 void add_inspect(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand("inspect", "Say what a data set is, without reading all of it.");
   auto options = std::make_shared<Options>();
-  command->add_option("files", options->files, "An image store or another HDF5 file; its parts; or a pattern")->required();
+  command->add_option("files", options->files, "An image store or another HDF5 file; its parts; or a pattern")
+      ->required();
   command->add_option("--sheet", options->sheet, "Write a contact sheet to this PNG file");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example:\n  pathline data inspect shapes.h5 --sheet shapes.png");

@@ -22,8 +22,8 @@ int make(const Options& options) {
   const auto& info = source->info();
   const bool images = info.kind == data::ItemKind::kImage;
   core::Progress progress("make", info.count, images ? "images" : "points");
-  const auto digest = data::store(*source, options.output, all_threads(),
-                                  [&](std::int64_t done) { progress.update(done); });
+  const auto digest =
+      data::store(*source, options.output, all_threads(), [&](std::int64_t done) { progress.update(done); });
   progress.finish();
   std::cout << options.output << ": " << info.count << (images ? " images of " : " points of ");
   if (images) std::cout << info.height << " x " << info.width << " x ";

@@ -92,10 +92,11 @@ int fid(const Options& options) {
                                            {"features", first.mean().numel()}};
     std::printf("%s\n", result.dump().c_str());
   } else {
-    std::printf("Frechet distance %.6g over %lld features: %s samples against %s (it falls with the number of samples: "
-                "compare equal numbers)\n",
-                distance, static_cast<long long>(first.mean().numel()), count_text(first.count()).c_str(),
-                count_text(second.count()).c_str());
+    std::printf(
+        "Frechet distance %.6g over %lld features: %s samples against %s (it falls with the number of samples: "
+        "compare equal numbers)\n",
+        distance, static_cast<long long>(first.mean().numel()), count_text(first.count()).c_str(),
+        count_text(second.count()).c_str());
   }
   return 0;
 }
@@ -147,9 +148,10 @@ void add_features(CLI::App* sub, Options& options) {
 }
 
 int program(int argc, const char* const* argv) {
-  CLI::App app{"How far one set is from another.\n"
-               "Example: pathline evaluate fid samples.npz data.h5 --features inception.ts",
-               "pathline evaluate"};
+  CLI::App app{
+      "How far one set is from another.\n"
+      "Example: pathline evaluate fid samples.npz data.h5 --features inception.ts",
+      "pathline evaluate"};
   Options options;
   Run run;
   constexpr const char* kSet = ".h5, .npz, .tar or a folder of pictures";

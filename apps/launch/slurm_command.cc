@@ -64,11 +64,13 @@ void add_site_options(CLI::App& app, SlurmCommand& command) {
   text("--qos", "slurm.qos", "as for sbatch");
   text("--constraint", "slurm.constraint", "as for sbatch");
   text("--output", "slurm.output", "the job's output file (default %x_%j.out)");
-  number("--signal-lead", "slurm.signal_lead", "seconds before the limit at which the run is asked to stop (default 120)");
+  number("--signal-lead", "slurm.signal_lead",
+         "seconds before the limit at which the run is asked to stop (default 120)");
   text("--launcher", "slurm.launcher", "mpirun | srun (default mpirun)");
   text("--container", "container.image", "Apptainer image that the programs run in (scripts/pathline.def)");
-  app.add_flag_callback("--no-preflight", [&command] { command.site_sets.push_back("slurm.preflight=false"); },
-                        "start without `pathline doctor` on every node");
+  app.add_flag_callback(
+      "--no-preflight", [&command] { command.site_sets.push_back("slurm.preflight=false"); },
+      "start without `pathline doctor` on every node");
 }
 
 /// What the command line says replaces what the site says of the other kind of ranks.
@@ -83,8 +85,8 @@ std::vector<std::string> with_one_kind_of_ranks(std::vector<std::string> sets) {
 }
 
 launch::Generation generation_of(const SlurmCommand& command, const std::string& run_directory) {
-  PL_CHECK(command.count > 0 && !command.samples.empty(), ExitCode::kUsage,
-           "--array ", command.array, " makes samples, so it needs --count (how many, over all tasks) and --samples FILE "
+  PL_CHECK(command.count > 0 && !command.samples.empty(), ExitCode::kUsage, "--array ", command.array,
+           " makes samples, so it needs --count (how many, over all tasks) and --samples FILE "
            "(each task's file is named after it). Give both.");
   launch::Generation generation{command.array, command.count, command.samples, command.sampling};
   const bool elsewhere = std::ranges::any_of(command.sampling, [](const std::string& word) {
@@ -103,17 +105,20 @@ launch::SlurmJob job_of(const SlurmCommand& command, const launch::Site& site) {
   job.run_directory = recipe_facts(command.recipe, command.sets).run_directory;
   job.sets = command.sets;
   job.after = command.after;
-  PL_CHECK(command.array > 0 || (command.count == 0 && command.samples.empty() && command.sampling.empty()), ExitCode::kUsage,
-           "options for generation were given without --array (a run is trained then). Add --array N, or leave them out.");
+  PL_CHECK(
+      command.array > 0 || (command.count == 0 && command.samples.empty() && command.sampling.empty()),
+      ExitCode::kUsage,
+      "options for generation were given without --array (a run is trained then). Add --array N, or leave them out.");
   if (command.array > 0) job.generation = generation_of(command, job.run_directory);
   return job;
 }
 
-/// A mistake in the recipe is found now, not when the job's turn has come; its program says which. Inside an image it is found
-/// by the preflight.
+/// A mistake in the recipe is found now, not when the job's turn has come; its program says which. Inside an image it
+/// is found by the preflight.
 bool recipe_is_wrong(const SlurmCommand& command, const launch::Site& site) {
   if (!site.surroundings.image.empty()) return false;
-  std::vector<std::string> words = {core::join_path(launch::own_directory(), "pathline-train"), command.recipe, "--dump"};
+  std::vector<std::string> words = {core::join_path(launch::own_directory(), "pathline-train"), command.recipe,
+                                    "--dump"};
   for (const auto& set : command.sets) words.insert(words.end(), {"--set", set});
   const int status = std::system((launch::shell_words(words) + " >/dev/null").c_str());
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -137,14 +142,16 @@ void write_script(const std::string& path, const std::string& text) {
 std::string submitted(const std::string& script) {
   const std::string command = "sbatch --parsable " + launch::shell_word(script);
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), [](FILE*) { return 0; });
-  PL_CHECK(pipe != nullptr, ExitCode::kEnvironment, "cannot start a shell for ", command, ": ", core::errno_text(), ".");
+  PL_CHECK(pipe != nullptr, ExitCode::kEnvironment, "cannot start a shell for ", command, ": ", core::errno_text(),
+           ".");
   std::string id;
   for (int c; (c = std::fgetc(pipe.get())) != EOF;) {
     if (c != '\n') id += static_cast<char>(c);
   }
   const int status = ::pclose(pipe.get());
   PL_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, ExitCode::kEnvironment, command, " failed with ",
-           WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), " (nothing was submitted; its own words are above). ",
+           WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+           " (nothing was submitted; its own words are above). ",
            "The script is there: correct it, or the options, and submit again.");
   return id;
 }
@@ -177,15 +184,18 @@ int write_or_submit(const SlurmCommand& command) {
 void add_slurm_command(CLI::App& app, Run& run) {
   const auto command = std::make_shared<SlurmCommand>();
   CLI::App* sub = app.add_subcommand(
-      "slurm", "Writes a batch script for a run, or with --array for samples of it; options not given come from\n" +
-                   launch::site_file() + " (docs/clusters.md).\n"
-                   "Example: pathline launch slurm recipe.toml --array 8 --count 50000 --samples fake.h5 -- --solver heun");
+      "slurm",
+      "Writes a batch script for a run, or with --array for samples of it; options not given come from\n" +
+          launch::site_file() +
+          " (docs/clusters.md).\n"
+          "Example: pathline launch slurm recipe.toml --array 8 --count 50000 --samples fake.h5 -- --solver heun");
   sub->add_option("recipe", command->recipe, "TOML file (docs/recipes.md)")->required();
   sub->add_option("--set", command->sets, "changes a key of the recipe: section.key=value")->take_all()->expected(1);
   add_site_options(*sub, *command);
   sub->add_option("--job-name", command->name, "default: the recipe's name");
   sub->add_option("--after", command->after, "starts when this job has ended: its id, or for example afterok:123");
-  sub->add_option("--array", command->array, "makes samples in as many tasks instead of training")->check(CLI::PositiveNumber);
+  sub->add_option("--array", command->array, "makes samples in as many tasks instead of training")
+      ->check(CLI::PositiveNumber);
   sub->add_option("--count", command->count, "samples of all tasks together")->check(CLI::PositiveNumber);
   sub->add_option("--samples", command->samples, "OUT.h5, .npz or .png: a file for each task, its ids in the name");
   sub->add_option("sampling", command->sampling, "after --: further options of pathline sample");

@@ -37,8 +37,8 @@ struct Options {
 /// Sums over the data.
 struct Total {
   std::int64_t count = 0, failed = 0, nfe = 0;
-  double sum = 0, squares = 0;   // of log p
-  double probe_variance = 0;     // of the sum, as the probes show it
+  double sum = 0, squares = 0;  // of log p
+  double probe_variance = 0;    // of the sum, as the probes show it
 
   void add(const sampler::LogDensity& density) {
     nfe += density.nfe;
@@ -61,9 +61,8 @@ struct Total {
 
 void check_fits(const data::SetInfo& info, const sampler::CheckpointedModel& loaded) {
   const std::vector<std::int64_t> shape = sampler::sample_shape_of(loaded.model->options());
-  const bool fits = info.kind == data::ItemKind::kPoint
-                        ? shape == std::vector{info.channels}
-                        : shape == std::vector{info.channels, info.height, info.width};
+  const bool fits = info.kind == data::ItemKind::kPoint ? shape == std::vector{info.channels}
+                                                        : shape == std::vector{info.channels, info.height, info.width};
   PL_CHECK(fits, ExitCode::kInput, "the model of ", loaded.directory, " was made for items of shape ",
            c10::IntArrayRef(shape), ", and the data are ", info.description, ". Use data as the model was trained on.");
 }
@@ -100,12 +99,14 @@ void print(const Options& options, const Total& total, const data::SetInfo& info
     std::printf("%s\n", result.dump().c_str());
     return;
   }
-  std::printf("%.5f %s, standard error %.5f (of which %.5f by the probes); %lld items, %lld failed, %.1f evaluations "
-              "each\n",
-              value, images ? "bits per dimension" : "nats", total.error() * per_nat, total.probe_error() * per_nat,
-              static_cast<long long>(total.count), static_cast<long long>(total.failed), nfe);
+  std::printf(
+      "%.5f %s, standard error %.5f (of which %.5f by the probes); %lld items, %lld failed, %.1f evaluations "
+      "each\n",
+      value, images ? "bits per dimension" : "nats", total.error() * per_nat, total.probe_error() * per_nat,
+      static_cast<long long>(total.count), static_cast<long long>(total.failed), nfe);
   if (!images) return;
-  std::printf("x = (k + u - 1/2) / 127.5 - 1; bits = -log2 p / %lld + log2 127.5\n", static_cast<long long>(dimensions));
+  std::printf("x = (k + u - 1/2) / 127.5 - 1; bits = -log2 p / %lld + log2 127.5\n",
+              static_cast<long long>(dimensions));
 }
 
 int likelihood(const Options& options) {
@@ -120,8 +121,8 @@ int likelihood(const Options& options) {
   const auto source = data::open_source(options.data);
   check_fits(source->info(), loaded);
   const std::int64_t null_label = sampler::null_label_of(loaded.model->options());
-  const std::int64_t last = options.count > 0 ? std::min(source->info().count, options.first + options.count)
-                                              : source->info().count;
+  const std::int64_t last =
+      options.count > 0 ? std::min(source->info().count, options.first + options.count) : source->info().count;
   PL_CHECK(0 <= options.first && options.first < last, ExitCode::kUsage, "--first is ", options.first,
            ", and the set has ", source->info().count, " items.");
 
@@ -150,9 +151,10 @@ int likelihood(const Options& options) {
 }
 
 int program(int argc, const char* const* argv) {
-  CLI::App app{"Bits per dimension of a data set under a trained flow.\n"
-               "Example: pathline likelihood --checkpoint runs/cifar10 --data cifar10-test.h5 --count 512",
-               "pathline likelihood"};
+  CLI::App app{
+      "Bits per dimension of a data set under a trained flow.\n"
+      "Example: pathline likelihood --checkpoint runs/cifar10 --data cifar10-test.h5 --count 512",
+      "pathline likelihood"};
   Options options;
   sampler::LikelihoodOptions& how = options.likelihood;
   app.add_option("--checkpoint", options.checkpoint, "run directory, its checkpoints/ or one step-N/")->required();
@@ -161,7 +163,8 @@ int program(int argc, const char* const* argv) {
   app.add_option("--count", options.count, "how many (default: all)");
   app.add_option("--labels", options.labels, "data: each item's own; null: none")->capture_default_str();
   app.add_flag("--exact", how.exact, "the divergence itself: a derivative for every dimension, for few dimensions");
-  app.add_option("--probes", how.probes, "random vectors of Hutchinson's estimate, a solve each")->capture_default_str();
+  app.add_option("--probes", how.probes, "random vectors of Hutchinson's estimate, a solve each")
+      ->capture_default_str();
   app.add_option("--dequantize", options.dequantize, "uniform or none")->capture_default_str();
   app.add_option("--solver", how.solver.solver, "a Runge-Kutta method of `pathline sample`")->capture_default_str();
   app.add_option("--steps", how.solver.steps, "of a solver with given steps")->capture_default_str();

@@ -108,13 +108,15 @@ int program(int argc, const char* const* argv) {
   EvalOptions eval;
   Run run;
   CLI::App* command = app.add_subcommand(
-      "eval", "One forward pass on given inputs: proves a conversion of weights.\n"
-              "Example: pathline model eval --recipe sit.toml --weights W.safetensors --inputs IN.npz -o OUT.npz");
+      "eval",
+      "One forward pass on given inputs: proves a conversion of weights.\n"
+      "Example: pathline model eval --recipe sit.toml --weights W.safetensors --inputs IN.npz -o OUT.npz");
   command->add_option("--recipe", eval.recipe, "TOML with the section [model]")->required();
   command->add_option("--weights", eval.weights, "safetensors in the original code's names")->required();
-  command->add_option("--inputs", eval.inputs,
-                      "x (N, C, H, W), t (N) as the original network is fed it, optionally y (N); the label after the "
-                      "last class, or no y, is the null label")
+  command
+      ->add_option("--inputs", eval.inputs,
+                   "x (N, C, H, W), t (N) as the original network is fed it, optionally y (N); the label after the "
+                   "last class, or no y, is the null label")
       ->required();
   command->add_option("-o,--output", eval.output, "npz with v (also as arr_0)")->required();
   command->add_option("--set", eval.settings, "section.key=value, over the recipe");

@@ -13,10 +13,11 @@ int main(int argc, char** argv) {
   using namespace pathline;
   launch::install_job_signal_handlers();
   apps::keep_large_blocks_mapped();
-  CLI::App app{"A set of samples of a trained model, alone or under mpirun: the same on any number of ranks. Interrupted, it "
-               "goes on when it is started again.\n"
-               "Example: pathline sample --checkpoint runs/shapes --count 64 --guidance 2 -o samples.png",
-               "pathline sample"};
+  CLI::App app{
+      "A set of samples of a trained model, alone or under mpirun: the same on any number of ranks. Interrupted, it "
+      "goes on when it is started again.\n"
+      "Example: pathline sample --checkpoint runs/shapes --count 64 --guidance 2 -o samples.png",
+      "pathline sample"};
   apps::SampleOptions options;
   apps::add_sample_options(app, options);
   return apps::run_cli(app, argc, argv, [&] {

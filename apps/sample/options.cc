@@ -30,9 +30,8 @@ void add_guidance_options(CLI::App& app, SampleOptions& options) {
       ->delimiter(',');
   app.add_option("--guidance-interval", options.guidance_interval,
                  "a:b, times of flow (0 noise, 1 data) between which there is guidance (default: all)")
-      ->each([&solver](const std::string& text) {
-        return read_interval(text, solver.guidance_from, solver.guidance_to);
-      });
+      ->each(
+          [&solver](const std::string& text) { return read_interval(text, solver.guidance_from, solver.guidance_to); });
   app.add_option("--guidance-channels", solver.guidance_channels,
                  "guide only the first so many channels, 3 as DiT and SiT do (default: all)");
   app.add_option("--guide-with", options.guide_with,
@@ -40,8 +39,9 @@ void add_guidance_options(CLI::App& app, SampleOptions& options) {
 }
 
 void add_noise_options(CLI::App& app, sampler::SolverOptions& solver) {
-  app.add_option("--diffusion", solver.diffusion,
-                 "of em, sheun, pc: constant, sbdm, sigma, linear, decreasing or inc-dec, each with :c for its strength")
+  app.add_option(
+         "--diffusion", solver.diffusion,
+         "of em, sheun, pc: constant, sbdm, sigma, linear, decreasing or inc-dec, each with :c for its strength")
       ->capture_default_str();
   app.add_option("--last-step", solver.last_step,
                  "of em, sheun, pc: mean (default), tweedie, euler or none; of Runge-Kutta steps: euler, as in EDM");
@@ -90,9 +90,10 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
                  "all, none, labels such as 3 or 0-9 or 0,4,7, or a file of one label a line; ids cycle through them "
                  "(default: all, where the model has labels)");
   app.add_option("--seed", options.seed, "of the noise")->capture_default_str();
-  app.add_option("--slots", options.slots,
-                 "samples in the network at once on a rank, a multiple of 16; auto: measured, once per job (default: by "
-                 "count, at most 64)");
+  app.add_option(
+      "--slots", options.slots,
+      "samples in the network at once on a rank, a multiple of 16; auto: measured, once per job (default: by "
+      "count, at most 64)");
   app.add_option("--ema", options.ema,
                  "decay of the averaged weights, or none for the raw ones (default: the recipe's first)");
   app.add_option("--precision", options.precision, "of the network: fp32 or bf16; state and time stay as they are")
@@ -118,7 +119,8 @@ void check_sample_options(const SampleOptions& options) {
   if (adaptive && options.steps_given) {
     core::log_warning("--steps is not used by ", options.solver.solver, ", which chooses its steps");
   }
-  if (!adaptive && options.tolerance_given) core::log_warning("--rtol and --atol are not used by ", options.solver.solver);
+  if (!adaptive && options.tolerance_given)
+    core::log_warning("--rtol and --atol are not used by ", options.solver.solver);
 }
 
 }  // namespace pathline::apps

@@ -94,7 +94,8 @@ Decided decide(const SampleOptions& options, const std::optional<sampler::JobRec
 Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided) {
   const model::ModelOptions& model = loaded.model->options();
   PL_CHECK(!options.solver.guides() || sampler::null_label_of(model) >= 0 || !options.guide_with.empty(),
-           ExitCode::kUsage, "--guidance was given, but this model has no null label to be guided away from. Leave it "
+           ExitCode::kUsage,
+           "--guidance was given, but this model has no null label to be guided away from. Leave it "
            "out, or name a weaker model with --guide-with.");
   Plan plan;
   plan.labels = labels_for(options, model);
@@ -104,10 +105,12 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   plan.job.seed = options.seed;
   plan.job.solver = options.solver;
   const std::string solver = sampler::find_solver(options.solver.solver).name;
-  if (model.time_input == "ddpm999" && (solver == "ddim" || solver == "ddpm") && options.solver.noise_schedule.empty()) {
+  if (model.time_input == "ddpm999" && (solver == "ddim" || solver == "ddpm") &&
+      options.solver.noise_schedule.empty()) {
     plan.job.solver.noise_schedule = "ddpm-linear";
   }
-  sampler::method_maker<float>(plan.job.solver, 1, sampler::step_noise(0));  // says what cannot be before anything begins
+  sampler::method_maker<float>(plan.job.solver, 1,
+                               sampler::step_noise(0));  // says what cannot be before anything begins
   plan.item_shape = plan.job.sample_shape;
   plan.classes = model.classes;
   plan.class_names = loaded.class_names;
@@ -136,7 +139,8 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
 
 void guide_with(Plan& plan, const sampler::CheckpointedModel& weaker, sampler::Field field) {
   PL_CHECK(sampler::sample_shape_of(weaker.model->options()) == plan.job.sample_shape, ExitCode::kUsage,
-           "--guide-with ", weaker.directory, " makes samples of another shape than the model that it is to guide. Use a "
+           "--guide-with ", weaker.directory,
+           " makes samples of another shape than the model that it is to guide. Use a "
            "checkpoint of the same data.");
   plan.guide = checkpoint_text(weaker) + ", weights " + weaker.kind;
   plan.job.guide = std::move(field);

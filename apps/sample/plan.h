@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all ranks of `pathline sample` do, as the options, the checkpoint and what an earlier start decided determine it.
+// What all ranks of `pathline sample` do, as the options, the checkpoint and what an earlier start decided determine
+// it.
 #pragma once
 
 #include <cstdint>
@@ -40,14 +41,16 @@ struct Plan {
   }
 };
 
-/// The job itself; what remains is filled in by complete(). Throws ExitCode::kUsage for options that do not fit the model.
+/// The job itself; what remains is filled in by complete(). Throws ExitCode::kUsage for options that do not fit the
+/// model.
 Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided);
 
 /// Autoguidance by another checkpoint's network. Throws ExitCode::kUsage where its samples have another shape.
 void guide_with(Plan& plan, const sampler::CheckpointedModel& weaker, sampler::Field field);
 
 /// Record and description, once slots and threads are decided. Reads the manifest and the decoder's file.
-void complete(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided);
+void complete(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded,
+              const Decided& decided);
 
 /// The decoder's pixels for one sample (C, h, w): (C', H, W). Throws ExitCode::kInput where it gives something else.
 at::Tensor decoded(const sampler::TorchScript& decoder, const at::Tensor& value);

@@ -14,7 +14,8 @@ namespace pathline::apps {
 std::string progress_detail(const sampler::Tally& tally) {
   if (tally.done == 0 || tally.evaluated_rows == 0) return "";
   char text[96];
-  std::snprintf(text, sizeof text, "NFE %.4g, occupancy %.3f", static_cast<double>(tally.nfe) / static_cast<double>(tally.done),
+  std::snprintf(text, sizeof text, "NFE %.4g, occupancy %.3f",
+                static_cast<double>(tally.nfe) / static_cast<double>(tally.done),
                 static_cast<double>(tally.useful_rows) / static_cast<double>(tally.evaluated_rows));
   return text + (tally.failed > 0 ? core::concat(", ", tally.failed, " failed") : "");
 }
@@ -41,11 +42,12 @@ void print_result(const SampleOptions& options, const sampler::Statistics& set, 
     std::printf("%s\n", result.dump().c_str());
     return;
   }
-  std::printf("%s: %lld samples, %lld of them now in %s (%.3g per second), %.4g evaluations each, at most %lld; %lld steps "
-              "rejected, occupancy %.3f\n",
-              options.output.c_str(), static_cast<long long>(set.count), static_cast<long long>(made.count),
-              core::human_seconds(made.seconds).c_str(), rate, set.mean_nfe, static_cast<long long>(set.max_nfe),
-              static_cast<long long>(set.rejected_steps), made.occupancy);
+  std::printf(
+      "%s: %lld samples, %lld of them now in %s (%.3g per second), %.4g evaluations each, at most %lld; %lld steps "
+      "rejected, occupancy %.3f\n",
+      options.output.c_str(), static_cast<long long>(set.count), static_cast<long long>(made.count),
+      core::human_seconds(made.seconds).c_str(), rate, set.mean_nfe, static_cast<long long>(set.max_nfe),
+      static_cast<long long>(set.rejected_steps), made.occupancy);
 }
 
 void say_trouble(const sampler::Statistics& made) {
@@ -54,9 +56,10 @@ void say_trouble(const sampler::Statistics& made) {
                       made.too_many_steps, " with too many steps");
   }
   if (made.at_noise_floor > 0) {
-    core::log_warning(made.at_noise_floor, " of ", made.count,
-                      " samples took steps above the tolerance, which lies below the noise of the network's arithmetic; "
-                      "loosen --rtol and --atol to save evaluations");
+    core::log_warning(
+        made.at_noise_floor, " of ", made.count,
+        " samples took steps above the tolerance, which lies below the noise of the network's arithmetic; "
+        "loosen --rtol and --atol to save evaluations");
   }
 }
 

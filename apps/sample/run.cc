@@ -91,7 +91,8 @@ class SampleRun {
     const auto curve = sampler::measure_batch_curve(field_, plan_.job, std::min(kMostAutoSlots, options_.count));
     const std::int64_t slots = sampler::best_slots(curve);
     for (const sampler::BatchPoint& point : curve) {
-      core::log_info(point.slots, " slots: ", point.rows_per_second, " evaluations a second", point.slots == slots ? " (taken)" : "");
+      core::log_info(point.slots, " slots: ", point.rows_per_second, " evaluations a second",
+                     point.slots == slots ? " (taken)" : "");
     }
     return slots;
   }

@@ -27,10 +27,12 @@ void add_plan_options(CLI::App& app, trainer::PlanRequest& plan, bool& dry_run, 
   };
   option("--ranks", plan.ranks, "dry run: ranks; default 1");
   option("--ranks-per-node", plan.ranks_per_node, "dry run: of these on a node; default all");
-  option("--flops-per-second", plan.flops_per_second, "dry run: what a rank reaches; default measured here on one slice");
+  option("--flops-per-second", plan.flops_per_second,
+         "dry run: what a rank reaches; default measured here on one slice");
   option("--memory-gbytes", plan.memory_gbytes, "dry run: GB/s of a rank's memory; default measured here");
   option("--latency-us", plan.network.latency_us, "dry run: of a message; default 5");
-  option("--bandwidth-gbytes", plan.network.bandwidth_gbytes, "dry run: GB/s of a node's network, each way; default 12.5");
+  option("--bandwidth-gbytes", plan.network.bandwidth_gbytes,
+         "dry run: GB/s of a node's network, each way; default 12.5");
   option("--within-gbytes", plan.network.within_gbytes, "dry run: GB/s of a rank to others on its node; default 10");
   app.add_flag("--json", json, "dry run: one JSON object")->needs(dry);
 }
@@ -40,8 +42,9 @@ void add_plan_options(CLI::App& app, trainer::PlanRequest& plan, bool& dry_run, 
 int main(int argc, char** argv) {
   launch::install_job_signal_handlers();
   apps::keep_large_blocks_mapped();
-  CLI::App app{"Trains a model from a recipe, alone or under mpirun or srun; started again, it resumes.\n"
-               "example: mpirun -n 2 pathline train recipes/quickstart.toml --set train.steps=500"};
+  CLI::App app{
+      "Trains a model from a recipe, alone or under mpirun or srun; started again, it resumes.\n"
+      "example: mpirun -n 2 pathline train recipes/quickstart.toml --set train.steps=500"};
   trainer::RunRequest request;
   bool dump = false;
   app.add_option("recipe", request.recipe, "TOML file (docs/recipes.md)")->required();

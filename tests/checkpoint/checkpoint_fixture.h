@@ -87,8 +87,10 @@ struct Sample {
     std::vector<SegmentBytes> mine;
     for (std::size_t t = 0; t < tensors.size(); ++t) {
       const std::uint64_t blocks = (elements(t) + block - 1) / block;
-      const std::uint64_t from = std::min(elements(t), blocks * static_cast<std::uint64_t>(rank) / static_cast<std::uint64_t>(ranks) * block);
-      const std::uint64_t to = std::min(elements(t), blocks * static_cast<std::uint64_t>(rank + 1) / static_cast<std::uint64_t>(ranks) * block);
+      const std::uint64_t from =
+          std::min(elements(t), blocks * static_cast<std::uint64_t>(rank) / static_cast<std::uint64_t>(ranks) * block);
+      const std::uint64_t to = std::min(
+          elements(t), blocks * static_cast<std::uint64_t>(rank + 1) / static_cast<std::uint64_t>(ranks) * block);
       if (from == to) continue;
       mine.push_back({tensors[t].kind, tensors[t].name, from, to - from,
                       std::span(bytes[t]).subspan(from * sizeof(float), (to - from) * sizeof(float))});
@@ -99,10 +101,12 @@ struct Sample {
 
 /// Three tensors of a few hundred bytes together, one of them a scalar, one without elements.
 inline Sample small_sample(std::uint64_t step) {
-  return Sample(step, {{"master", "w", {5, 7}}, {"ema-0.999", "w", {5, 7}}, {"buffer", "scale", {}}, {"buffer", "none", {0, 4}}});
+  return Sample(
+      step, {{"master", "w", {5, 7}}, {"ema-0.999", "w", {5, 7}}, {"buffer", "scale", {}}, {"buffer", "none", {0, 4}}});
 }
 
-inline void save_alone(core::FileSystem& files, const std::string& directory, const Sample& sample, std::uint64_t attempt = 1) {
+inline void save_alone(core::FileSystem& files, const std::string& directory, const Sample& sample,
+                       std::uint64_t attempt = 1) {
   save(files, directory, sample.state, sample.tensors, sample.segments(0, 1, 16), attempt, Collectives{});
 }
 

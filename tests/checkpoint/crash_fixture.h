@@ -57,9 +57,18 @@ inline Collectives mortal(const Collectives& all, const FaultyFileSystem& disk) 
     if (disk.stopped()) throw core::Error(core::ExitCode::kRankLost, "this rank was killed");
   };
   Collectives mine = all;
-  mine.barrier = [live, barrier = all.barrier] { live(); barrier(); };
-  mine.broadcast = [live, broadcast = all.broadcast](const std::string& text) { live(); return broadcast(text); };
-  mine.gather = [live, gather = all.gather](const std::string& text) { live(); return gather(text); };
+  mine.barrier = [live, barrier = all.barrier] {
+    live();
+    barrier();
+  };
+  mine.broadcast = [live, broadcast = all.broadcast](const std::string& text) {
+    live();
+    return broadcast(text);
+  };
+  mine.gather = [live, gather = all.gather](const std::string& text) {
+    live();
+    return gather(text);
+  };
   return mine;
 }
 
@@ -67,12 +76,12 @@ inline Collectives mortal(const Collectives& all, const FaultyFileSystem& disk) 
 struct Deed {
   std::string name;
   int ranks = 1;
-  std::function<void(MemoryFileSystem&)> before;                         // makes the disk
-  std::function<void(core::FileSystem&, const Collectives&)> act;        // on every rank
+  std::function<void(MemoryFileSystem&)> before;                   // makes the disk
+  std::function<void(core::FileSystem&, const Collectives&)> act;  // on every rank
   /// The newest checkpoint afterwards is one of these; none is in order, too, if `or_none`.
   std::vector<Sample> may_hold;
   bool or_none = false;
-  std::optional<Sample> holds_when_done;                                 // what it must be if all ranks returned
+  std::optional<Sample> holds_when_done;  // what it must be if all ranks returned
   std::function<void(MemoryFileSystem&, bool returned)> check = [](MemoryFileSystem&, bool) {};  // more, right after
 };
 

@@ -117,8 +117,8 @@ TEST(CrashPoints, OfAFirstStart) {
   enumerated(CrashPoints(deed).enumerate(), 1000);
 }
 
-/// What dead attempts may leave: a save half done, a deletion half done, superseded checkpoints that are needed and that
-/// are not, temporary files of everybody.
+/// What dead attempts may leave: a save half done, a deletion half done, superseded checkpoints that are needed and
+/// that are not, temporary files of everybody.
 void make_litter(MemoryFileSystem& disk) {
   make_run(disk);
   for (const int step : {1, 2, 3}) save_alone_into(disk, small_sample(step), 1);
@@ -127,12 +127,13 @@ void make_litter(MemoryFileSystem& disk) {
   disk.make_directory(kDirectory + "/step-4.1.tmp");
   disk.make_directory(kDirectory + "/step-0");
   for (const auto* path : {"checkpoints/step-4.1.tmp/rank-0.safetensors", "checkpoints/step-0/rank-0.safetensors",
-                                 "checkpoints/latest.tmp", "lock.1.tmp", "lock.node7.17.3.tmp"}) {
+                           "checkpoints/latest.tmp", "lock.1.tmp", "lock.node7.17.3.tmp"}) {
     const auto file = disk.create(kRun + "/" + path);
     file->append(std::as_bytes(std::span(std::string_view(path))));
     file->sync();
   }
-  for (const std::string& path : {kDirectory + "/step-4.1.tmp", kDirectory + "/step-0", kDirectory, kRun}) disk.sync_directory(path);
+  for (const std::string& path : {kDirectory + "/step-4.1.tmp", kDirectory + "/step-0", kDirectory, kRun})
+    disk.sync_directory(path);
 }
 
 TEST(CrashPoints, OfALaterStartAmongLitter) {
@@ -189,7 +190,9 @@ TEST(CrashPoints, OfReadingAlone) {
     make_run(disk);
     for (const int step : {1, 2}) save_alone_into(disk, small_sample(step), 1);
   };
-  deed.act = [](core::FileSystem& files, const Collectives&) { read_all(files, resolve(files, kRun), small_sample(2)); };
+  deed.act = [](core::FileSystem& files, const Collectives&) {
+    read_all(files, resolve(files, kRun), small_sample(2));
+  };
   deed.may_hold = {small_sample(2)};
   enumerated(CrashPoints(deed).enumerate(), 100);
 }
@@ -266,7 +269,8 @@ TEST(CrashPoints, AnErrorSaysWhatTheStorageSaid) {
         FAIL() << "saved in spite of an error at call " << k;
       } catch (const core::Error& error) {
         EXPECT_EQ(error.code(), core::ExitCode::kEnvironment);
-        EXPECT_NE(std::string(error.what()).find(std::generic_category().message(reason)), std::string::npos) << error.what();
+        EXPECT_NE(std::string(error.what()).find(std::generic_category().message(reason)), std::string::npos)
+            << error.what();
       }
     }
   }
@@ -279,7 +283,9 @@ TEST(CrashPoints, ALostAnswerToTheCommitIsASuccess) {
     make_run(disk);
     FaultyFileSystem faulty(disk, Fault{Fault::Kind::kErrorAfter, k});
     std::string last;
-    faulty.before_calls([&](int number, const std::string& what) { if (number == k) last = what; });
+    faulty.before_calls([&](int number, const std::string& what) {
+      if (number == k) last = what;
+    });
     try {
       save_alone_into(faulty, small_sample(1), 1);
       if (faulty.calls() <= k) break;

@@ -23,7 +23,8 @@ void save_two(MemoryFileSystem& files) {
   for (const std::uint64_t step : {1, 2}) {
     const Sample sample = small_sample(step);
     cluster::run_on_threads(2, [&](cluster::Communicator& ranks) {
-      save(files, kDirectory, sample.state, sample.tensors, sample.segments(ranks.rank(), 2, 8), 1, collectives_of(ranks));
+      save(files, kDirectory, sample.state, sample.tensors, sample.segments(ranks.rank(), 2, 8), 1,
+           collectives_of(ranks));
     });
   }
 }
@@ -110,7 +111,8 @@ TEST(Damage, ReadingADamagedPieceThrowsAndTheOthersStayReadable) {
 TEST(Damage, WithAllCheckpointsBadNothingIsTakenInSilence) {
   MemoryFileSystem files;
   save_two(files);
-  for (const std::string step : {"/step-1", "/step-2"}) files.bytes(kDirectory + step + "/manifest.json").back() = std::byte{0};
+  for (const std::string step : {"/step-1", "/step-2"})
+    files.bytes(kDirectory + step + "/manifest.json").back() = std::byte{0};
   std::vector<std::string> said;
   EXPECT_THROW(newest_good(files, kDirectory, [&](const std::string& line) { said.push_back(line); }), core::Error);
   EXPECT_EQ(said.size(), 2u);
@@ -118,7 +120,8 @@ TEST(Damage, WithAllCheckpointsBadNothingIsTakenInSilence) {
 }
 
 TEST(Damage, LatestIsOnlyAHint) {
-  for (const std::string content : {"", "step-", "step-99\n", "../elsewhere\n", "step-2", std::string("\0\xff", 2).c_str()}) {
+  for (const std::string content :
+       {"", "step-", "step-99\n", "../elsewhere\n", "step-2", std::string("\0\xff", 2).c_str()}) {
     MemoryFileSystem files;
     save_two(files);
     core::replace_file(files, kDirectory + "/latest", content);
@@ -161,7 +164,8 @@ TEST(Damage, RanksReadAShareEachAndAgreeOnWhatIsGood) {
   constexpr std::size_t kMiB = 1 << 20;
   MemoryFileSystem files;
   for (const std::uint64_t step : {1, 2}) {
-    save_alone(files, kDirectory, Sample(step, {{"master", "w", {static_cast<std::int64_t>(14 * kMiB / sizeof(float))}}}));
+    save_alone(files, kDirectory,
+               Sample(step, {{"master", "w", {static_cast<std::int64_t>(14 * kMiB / sizeof(float))}}}));
   }
   auto& bytes = files.bytes(kDirectory + "/step-2/rank-0.safetensors");
   for (std::size_t at = 0; at < bytes.size(); at += kMiB) {
@@ -173,7 +177,8 @@ TEST(Damage, RanksReadAShareEachAndAgreeOnWhatIsGood) {
     EXPECT_EQ(found_by, 1) << "piece " << at / kMiB;
     cluster::run_on_threads(kRanks, [&](cluster::Communicator& ranks) {
       int said = 0;
-      const auto newest = newest_good(files, kDirectory, [&](const std::string&) { ++said; }, collectives_of(ranks));
+      const auto newest = newest_good(
+          files, kDirectory, [&](const std::string&) { ++said; }, collectives_of(ranks));
       EXPECT_EQ(newest, kDirectory + "/step-1") << "piece " << at / kMiB;
       EXPECT_EQ(said, 1);
     });

@@ -23,10 +23,15 @@ using tests::MemoryFileSystem;
 
 /// Masters, two EMAs and a buffer, as the trainer writes them.
 Sample trained_sample() {
-  Sample sample(9, {{"master", "b.weight", {30, 4}}, {"master", "a.bias", {7}}, {"ema-0.9999", "b.weight", {30, 4}},
-                    {"ema-0.9999", "a.bias", {7}}, {"ema-0.99", "b.weight", {30, 4}}, {"ema-0.99", "a.bias", {7}},
+  Sample sample(9, {{"master", "b.weight", {30, 4}},
+                    {"master", "a.bias", {7}},
+                    {"ema-0.9999", "b.weight", {30, 4}},
+                    {"ema-0.9999", "a.bias", {7}},
+                    {"ema-0.99", "b.weight", {30, 4}},
+                    {"ema-0.99", "a.bias", {7}},
                     {"buffer", "pos_embed", {1, 3}}});
-  sample.state.recipe = "[run]\ndirectory = \"here\"\n\n[model]\nname = \"DiT\"\npatch = 4\n\n[flow]\npath = \"linear\"\n";
+  sample.state.recipe =
+      "[run]\ndirectory = \"here\"\n\n[model]\nname = \"DiT\"\npatch = 4\n\n[flow]\npath = \"linear\"\n";
   return sample;
 }
 
@@ -55,7 +60,8 @@ TEST(Export, HoldsTheChosenWeightsAndBuffersInTheModelsOrder) {
   MemoryFileSystem files;
   save_on_ranks(files, sample, 3);
   const Reader reader(files, "/run/checkpoints/step-9");
-  for (const auto& [ema, first] : {std::pair<std::string, std::size_t>{"", 2}, {"0.9999", 2}, {"0.99", 4}, {"none", 0}}) {
+  for (const auto& [ema, first] :
+       {std::pair<std::string, std::size_t>{"", 2}, {"0.9999", 2}, {"0.99", 4}, {"none", 0}}) {
     apps::export_weights(files, reader, apps::kind_of_ema(reader, ema), "/w.safetensors");
     const auto header = core::read_safetensors_header(files, "/w.safetensors");
     ASSERT_EQ(header.tensors.size(), 3u);

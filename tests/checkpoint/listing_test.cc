@@ -23,7 +23,8 @@ const std::string kDirectory = "/run/checkpoints";
 TEST(Listing, StepsSortAsNumbersAndOtherNamesAreNoCheckpoints) {
   MemoryFileSystem files;
   for (const std::uint64_t step : {1000, 9, 20}) save_alone(files, kDirectory, small_sample(step));
-  for (const std::string name : {"step-5", "step-07", "step-3.1.tmp", "step-x", "notes"}) files.make_directory(kDirectory + "/" + name);
+  for (const std::string name : {"step-5", "step-07", "step-3.1.tmp", "step-x", "notes"})
+    files.make_directory(kDirectory + "/" + name);
   core::replace_file(files, kDirectory + "/step-07/manifest.json", "x");
   Steps steps;
   for (const auto& one : list(files, kDirectory)) {

@@ -79,25 +79,25 @@ TEST(Manifest, UnknownMembersAreIgnoredAndNewerVersionsRefusedInWords) {
 TEST(Manifest, HolesOverlapsAndForeignPlacesAreRefused) {
   // small_sample: tensors w [5, 7], w [5, 7], scale [], none [0, 4]; one segment each for the first three.
   const std::vector<std::pair<std::string, std::string>> changes = {
-      {"[5,7]", "[5,8]"},                      // a hole at the end
-      {"[5,7]", "[5,6]"},                      // too many elements
-      {"[5,7]", "[0,7]"},                      // segments of a tensor without elements
-      {"[5,7]", "[4294967296,4294967296]"},    // more than memory can hold
+      {"[5,7]", "[5,8]"},                    // a hole at the end
+      {"[5,7]", "[5,6]"},                    // too many elements
+      {"[5,7]", "[0,7]"},                    // segments of a tensor without elements
+      {"[5,7]", "[4294967296,4294967296]"},  // more than memory can hold
       {"[5,7]", "[-5,-7]"},
       {"[5,7]", "[5.0,7]"},
       {"\"F32\",[5", "\"F31\",[5"},
-      {"[0,0,35,0", "[0,1,35,0"},              // a hole at the start
-      {"[0,0,35,0", "[1,0,35,0"},              // twice the same
-      {"[0,0,35,0", "[9,0,35,0"},              // no such tensor
-      {"[0,0,35,0", "[0,0,35,1"},              // no such file
-      {"[0,0,35,0", "[0,0,34,0"},              // bytes and elements disagree
+      {"[0,0,35,0", "[0,1,35,0"},  // a hole at the start
+      {"[0,0,35,0", "[1,0,35,0"},  // twice the same
+      {"[0,0,35,0", "[9,0,35,0"},  // no such tensor
+      {"[0,0,35,0", "[0,0,35,1"},  // no such file
+      {"[0,0,35,0", "[0,0,34,0"},  // bytes and elements disagree
       {"[0,0,35,0", "[0,0,0,0"},
       {"[0,0,35,0", "[0,18446744073709551615,35,0"},
       {"[0,0,35,0", "[0,0,35"},
       {"rank-0.safetensors", "../rank-0.safetensors"},
       {"rank-0.safetensors", "rank-.safetensors"},
       {"rank-0.safetensors", "/etc/passwd"},
-      {"\"length\":", "\"length\":9999999"},       // more bytes than checksums
+      {"\"length\":", "\"length\":9999999"},  // more bytes than checksums
       {"\"crc32c\":[", "\"crc32c\":[4294967296,"},
       {"\"piece_bytes\": 1048576", "\"piece_bytes\": 4096"},
       {"\"buffer\",\"scale\"", "\"buf/fer\",\"scale\""},
@@ -128,9 +128,15 @@ TEST(Manifest, MutatedTextIsRefusedOrConsistent) {
     for (std::size_t edits = 1 + below(3); edits > 0; --edits) {
       const std::size_t at = below(mutated.size());
       switch (below(3)) {
-        case 0: mutated[at] = alphabet[below(alphabet.size())]; break;
-        case 1: mutated.erase(at, 1 + below(8)); break;
-        default: mutated.insert(at, 1, alphabet[below(alphabet.size())]); break;
+        case 0:
+          mutated[at] = alphabet[below(alphabet.size())];
+          break;
+        case 1:
+          mutated.erase(at, 1 + below(8));
+          break;
+        default:
+          mutated.insert(at, 1, alphabet[below(alphabet.size())]);
+          break;
       }
     }
     if (!refusal(sealed(mutated)).empty()) continue;

@@ -29,15 +29,18 @@ Sample large_sample() {
 
 void save_by_four(core::FileSystem& files, const std::string& directory, const Sample& sample) {
   cluster::run_on_threads(4, [&](cluster::Communicator& ranks) {
-    save(files, directory, sample.state, sample.tensors, sample.segments(ranks.rank(), 4, 4096), 1, collectives_of(ranks));
+    save(files, directory, sample.state, sample.tensors, sample.segments(ranks.rank(), 4, 4096), 1,
+         collectives_of(ranks));
   });
 }
 
-std::span<const std::byte> content(const Sample& sample, std::size_t tensor, std::uint64_t offset, std::uint64_t count) {
+std::span<const std::byte> content(const Sample& sample, std::size_t tensor, std::uint64_t offset,
+                                   std::uint64_t count) {
   return std::span(sample.bytes[tensor]).subspan(offset * sizeof(float), count * sizeof(float));
 }
 
-/// Every tensor in parts of `part` elements that each begin `overlap` elements before the last one's end, all in one call.
+/// Every tensor in parts of `part` elements that each begin `overlap` elements before the last one's end, all in one
+/// call.
 bool parts_are_right(const Reader& reader, const Sample& sample, std::uint64_t part, std::uint64_t overlap) {
   std::vector<Wanted> wanted;
   std::vector<std::vector<std::byte>> read;
@@ -107,8 +110,8 @@ TEST(Reading, NamesTheFirstOfSeveralDamagedPieces) {
       EXPECT_EQ(error.code(), core::ExitCode::kInput);
       EXPECT_THAT(error.what(), HasSubstr("rank-0.safetensors: piece 4 "));
     }
-    EXPECT_THAT(reader.verify(), testing::ElementsAre(HasSubstr("piece 4 "), HasSubstr("piece 9 "), HasSubstr("piece 11 "),
-                                                      HasSubstr("piece 13 ")));
+    EXPECT_THAT(reader.verify(), testing::ElementsAre(HasSubstr("piece 4 "), HasSubstr("piece 9 "),
+                                                      HasSubstr("piece 11 "), HasSubstr("piece 13 ")));
   }
 }
 

@@ -154,8 +154,8 @@ TEST(RoundTrip, HolesAndOverlapsAreRefusedBeforeTheCommit) {
 TEST(RoundTrip, WhoLostTheRunLockCommitsNothing) {
   MemoryFileSystem files;
   const Sample sample = small_sample(5);
-  EXPECT_THROW(save(files, "/run/checkpoints", sample.state, sample.tensors, sample.segments(0, 1, 16), 1, Collectives{},
-                    [] { return false; }),
+  EXPECT_THROW(save(files, "/run/checkpoints", sample.state, sample.tensors, sample.segments(0, 1, 16), 1,
+                    Collectives{}, [] { return false; }),
                core::Error);
   EXPECT_TRUE(files.list("/run/checkpoints").empty());
 }

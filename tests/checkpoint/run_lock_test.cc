@@ -73,8 +73,10 @@ std::unique_ptr<RunLock> take(core::FileSystem& files, const LockSurroundings& u
 /// A lock file whose owner was killed: nothing moves or releases it.
 void leave_behind(core::FileSystem& files, const LockSurroundings& owner, std::uint64_t attempt) {
   files.make_directory("/run");
-  LockContent content{attempt, false, 9, kNeverBeats, owner.slurm_job, owner.slurm_restart, owner.host, owner.boot,
-                      owner.pid_namespace, owner.pid, owner.start_time};
+  LockContent content{attempt,     false,           9,
+                      kNeverBeats, owner.slurm_job, owner.slurm_restart,
+                      owner.host,  owner.boot,      owner.pid_namespace,
+                      owner.pid,   owner.start_time};
   core::replace_file(files, lock_path("/run", attempt), lock_text(content));
 }
 

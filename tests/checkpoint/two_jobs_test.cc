@@ -42,8 +42,8 @@ bool save_as_zombie(MemoryFileSystem& disk, int k, const Sample& late, const Sam
   }
 }
 
-/// Every call of the zombie's save in turn. Its checkpoint is there only where it was committed before the takeover, and
-/// then the second job has seen it; whatever it does later, the second one's checkpoint is whole and the newest.
+/// Every call of the zombie's save in turn. Its checkpoint is there only where it was committed before the takeover,
+/// and then the second job has seen it; whatever it does later, the second one's checkpoint is whole and the newest.
 void expect_no_zombie_commits(const Sample& late, const Sample& next) {
   int committed_before = 0;
   for (int k = 0;; ++k) {
@@ -61,7 +61,8 @@ void expect_no_zombie_commits(const Sample& late, const Sample& next) {
     ASSERT_TRUE(second->still_ours());
     const auto newest = newest_good(disk, kDirectory, quiet);
     ASSERT_TRUE(holds(Reader(disk, *newest), next)) << *newest;
-    ASSERT_TRUE(holds(Reader(disk, resolve(disk, kRun)), next) || committed_before > 0);  // a late `latest`: a hint only
+    ASSERT_TRUE(holds(Reader(disk, resolve(disk, kRun)), next) ||
+                committed_before > 0);  // a late `latest`: a hint only
     second.reset();
     const auto third = take_lock(disk, 3);
     remove_litter(disk, kDirectory);
@@ -71,7 +72,9 @@ void expect_no_zombie_commits(const Sample& late, const Sample& next) {
   EXPECT_GE(committed_before, 1);  // the last calls, after its rename
 }
 
-TEST(TwoJobs, AZombieCommitsNothingWhereverItsSaveIsTakenOver) { expect_no_zombie_commits(small_sample(2), small_sample(3)); }
+TEST(TwoJobs, AZombieCommitsNothingWhereverItsSaveIsTakenOver) {
+  expect_no_zombie_commits(small_sample(2), small_sample(3));
+}
 
 TEST(TwoJobs, AZombieDoesNotReplaceTheSameStepOfItsSuccessor) {
   Sample next = small_sample(7);

@@ -12,8 +12,8 @@
 #include "cluster/control_word.h"
 #include "cluster/shared_directory.h"
 #include "cluster/topology.h"
-#include "core/machine.h"
 #include "core/file_system.h"
+#include "core/machine.h"
 #include "tests/support/ranks.h"
 
 namespace pathline::cluster {
@@ -35,9 +35,8 @@ TEST(Together, AllRanksThrowTheLowestFailingRanksError) {
   each_rank([](Communicator& ranks) {
     const int last = ranks.size() - 1;
     try {
-      together(ranks, [&] {
-        PL_CHECK(ranks.rank() < last / 2, core::ExitCode::kInput, "rank ", ranks.rank(), "'s file");
-      });
+      together(ranks,
+               [&] { PL_CHECK(ranks.rank() < last / 2, core::ExitCode::kInput, "rank ", ranks.rank(), "'s file"); });
       ADD_FAILURE() << "nothing was thrown";
     } catch (const AgreedError& error) {
       EXPECT_EQ(error.code(), core::ExitCode::kInput);

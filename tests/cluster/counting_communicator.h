@@ -20,11 +20,8 @@ class CountingCommunicator : public cluster::Communicator {
   int size() const override { return ranks_.size(); }
   void barrier() override { ranks_.barrier(); }
   void broadcast(std::span<std::byte> data, int root) override { ranks_.broadcast(data, root); }
-  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override {
-    ranks_.all_gather(mine, all);
-  }
-  void all_gather_in_place(std::span<std::byte> all,
-                           std::span<const std::size_t> offsets) override {
+  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) override { ranks_.all_gather(mine, all); }
+  void all_gather_in_place(std::span<std::byte> all, std::span<const std::size_t> offsets) override {
     ranks_.all_gather_in_place(all, offsets);
   }
   void all_to_all(std::span<const std::span<const std::byte>> send,
@@ -39,8 +36,7 @@ class CountingCommunicator : public cluster::Communicator {
   void all_reduce(std::span<std::int64_t> values, cluster::Reduction reduction) override {
     ranks_.all_reduce(values, reduction);
   }
-  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets,
-                      std::span<float> out) override {
+  void reduce_scatter(std::span<const float> in, std::span<const std::size_t> offsets, std::span<float> out) override {
     ranks_.reduce_scatter(in, offsets, out);
   }
   std::unique_ptr<cluster::Request> start_all_reduce(std::span<std::int64_t> values,

@@ -56,7 +56,7 @@ TEST(DryRunCommunicator, TheRanksOfAGatherSendTogetherWhatTheyReceiveTogether) {
     within += ledger.bytes_within_nodes;
     between += ledger.bytes_between_nodes;
   }
-  EXPECT_EQ(within + between, 3 * 24);  // everybody receives what it does not own
+  EXPECT_EQ(within + between, 3 * 24);       // everybody receives what it does not own
   EXPECT_EQ(between, (24 - 15) + (24 - 5));  // 1 -> 2 and 3 -> 0
 }
 
@@ -91,7 +91,8 @@ TEST(DryRunCommunicator, SubsetsCountIntoTheSameLedgerWithTheirOwnNodes) {
 }
 
 /// Bytes that the ranks of `hosts` hosts with `per_host` ranks each send for one bucket of `elements`.
-WireLedger& count_reduction(WireLedger& ledger, const Levels& levels, std::size_t elements, std::int64_t slices, int world) {
+WireLedger& count_reduction(WireLedger& ledger, const Levels& levels, std::size_t elements, std::int64_t slices,
+                            int world) {
   for (int rank = 0; rank < world; ++rank) {
     std::vector<std::string> hosts;
     for (int r = 0; r < world; ++r) hosts.push_back("node" + std::to_string(r / 4));

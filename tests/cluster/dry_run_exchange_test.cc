@@ -31,8 +31,8 @@ ExchangePlan plan_of(int ranks, int per_node, std::size_t blocks) {
   return plan;
 }
 
-/// A hierarchical reduce-scatter of P numbers sends P (H - 1) / H out of each of H nodes, and P (g - 1) / g from each of
-/// its g ranks to the others; a hierarchical gather sends the same back.
+/// A hierarchical reduce-scatter of P numbers sends P (H - 1) / H out of each of H nodes, and P (g - 1) / g from each
+/// of its g ranks to the others; a hierarchical gather sends the same back.
 TEST(DryRunExchange, OnTwoLevelsIsAHierarchicalReduceScatterAndGather) {
   for (const auto& [nodes, per_node] : {std::pair{2, 4}, {4, 2}, {8, 8}}) {
     ExchangePlan plan = plan_of(nodes * per_node, per_node, static_cast<std::size_t>(nodes * per_node));

@@ -96,15 +96,18 @@ TEST(DescribeVerdict, NamesTheMissingRankItsPlaceAndWhoWaitsWhere) {
                                        answering(12, Phase::kReduce, 46, 11), answering(12, Phase::kGather, 46, 11)};
   const std::vector<RankName> names = {{"node1", 100}, {"node2", 411}, {"node3", 102}, {"node4", 103}};
   const std::string text = describe(*find_missing(ranks, kDeadlines, 1000), ranks, names, 1000);
-  EXPECT_EQ(text, "rank 1 (pid 411 on node2) has not answered for 12 s, last seen in step 12, compute, collective 45. "
-                  "Waiting for it: rank 3 in step 12, gather, collective 46; ranks 0, 2 in step 12, reduce, collective 46");
+  EXPECT_EQ(text,
+            "rank 1 (pid 411 on node2) has not answered for 12 s, last seen in step 12, compute, collective 45. "
+            "Waiting for it: rank 3 in step 12, gather, collective 46; ranks 0, 2 in step 12, reduce, collective 46");
 }
 
 TEST(DescribeVerdict, SaysWhetherTheRankStillAnswers) {
   const std::vector<Sighting> ranks = {answering(3, Phase::kCompute, 9, 10.5)};
-  const std::string text = describe(*find_missing(ranks, kDeadlines, 1000), ranks, std::vector<RankName>{{"h", 1}}, 1000);
-  EXPECT_EQ(text, "rank 0 (pid 1 on h) answers, but has been stuck in step 3, compute, collective 9 for 10 s. "
-                  "No other rank is waiting");
+  const std::string text =
+      describe(*find_missing(ranks, kDeadlines, 1000), ranks, std::vector<RankName>{{"h", 1}}, 1000);
+  EXPECT_EQ(text,
+            "rank 0 (pid 1 on h) answers, but has been stuck in step 3, compute, collective 9 for 10 s. "
+            "No other rank is waiting");
 }
 
 TEST(DescribeVerdict, AThousandMissingRanksAreOneParagraph) {
@@ -171,8 +174,7 @@ TEST(SlowRanks, AnInterruptionStartsTheCountAgain) {
   for (const double seconds : {3., 3., 1., 3., 3.}) EXPECT_THAT(window(seconds), IsEmpty());
   const auto found = window(3);
   ASSERT_EQ(found.size(), 1u);
-  EXPECT_EQ(describe(found[0]),
-            "takes 3 times the median: compute 3 s against 1 s, data 0 s against 0 s for a sample");
+  EXPECT_EQ(describe(found[0]), "takes 3 times the median: compute 3 s against 1 s, data 0 s against 0 s for a sample");
 }
 
 TEST(SlowRanks, AWindowHasEnoughStepsOfEveryRank) {

@@ -49,11 +49,15 @@ TEST(Messages, AreDoneWhenTheyAreTakenAndNotBefore) {
     std::unique_ptr<Request> sent;
     if (ranks.rank() == 0) sent = ranks.start_send(bytes_of({0, 7}), 1);
     ranks.barrier();  // rank 1 has not asked for it
-    if (sent) { EXPECT_FALSE(sent->done()); }
+    if (sent) {
+      EXPECT_FALSE(sent->done());
+    }
     ranks.barrier();
     Message message;
     while (ranks.rank() == 1 && !ranks.receive_arrived(std::as_writable_bytes(std::span(&message, 1)))) continue;
-    if (ranks.rank() == 1) { EXPECT_EQ(message.number, 7); }
+    if (ranks.rank() == 1) {
+      EXPECT_EQ(message.number, 7);
+    }
     if (sent) sent->wait();
     EXPECT_FALSE(ranks.receive_arrived(std::as_writable_bytes(std::span(&message, 1))));
   });

@@ -14,9 +14,7 @@
 namespace pathline::cluster {
 namespace {
 
-std::string sum_of(const std::string& left, const std::string& right) {
-  return "(" + left + "+" + right + ")";
-}
+std::string sum_of(const std::string& left, const std::string& right) { return "(" + left + "+" + right + ")"; }
 
 /// The oracle: the definition of the tree, from the root downwards.
 std::string definition(int level, std::int64_t index, std::int64_t slices) {
@@ -130,8 +128,7 @@ TEST(TreeSum, AddsAlongTheSameTree) {
     if (level == 0) return values[index];
     const double left = by_definition(level - 1, 2 * index, values);
     const std::size_t right_begin = (2 * index + 1) << (level - 1);
-    return right_begin >= values.size() ? left
-                                        : left + by_definition(level - 1, 2 * index + 1, values);
+    return right_begin >= values.size() ? left : left + by_definition(level - 1, 2 * index + 1, values);
   };
   for (std::size_t n = 1; n <= 130; ++n) {
     std::vector<double> values(n);

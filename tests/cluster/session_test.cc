@@ -53,15 +53,12 @@ class RunWithRanks : public testing::Test {
 };
 
 TEST_F(RunWithRanks, APlainStartHasOneRankAndReturnsTheBodysCode) {
-  const int code = run_with_ranks(
-      [](Communicator& world) { return 10 * world.size() + world.rank(); });
+  const int code = run_with_ranks([](Communicator& world) { return 10 * world.size() + world.rank(); });
   EXPECT_EQ(code, 10);
 }
 
 TEST_F(RunWithRanks, ErrorsBecomeTheirExitCodes) {
-  const auto code_of = [](const auto& error) {
-    return run_with_ranks([&](Communicator&) -> int { throw error; });
-  };
+  const auto code_of = [](const auto& error) { return run_with_ranks([&](Communicator&) -> int { throw error; }); };
   EXPECT_EQ(code_of(core::Error(core::ExitCode::kInput, "bad file")), 3);
   EXPECT_EQ(code_of(AgreedError(core::ExitCode::kNumerical, "not finite")), 66);
   EXPECT_EQ(code_of(std::logic_error("our mistake")), 1);

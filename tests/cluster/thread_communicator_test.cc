@@ -46,8 +46,7 @@ TEST(RunOnThreads, AnErrorReleasesRanksThatWaitInASubsetOrForARequest) {
                                 std::int64_t value = 0;
                                 if (ranks.rank() == 0) pair->barrier();
                                 if (ranks.rank() == 2) {
-                                  pair->start_all_reduce(std::span(&value, 1), Reduction::kSum)
-                                      ->wait();
+                                  pair->start_all_reduce(std::span(&value, 1), Reduction::kSum)->wait();
                                 }
                                 ranks.barrier();
                               }),

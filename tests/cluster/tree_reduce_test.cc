@@ -57,12 +57,11 @@ void reduce(Communicator& ranks, std::int64_t slices, const std::vector<std::spa
             const std::vector<std::size_t>& shards, std::span<float> out, std::span<double> squares,
             std::size_t staging_bytes) {
   ReduceScratch scratch(host_array_math());
-  tree_reduce(ranks, host_array_math(), whole_stage(ranks.size(), slices), partials, shards, std::span(&out, 1), squares,
-              scratch, staging_bytes);
+  tree_reduce(ranks, host_array_math(), whole_stage(ranks.size(), slices), partials, shards, std::span(&out, 1),
+              squares, scratch, staging_bytes);
 }
 
-void expect_one_ranks_bits(Communicator& ranks, std::int64_t slices, std::size_t blocks,
-                           std::size_t staging_bytes) {
+void expect_one_ranks_bits(Communicator& ranks, std::int64_t slices, std::size_t blocks, std::size_t staging_bytes) {
   const auto shards = shard_offsets(blocks, ranks.size());
   const auto own = partials_of(slices_of(ranks.rank(), ranks.size(), slices), slices, shards.back());
   const auto expected = on_one_rank(slices, shards.back());
@@ -73,8 +72,7 @@ void expect_one_ranks_bits(Communicator& ranks, std::int64_t slices, std::size_t
     EXPECT_EQ(squares[b], sum_of_squares(std::span(out).subspan(b * kBlock, kBlock)));
   }
   EXPECT_TRUE(same_bits(out, std::span(expected).subspan(shards[ranks.rank()], out.size())))
-      << slices << " slices, " << blocks << " blocks, rank " << ranks.rank() << " of "
-      << ranks.size();
+      << slices << " slices, " << blocks << " blocks, rank " << ranks.rank() << " of " << ranks.size();
 }
 
 TEST(TreeReduce, GivesOneRanksBitsForAnyNumberOfSlices) {
@@ -106,9 +104,8 @@ TEST(TreeReduce, MayWriteIntoAPartialsOwnShard) {
     const std::size_t nodes = covering_nodes(range, kSlices).size();
     for (std::size_t n = 0; n < 3; ++n) {
       auto own = partials_of(range, kSlices, shards.back());
-      const auto out = std::span(own[n % nodes])
-                           .subspan(shards[ranks.rank()],
-                                    shards[ranks.rank() + 1] - shards[ranks.rank()]);
+      const auto out =
+          std::span(own[n % nodes]).subspan(shards[ranks.rank()], shards[ranks.rank() + 1] - shards[ranks.rank()]);
       reduce(ranks, kSlices, spans_of(own), shards, out, {}, 1);
       EXPECT_TRUE(same_bits(out, std::span(expected).subspan(shards[ranks.rank()], out.size())));
     }
@@ -120,8 +117,7 @@ TEST(TreeReduce, SendsEachNodesForeignShardsOnce) {
     for (std::int64_t slices : {8, 11}) {
       const auto shards = shard_offsets(10, ranks.size());
       const std::size_t own_shard = shards[ranks.rank() + 1] - shards[ranks.rank()];
-      const auto own =
-          partials_of(slices_of(ranks.rank(), ranks.size(), slices), slices, shards.back());
+      const auto own = partials_of(slices_of(ranks.rank(), ranks.size(), slices), slices, shards.back());
       Buffer out(own_shard);
       tests::CountingCommunicator counting(ranks);
       reduce(counting, slices, spans_of(own), shards, out, {}, kReduceStagingBytes);

@@ -52,8 +52,8 @@ std::string refusal_of(const std::function<void()>& call) {
 Config recipe(std::string_view text) { return Config::from_text(text, "recipe.toml"); }
 
 TEST(Config, GivesWhatTheRecipeSaysAndDefaultsOtherwise) {
-  Config config = recipe(
-      "[train]\nsteps = 2_000\n[data]\nflip = false\nfiles = [\"x\", \"y\"]\n[ema]\ndecays = [1, 0.5]\n");
+  Config config =
+      recipe("[train]\nsteps = 2_000\n[data]\nflip = false\nfiles = [\"x\", \"y\"]\n[ema]\ndecays = [1, 0.5]\n");
   Options options;
   options.bind(config);
   config.refuse_unknown_keys();
@@ -69,8 +69,8 @@ TEST(Config, GivesWhatTheRecipeSaysAndDefaultsOtherwise) {
 }
 
 TEST(Config, TakesWholeNumbersForNumbersAndNumbersForStrings) {
-  Config config = recipe(
-      "[optimizer]\nlr = 1\n[flow]\npath = 0.02\n[data]\nfiles = \"one\"\n[model]\nmultipliers = 3\n");
+  Config config =
+      recipe("[optimizer]\nlr = 1\n[flow]\npath = 0.02\n[data]\nfiles = \"one\"\n[model]\nmultipliers = 3\n");
   Options options;
   options.bind(config);
   EXPECT_EQ(options.lr, 1.0);
@@ -80,16 +80,17 @@ TEST(Config, TakesWholeNumbersForNumbersAndNumbersForStrings) {
 }
 
 TEST(Config, AWrongTypeNamesFileLineKeyAndExpectedType) {
-  const struct { const char *text, *key, *expected; } cases[] = {
-      {"\n[train]\nsteps = 1.5", "train.steps", "a whole number"},
-      {"\n[train]\nsteps = \"many\"", "train.steps", "a whole number"},
-      {"\n[data]\nflip = 1", "data.flip", "true or false"},
-      {"\n[optimizer]\nlr = \"x\"", "optimizer.lr", "a number"},
-      {"\n[flow]\npath = [1]", "flow.path", "a string"},
-      {"\n[flow]\npath = true", "flow.path", "a string"},
-      {"\n[ema]\ndecays = [0.5, true]", "ema.decays", "a list of numbers"},
-      {"\n[model]\nmultipliers = [1, 2.5]", "model.multipliers", "a list of whole numbers"},
-      {"\n[data]\nfiles = [[]]", "data.files", "a list of strings"}};
+  const struct {
+    const char *text, *key, *expected;
+  } cases[] = {{"\n[train]\nsteps = 1.5", "train.steps", "a whole number"},
+               {"\n[train]\nsteps = \"many\"", "train.steps", "a whole number"},
+               {"\n[data]\nflip = 1", "data.flip", "true or false"},
+               {"\n[optimizer]\nlr = \"x\"", "optimizer.lr", "a number"},
+               {"\n[flow]\npath = [1]", "flow.path", "a string"},
+               {"\n[flow]\npath = true", "flow.path", "a string"},
+               {"\n[ema]\ndecays = [0.5, true]", "ema.decays", "a list of numbers"},
+               {"\n[model]\nmultipliers = [1, 2.5]", "model.multipliers", "a list of whole numbers"},
+               {"\n[data]\nfiles = [[]]", "data.files", "a list of strings"}};
   for (const auto& wrong : cases) {
     Config config = recipe(wrong.text);
     Options options;
@@ -105,14 +106,15 @@ TEST(Config, ASyntaxErrorNamesLineAndColumn) {
 }
 
 TEST(Config, AnUnknownKeyNamesTheNearestKnownOne) {
-  const struct { const char *text, *name, *nearest; } cases[] = {
-      {"[train]\nstep = 1", "train.step", "train.steps"},
-      {"[data]\nflipp = true", "data.flipp", "data.flip"},
-      {"[train]\nlr = 1", "train.lr", "optimizer.lr"},
-      {"[trian]\nsteps = 1", "trian.steps", "[train]"},
-      {"[trian]", "[trian]", "[train]"},
-      {"[data.flip]\nx = 1", "data.flip", "true or false"},
-      {"steps = 1", "\"steps\"", "outside of any section"}};
+  const struct {
+    const char *text, *name, *nearest;
+  } cases[] = {{"[train]\nstep = 1", "train.step", "train.steps"},
+               {"[data]\nflipp = true", "data.flipp", "data.flip"},
+               {"[train]\nlr = 1", "train.lr", "optimizer.lr"},
+               {"[trian]\nsteps = 1", "trian.steps", "[train]"},
+               {"[trian]", "[trian]", "[train]"},
+               {"[data.flip]\nx = 1", "data.flip", "true or false"},
+               {"steps = 1", "\"steps\"", "outside of any section"}};
   for (const auto& wrong : cases) {
     Config config = recipe(wrong.text);
     Options options;
@@ -186,8 +188,8 @@ std::map<std::string, std::string> values_of(const Config& config) {
 }
 
 TEST(Config, WhatIsDumpedReadsBackAsTheSame) {
-  const double limits[] = {0.0, -0.0, 1.0, 1e20, 1e300, -2.5, 0.1, 1.0 / 3, 5e-324, INFINITY, -INFINITY,
-                           std::numeric_limits<double>::max()};
+  const double limits[] = {0.0, -0.0,    1.0,    1e20,     1e300,     -2.5,
+                           0.1, 1.0 / 3, 5e-324, INFINITY, -INFINITY, std::numeric_limits<double>::max()};
   const std::string texts[] = {"", "a \"b\" \\ #c", "line\nbreak\ttab\x7f\x01", "é", "0.02", "true"};
   for (int round = 0; round < 200; ++round) {
     const Draws draws(3, round, Purpose::kMadeData);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PosixFileSystem::create_large: the same bytes as create() on storage of every kind, and no failure lost in its thread.
+// PosixFileSystem::create_large: the same bytes as create() on storage of every kind, and no failure lost in its
+// thread.
 #include "core/direct_file.h"
 
 #include <gmock/gmock.h>
@@ -81,8 +82,9 @@ class LargeFile : public testing::Test {
 
 TEST_F(LargeFile, HoldsWhatWasAppendedWhateverItsSize) {
   const auto all = pattern(3 * kBlock + 4097);
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{511}, std::size_t{512}, std::size_t{4095}, std::size_t{4096},
-                                 std::size_t{4097}, kBlock - 1, kBlock, kBlock + 1, 2 * kBlock, 3 * kBlock + 4097}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{511}, std::size_t{512}, std::size_t{4095}, std::size_t{4096},
+        std::size_t{4097}, kBlock - 1, kBlock, kBlock + 1, 2 * kBlock, 3 * kBlock + 4097}) {
     const auto bytes = std::span(all).first(size);
     const auto file = files_.create_large(path_, size);
     append_in_odd_pieces(*file, bytes);
@@ -125,7 +127,8 @@ TEST_F(LargeFile, StorageThatRefusesDirectWritingGetsTheSameBytes) {
 
 TEST_F(LargeFile, MissingRoomIsSaidBeforeTheFirstByte) {
   const FileSizeLimit limit(kBlock);
-  EXPECT_THAT(failure_of([&] { files_.create_large(path_, 2 * kBlock); }), AllOf(HasSubstr(path_), HasSubstr("no room")));
+  EXPECT_THAT(failure_of([&] { files_.create_large(path_, 2 * kBlock); }),
+              AllOf(HasSubstr(path_), HasSubstr("no room")));
 }
 
 TEST_F(LargeFile, AFailureInItsThreadReachesTheCaller) {
@@ -148,7 +151,11 @@ TEST_F(LargeFile, AFailureInItsThreadReachesTheCaller) {
 TEST_F(LargeFile, FailsAgainAfterAFailure) {
   const auto file = files_.create_large("/dev/full", 0);
   const auto bytes = pattern(kBlock);
-  EXPECT_NE(failure_of([&] { file->append(bytes); file->sync(); }), "nothing failed");
+  EXPECT_NE(failure_of([&] {
+              file->append(bytes);
+              file->sync();
+            }),
+            "nothing failed");
   EXPECT_NE(failure_of([&] { file->sync(); }), "nothing failed");
   EXPECT_NE(failure_of([&] { file->close(); }), "nothing failed");
 }

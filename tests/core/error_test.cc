@@ -40,9 +40,8 @@ TEST(RunProgram, OurOwnMistakesBecomeOneAndNameTheirPlace) {
 }
 
 TEST(RunProgram, StackTracesOfLibrariesAreCut) {
-  const auto outcome = outcome_of([]() -> int {
-    throw std::runtime_error("shapes differ\nException raised from f at g.cpp:1\nframe #0: h");
-  });
+  const auto outcome = outcome_of(
+      []() -> int { throw std::runtime_error("shapes differ\nException raised from f at g.cpp:1\nframe #0: h"); });
   EXPECT_EQ(outcome, (std::pair<int, std::string>(1, "error: shapes differ\n")));
 }
 

@@ -192,9 +192,10 @@ TEST(ReplaceFile, SyncsContentBeforeTheNameAndTheNameLast) {
 }
 
 TEST(Paths, AreTakenApartAndJoined) {
-  const struct { const char *path, *parent, *name; } cases[] = {
-      {"a/b", "a", "b"}, {"a", ".", "a"}, {"/a", "/", "a"}, {"/", "/", ""}, {"a/b/", "a", "b"}, {"a//b", "a", "b"},
-      {"", ".", ""}, {"/x/y.h5", "/x", "y.h5"}};
+  const struct {
+    const char *path, *parent, *name;
+  } cases[] = {{"a/b", "a", "b"},  {"a", ".", "a"},    {"/a", "/", "a"}, {"/", "/", ""},
+               {"a/b/", "a", "b"}, {"a//b", "a", "b"}, {"", ".", ""},    {"/x/y.h5", "/x", "y.h5"}};
   for (const auto& expected : cases) {
     EXPECT_EQ(parent_of(expected.path), expected.parent) << expected.path;
     EXPECT_EQ(name_of(expected.path), expected.name) << expected.path;

@@ -54,9 +54,12 @@ TEST(Draws, EndAtPlaceTwoToThe34) {
 }
 
 TEST(Draws, DifferInSeedIndexPurposeAndLayer) {
-  const std::uint32_t words[] = {Draws(1, 2, Purpose::kNoise).bits(0),      Draws(2, 2, Purpose::kNoise).bits(0),
-                                 Draws(1, 3, Purpose::kNoise).bits(0),      Draws(1, 2, Purpose::kTime).bits(0),
-                                 Draws(1, 2, Purpose::kDropout).bits(0),    Draws(1, 2, Purpose::kDropout, 1).bits(0),
+  const std::uint32_t words[] = {Draws(1, 2, Purpose::kNoise).bits(0),
+                                 Draws(2, 2, Purpose::kNoise).bits(0),
+                                 Draws(1, 3, Purpose::kNoise).bits(0),
+                                 Draws(1, 2, Purpose::kTime).bits(0),
+                                 Draws(1, 2, Purpose::kDropout).bits(0),
+                                 Draws(1, 2, Purpose::kDropout, 1).bits(0),
                                  Draws(1, 2 + (1ull << 32), Purpose::kNoise).bits(0),
                                  Draws(1 + (1ull << 32), 2, Purpose::kNoise).bits(0)};
   std::vector<std::uint32_t> sorted(std::begin(words), std::end(words));
@@ -130,7 +133,8 @@ TEST(NormalPair, IsWithinOneMillionthOfTheExactValue) {
   double worst = 0;
   for (std::uint32_t i = 0; i < 100'000; ++i) {
     const std::uint32_t a = words.bits(2 * i), b = words.bits(2 * i + 1);
-    for (const std::uint32_t edge : {a, i, ~i, 0x80000000u + i, 0x7fffffffu - i, 0xb504f333u - 50'000 + i, a >> i % 32}) {
+    for (const std::uint32_t edge :
+         {a, i, ~i, 0x80000000u + i, 0x7fffffffu - i, 0xb504f333u - 50'000 + i, a >> i % 32}) {
       worst = std::max(worst, pair_error(edge, b));
     }
   }

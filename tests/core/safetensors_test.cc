@@ -50,9 +50,8 @@ std::string entry(const std::string& name, const std::string& dtype, const std::
 
 TEST(Safetensors, ReadsAFileOfTheReferenceImplementation) {
   // The header of safetensors.numpy.save({"b": arange(3, float32), "a": zeros((2, 2), uint8)}, {"k": "v"}).
-  const std::string header =
-      R"({"__metadata__":{"k":"v"},"b":{"dtype":"F32","shape":[3],"data_offsets":[0,12]},)"
-      R"("a":{"dtype":"U8","shape":[2,2],"data_offsets":[12,16]}})";
+  const std::string header = R"({"__metadata__":{"k":"v"},"b":{"dtype":"F32","shape":[3],"data_offsets":[0,12]},)"
+                             R"("a":{"dtype":"U8","shape":[2,2],"data_offsets":[12,16]}})";
   const SafetensorsHeader read = parse(file_of(header, 16));
   ASSERT_EQ(read.tensors.size(), 2u);
   EXPECT_EQ(read.tensors[0].name, "b");
@@ -76,7 +75,11 @@ TEST(Safetensors, TakesScalarsAndEmptyTensors) {
 
 TEST(Safetensors, RefusesWhatIsNotSound) {
   const std::string big = std::to_string(std::numeric_limits<std::int64_t>::max());
-  const struct { std::string header; std::size_t bytes; const char* reason; } cases[] = {
+  const struct {
+    std::string header;
+    std::size_t bytes;
+    const char* reason;
+  } cases[] = {
       {"", 0, "begin with '{'"},
       {" {}", 0, "begin with '{'"},
       {"[]", 0, "begin with '{'"},
@@ -165,12 +168,24 @@ std::string mutated(std::string file, std::uint64_t round) {
     const std::size_t at = draws.bits(8 * i + 1) % file.size();
     const auto letter = static_cast<char>(draws.bits(8 * i + 2));
     switch (draws.bits(8 * i + 3) % 6) {
-      case 0: file[at] = letter; break;
-      case 1: file.erase(at, 1 + draws.bits(8 * i + 4) % 8); break;
-      case 2: file.insert(at, file.substr(draws.bits(8 * i + 4) % file.size(), 1 + draws.bits(8 * i + 5) % 40)); break;
-      case 3: file[at] = "0123456789{}[],:\"-e."[draws.bits(8 * i + 4) % 20]; break;
-      case 4: file.resize(at); break;
-      default: file[at % std::min<std::size_t>(8, file.size())] = letter; break;
+      case 0:
+        file[at] = letter;
+        break;
+      case 1:
+        file.erase(at, 1 + draws.bits(8 * i + 4) % 8);
+        break;
+      case 2:
+        file.insert(at, file.substr(draws.bits(8 * i + 4) % file.size(), 1 + draws.bits(8 * i + 5) % 40));
+        break;
+      case 3:
+        file[at] = "0123456789{}[],:\"-e."[draws.bits(8 * i + 4) % 20];
+        break;
+      case 4:
+        file.resize(at);
+        break;
+      default:
+        file[at % std::min<std::size_t>(8, file.size())] = letter;
+        break;
     }
   }
   if (round % 2 == 0 && file.size() >= 8 + kDataBytes) set_header_length(file, file.size() - 8 - kDataBytes);
@@ -198,7 +213,7 @@ TEST(Safetensors, ForeignBytesAreReadOrRefusedButNeverCrash) {
       ++refused;
     }
   }
-  EXPECT_GT(read, 1000);     // mutated names and data are still sound files
+  EXPECT_GT(read, 1000);  // mutated names and data are still sound files
   EXPECT_GT(refused, 10'000);
 }
 

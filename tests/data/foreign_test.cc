@@ -16,8 +16,8 @@ namespace pathline::data {
 namespace {
 
 using core::ExitCode;
-using tests::TemporaryDirectory;
 using ::testing::HasSubstr;
+using tests::TemporaryDirectory;
 using Shape = std::vector<hsize_t>;
 
 std::size_t product(const Shape& shape) {
@@ -84,9 +84,8 @@ void expect_counted(const ShardSource& source, bool channels_first) {
     for (std::int64_t y = 0, i = 0; y < info.height; ++y) {
       for (std::int64_t x = 0; x < info.width; ++x) {
         for (std::int64_t c = 0; c < info.channels; ++c, ++i) {
-          const std::int64_t place = channels_first
-                                         ? ((n * info.channels + c) * info.height + y) * info.width + x
-                                         : ((n * info.height + y) * info.width + x) * info.channels + c;
+          const std::int64_t place = channels_first ? ((n * info.channels + c) * info.height + y) * info.width + x
+                                                    : ((n * info.height + y) * info.width + x) * info.channels + c;
           ASSERT_EQ(values[static_cast<std::size_t>(i)], place % 251);
         }
       }
@@ -160,8 +159,9 @@ TEST(Foreign, CourseFilesWithTheirClassNames) {
   file.bytes("train_set_x", {8, 5, 5, 3}).labels("train_set_y", {8});
   const hid_t text = H5Tcopy(H5T_C_S1);
   H5Tset_size(text, 7);
-  file.add("list_classes", text, {4}, std::vector<char>{'n', 'o', 'n', '-', 'c', 'a', 't', 'c', 'a', 't', 0, 0, 0, 0,
-                                                        'd', 'o', 'g', 0, 0, 0, 0, 'f', 'r', 'o', 'g', 0, 0, 0});
+  file.add("list_classes", text, {4},
+           std::vector<char>{'n', 'o', 'n', '-', 'c', 'a', 't', 'c', 'a', 't', 0,   0, 0, 0,
+                             'd', 'o', 'g', 0,   0,   0,   0,   'f', 'r', 'o', 'g', 0, 0, 0});
   H5Tclose(text);
   const auto source = open_source({directory / "train.h5"});
   EXPECT_THAT(source->info().class_names, ::testing::ElementsAre("non-cat", "cat", "dog", "frog"));
@@ -183,7 +183,9 @@ TEST(Foreign, LabelsOfEveryIntegerTypeAreUnderstood) {
   const TemporaryDirectory directory;
   const std::vector<std::int32_t> values = {3, 0, 7, 1};
   for (const hid_t type : {H5T_STD_I8LE, H5T_STD_U8BE, H5T_STD_I16BE, H5T_STD_U32LE, H5T_STD_I64BE, H5T_STD_U64LE}) {
-    MadeFile(directory / "a.h5").bytes("images", {4, 5, 5, 3}).add("labels", H5T_NATIVE_INT32, {4}, values, {}, 0, type);
+    MadeFile(directory / "a.h5")
+        .bytes("images", {4, 5, 5, 3})
+        .add("labels", H5T_NATIVE_INT32, {4}, values, {}, 0, type);
     const auto source = open_source({directory / "a.h5"});
     EXPECT_EQ(source->info().classes, 8);
     for (std::int64_t i = 0; i < 4; ++i) EXPECT_EQ(source->label(i), values[static_cast<std::size_t>(i)]);
@@ -213,7 +215,9 @@ TEST(Foreign, FloatingPointPixelsAreRefusedWithWhatWasFound) {
 
 TEST(Foreign, FactorsAreNotTakenForClasses) {
   const TemporaryDirectory directory;
-  MadeFile(directory / "3d.h5").bytes("images", {4, 5, 5, 3}).add("labels", H5T_NATIVE_DOUBLE, {4, 6}, counted<double>({4, 6}));
+  MadeFile(directory / "3d.h5")
+      .bytes("images", {4, 5, 5, 3})
+      .add("labels", H5T_NATIVE_DOUBLE, {4, 6}, counted<double>({4, 6}));
   const auto source = open_source({directory / "3d.h5"});
   EXPECT_EQ(source->info().classes, 0);
   EXPECT_EQ(source->label(0), -1);
@@ -222,7 +226,10 @@ TEST(Foreign, FactorsAreNotTakenForClasses) {
 
 TEST(Foreign, WhatCanBeReadInTwoWaysIsRefusedUntilOneIsChosen) {
   const TemporaryDirectory directory;
-  MadeFile(directory / "two.h5").bytes("train_set_x", {4, 5, 5, 3}).bytes("test_set_x", {3, 5, 5, 3}).labels("train_set_y", {4})
+  MadeFile(directory / "two.h5")
+      .bytes("train_set_x", {4, 5, 5, 3})
+      .bytes("test_set_x", {3, 5, 5, 3})
+      .labels("train_set_y", {4})
       .labels("test_set_y", {3});
   EXPECT_THAT(refusal({directory / "two.h5"}), HasSubstr("/test_set_x uint8 3x5x5x3"));
   EXPECT_THAT(refusal({directory / "two.h5"}), HasSubstr("/train_set_x uint8 4x5x5x3"));

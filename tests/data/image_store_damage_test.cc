@@ -21,8 +21,8 @@ namespace pathline::data {
 namespace {
 
 using core::ExitCode;
-using tests::TemporaryDirectory;
 using ::testing::HasSubstr;
+using tests::TemporaryDirectory;
 
 constexpr std::int64_t kCount = 40;
 

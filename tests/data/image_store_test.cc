@@ -23,8 +23,8 @@ namespace pathline::data {
 namespace {
 
 using core::ExitCode;
-using tests::TemporaryDirectory;
 using ::testing::HasSubstr;
+using tests::TemporaryDirectory;
 
 /// Keyed bytes, another row for every (set, item).
 std::vector<std::byte> keyed_item(const SetInfo& info, std::int64_t item) {
@@ -67,7 +67,8 @@ std::vector<Value> raw_read(const std::string& path, const char* name, hid_t typ
 
 std::vector<std::string> names_in(const TemporaryDirectory& directory) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) names.push_back(entry.path().filename());
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path()))
+    names.push_back(entry.path().filename());
   return names;
 }
 
@@ -169,8 +170,10 @@ TEST(ImageStoreWriter, ColumnsAndAttributesOfGeneratedSetsAreThere) {
   writer.add_attribute("solver", "dopri5");
   writer.finish();
   using ::testing::ElementsAre;
-  EXPECT_THAT(raw_read<std::int64_t>(directory / "a.h5", "/ids", H5T_NATIVE_INT64), ElementsAre(-1, std::int64_t{1} << 40));
-  EXPECT_THAT(raw_read<std::uint64_t>(directory / "a.h5", "/seeds", H5T_NATIVE_UINT64), ElementsAre(~std::uint64_t{0}, 1u));
+  EXPECT_THAT(raw_read<std::int64_t>(directory / "a.h5", "/ids", H5T_NATIVE_INT64),
+              ElementsAre(-1, std::int64_t{1} << 40));
+  EXPECT_THAT(raw_read<std::uint64_t>(directory / "a.h5", "/seeds", H5T_NATIVE_UINT64),
+              ElementsAre(~std::uint64_t{0}, 1u));
   EXPECT_THAT(raw_read<std::int32_t>(directory / "a.h5", "/nfe", H5T_NATIVE_INT32), ElementsAre(12, -3));
   EXPECT_THAT(raw_read<std::uint8_t>(directory / "a.h5", "/status", H5T_NATIVE_UINT8), ElementsAre(1, 2));
   EXPECT_THAT(raw_read<float>(directory / "a.h5", "/logp", H5T_NATIVE_FLOAT), ElementsAre(0.5f, -1e20f));
@@ -289,7 +292,8 @@ TEST(ImageStoreReader, PartsReadAsOneSetWithTheDigestOfOneFile) {
   const std::string whole = write_keyed(directory / "whole.h5", small_images(9));
   const std::vector<std::int64_t> counts = {4, 4, 1};
   for (std::size_t p = 0; p < 3; ++p) {
-    write_keyed(directory / core::concat("a-0000", p, "-of-00003.h5"), small_images(counts[p]), static_cast<std::int64_t>(4 * p));
+    write_keyed(directory / core::concat("a-0000", p, "-of-00003.h5"), small_images(counts[p]),
+                static_cast<std::int64_t>(4 * p));
   }
   std::ofstream(directory / "a.json") << R"({"format": "pathline-images-index", "version": 1, "parts": [
     {"file": "a-00000-of-00003.h5"}, {"file": "a-00001-of-00003.h5"}, {"file": "a-00002-of-00003.h5"}]})";

@@ -26,8 +26,8 @@ using Bytes = std::vector<std::uint8_t>;
 
 void write(const std::string& path, std::span<const std::byte> bytes) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()),
-                                              static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 void write(const std::string& path, const Bytes& bytes) { write(path, std::as_bytes(std::span(bytes))); }
 void write_packed(const std::string& path, const Bytes& bytes) {
@@ -71,7 +71,8 @@ class Import : public testing::Test {
 };
 
 // Two pictures of 2 x 3.
-const Bytes kIdxImages = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6, 250, 251, 252, 253, 254, 255};
+const Bytes kIdxImages = {0, 0, 8, 3, 0, 0, 0, 2, 0,   0,   0,   2,   0,   0,
+                          0, 3, 1, 2, 3, 4, 5, 6, 250, 251, 252, 253, 254, 255};
 const Bytes kIdxLabels = {0, 0, 8, 1, 0, 0, 0, 2, 4, 0};
 
 TEST_F(Import, IdxPairKeepsEveryByteAndFindsItsLabels) {
@@ -308,7 +309,7 @@ TEST(ClassFolders, AreTheFirstThatDiffer) {
 
 TEST(ClassFolders, AmbiguousOnesAreRefusedWithTheOptionThatDecides) {
   for (const std::vector<std::string>& names : {std::vector<std::string>{"train/cat/1.png", "test/cat/1.png"},
-                                               std::vector<std::string>{"cat/1.png", "2.png"}}) {
+                                                std::vector<std::string>{"cat/1.png", "2.png"}}) {
     try {
       class_folders(names, "set");
       ADD_FAILURE() << "folders were guessed";

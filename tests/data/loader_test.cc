@@ -148,7 +148,9 @@ TEST(Loader, MirrorsWhereTheKeyedBitOfThePositionSaysSo) {
   for (std::size_t i = 0; i < 16; ++i) {
     source->read(batch.samples[i], item);
     to_values(source->info(), item, mirrored[i] != 0, expected);
-    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), batch.values.begin() + static_cast<std::ptrdiff_t>(18 * i))) << i;
+    EXPECT_TRUE(
+        std::equal(expected.begin(), expected.end(), batch.values.begin() + static_cast<std::ptrdiff_t>(18 * i)))
+        << i;
   }
 }
 

@@ -41,8 +41,8 @@ TEST(Shapes, TheClassChangesTheOutlineOnly) {
 }
 
 TEST(Shapes, EdgesAreAntiAliased) {
-  // A large picture averaged over 8 x 8 blocks is the ideal small one; a hard-edged small one would differ by about half
-  // the contrast at many pixels. The glow and the gradients are smooth, so the block mean fits them as well.
+  // A large picture averaged over 8 x 8 blocks is the ideal small one; a hard-edged small one would differ by about
+  // half the contrast at many pixels. The glow and the gradients are smooth, so the block mean fits them as well.
   const Image small = draw_shape(0, 32, 9, 4), large = draw_shape(0, 256, 9, 4);
   double worst = 0;
   for (std::int64_t y = 0; y < 32; ++y) {
@@ -72,7 +72,8 @@ TEST(MadePoints, TheCheckerboardHasEightFilledSquares) {
   for (std::uint64_t i = 0; i < 8000; ++i) {
     const LabelledPoint point = checkerboard_point(2, i);
     EXPECT_EQ(point.label, -1);
-    ++counts[static_cast<std::size_t>(std::floor(point.x / 2)) + 2][static_cast<std::size_t>(std::floor(point.y / 2) + 2)];
+    ++counts[static_cast<std::size_t>(std::floor(point.x / 2)) + 2]
+            [static_cast<std::size_t>(std::floor(point.y / 2) + 2)];
   }
   for (std::size_t column = 0; column < 4; ++column) {
     for (std::size_t row = 0; row < 4; ++row) {

@@ -52,8 +52,8 @@ std::vector<std::byte> from_hex(std::string_view hex) {
 }
 
 void write_file(const std::string& path, std::span<const std::byte> bytes) {
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()),
-                                              static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
 /// One file, read from memory: thousands of damaged archives without a disk.
@@ -235,9 +235,9 @@ TEST_F(Npz, MembersBeyondFourGibibytesAreFound) {
     for (int i = 0; i < 8; ++i) bytes[at + i] = static_cast<std::byte>(value >> (8 * i) & 0xff);
   };
   const std::size_t end64 = bytes.size() - 22 - 20 - 56;
-  add_shift(end64 - 8);           // offset of the local header: last field of the central directory
-  add_shift(end64 + 48);          // offset of the central directory
-  add_shift(end64 + 56 + 8);      // offset of the ZIP64 end record
+  add_shift(end64 - 8);       // offset of the local header: last field of the central directory
+  add_shift(end64 + 48);      // offset of the central directory
+  add_shift(end64 + 56 + 8);  // offset of the ZIP64 end record
   std::filesystem::remove(path_);
   std::ofstream out(path_, std::ios::binary);
   out.seekp(static_cast<std::streamoff>(shift));

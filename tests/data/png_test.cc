@@ -85,8 +85,8 @@ TEST(Png, EncodedGreyIsWhatAnotherDecoderSees) {
 TEST(Png, DecodesWhatAnotherEncoderWrote) {
   for (const std::int64_t channels : {1, 3}) {
     const Image image = colourful(9, 4, channels);
-    const auto file = encoded_by_simplified_interface(9, 4, channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB,
-                                                      image.pixels);
+    const auto file =
+        encoded_by_simplified_interface(9, 4, channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB, image.pixels);
     EXPECT_EQ(decode_png(file, "test"), image);
   }
 }

@@ -105,8 +105,8 @@ TEST(Nccl, ReducesPartsOfEqualAndOfOtherSizes) {
       const std::size_t count = offsets[ranks.rank() + 1] - offsets[ranks.rank()];
       const at::Tensor out = filled(static_cast<std::int64_t>(count), -1, device);
       ranks.reduce_scatter(device_span(in), offsets, device_span(out));
-      const at::Tensor index = at::arange(static_cast<std::int64_t>(count), out.options()) +
-                               static_cast<double>(offsets[ranks.rank()]);
+      const at::Tensor index =
+          at::arange(static_cast<std::int64_t>(count), out.options()) + static_cast<double>(offsets[ranks.rank()]);
       EXPECT_TRUE(out.equal(index * world + world * (world - 1) / 2.0));  // whole numbers: exact
     }
   });

@@ -21,8 +21,9 @@ std::string read_by_a_shell(const std::vector<std::string>& words) {
 }
 
 TEST(Shell, ReadsEveryWordAsItWas) {
-  const std::vector<std::string> words = {"plain-1.0/x_y:z,@%+=", "two words", "it's", "\"$HOME\"", "`id`", "a\\b",
-                                          "", "*", "#no", "new\nline", "~", "!x", "&;|<>(){}[]", "é"};
+  const std::vector<std::string> words = {
+      "plain-1.0/x_y:z,@%+=", "two words", "it's", "\"$HOME\"", "`id`", "a\\b", "", "*", "#no", "new\nline", "~", "!x",
+      "&;|<>(){}[]",          "é"};
   std::string expected;
   for (const auto& word : words) expected += word + '\0';
   EXPECT_EQ(read_by_a_shell(words), expected);

@@ -38,10 +38,10 @@ class SiteFile : public testing::Test {
 TEST_F(SiteFile, StandsBetweenTheCommandLineAndTheDefaults) {
   const Site site = read_site(write("[slurm]\nnodes = 3\npartition = \"gpu\"\n[network]\nmpi_interface = \"ib0\"\n"),
                               {"slurm.nodes=\"5\""});
-  EXPECT_EQ(site.slurm.nodes, "5");          // command line
-  EXPECT_EQ(site.slurm.partition, "gpu");    // site
+  EXPECT_EQ(site.slurm.nodes, "5");        // command line
+  EXPECT_EQ(site.slurm.partition, "gpu");  // site
   EXPECT_EQ(site.network.mpi_interface, "ib0");
-  EXPECT_EQ(site.slurm.mem, "0");            // default
+  EXPECT_EQ(site.slurm.mem, "0");  // default
   EXPECT_EQ(site.slurm.launcher, "mpirun");
 }
 

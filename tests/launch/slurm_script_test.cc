@@ -77,8 +77,9 @@ TEST(SlurmScript, ARangeOfNodesLeavesTheNumberOfTasksOpenSoThatARequeuedJobCanDo
   site.slurm.nodes = "1-2";
   site.slurm.ranks_per_node = 2;
   site.slurm.cpus_per_task = 3;
-  EXPECT_THAT(batch_script(job(), site), AllOf(HasSubstr("#SBATCH --nodes=1-2\n#SBATCH --mincpus=6\n"), HasSubstr(" --map-by ppr:2:node)\n"),
-                                               Not(HasSubstr("#SBATCH --ntasks"))));
+  EXPECT_THAT(batch_script(job(), site),
+              AllOf(HasSubstr("#SBATCH --nodes=1-2\n#SBATCH --mincpus=6\n"), HasSubstr(" --map-by ppr:2:node)\n"),
+                    Not(HasSubstr("#SBATCH --ntasks"))));
   site.slurm.launcher = "srun";
   EXPECT_THAT(batch_script(job(), site), HasSubstr(" --ntasks-per-node=2)\n"));
 }

@@ -25,8 +25,10 @@ class Supervised : public testing::Test {
 };
 
 TEST_F(Supervised, ARunIsStartedAgainWhileItMakesProgress) {
-  const int code = run("n=$(wc -l <starts)\nmkdir -p checkpoints/step-$n\n>checkpoints/step-$n/manifest.json\n"
-                       "[ $PATHLINE_RESTART = $((n - 1)) ] || exit 3\n[ $n -lt 6 ] || exit 0\nkill -9 $$", {true, 0, 1});
+  const int code =
+      run("n=$(wc -l <starts)\nmkdir -p checkpoints/step-$n\n>checkpoints/step-$n/manifest.json\n"
+          "[ $PATHLINE_RESTART = $((n - 1)) ] || exit 3\n[ $n -lt 6 ] || exit 0\nkill -9 $$",
+          {true, 0, 1});
   EXPECT_EQ(code, 0);
   EXPECT_EQ(starts(), 6);
 }

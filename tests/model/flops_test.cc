@@ -38,11 +38,12 @@ TEST(Flops, AreWhatTorchCountsInTheOriginals) {
   EXPECT_EQ(forward_flops(mlp).total(), 17024);
 }
 
-// Peebles and Xie, "Scalable diffusion models with transformers", table 4: multiply-adds ("Gflops"), given to two places.
+// Peebles and Xie, "Scalable diffusion models with transformers", table 4: multiply-adds ("Gflops"), given to two
+// places.
 TEST(Flops, AreThePublishedOnesOfDiT) {
-  const std::pair<const char*, double> published[] = {
-      {"DiT-S/2", 6.06}, {"DiT-B/2", 23.01}, {"DiT-L/2", 80.71}, {"DiT-XL/2", 118.64},
-      {"DiT-S/4", 1.41}, {"DiT-B/4", 5.56},  {"DiT-L/4", 19.70}, {"DiT-XL/4", 29.05}};
+  const std::pair<const char*, double> published[] = {{"DiT-S/2", 6.06},    {"DiT-B/2", 23.01}, {"DiT-L/2", 80.71},
+                                                      {"DiT-XL/2", 118.64}, {"DiT-S/4", 1.41},  {"DiT-B/4", 5.56},
+                                                      {"DiT-L/4", 19.70},   {"DiT-XL/4", 29.05}};
   for (const auto& [name, giga] : published) {
     EXPECT_NEAR(forward_flops(latent_transformer(name)).total() / 2e9, giga, 0.003 * giga + 0.005) << name;
   }

@@ -33,7 +33,7 @@ inline Tensors value_and_gradients(const Formula& formula, const Tensors& inputs
 /// Largest difference from the double-precision formula, as a share of the largest number of the same tensor. The
 /// inputs are rounded to `type` first, for both.
 inline double worst_difference(const Formula& fused, const Formula& plain, const Tensors& inputs,
-                        at::ScalarType type = at::kFloat) {
+                               at::ScalarType type = at::kFloat) {
   Tensors rounded;
   for (const at::Tensor& input : inputs) rounded.push_back(input.to(type));
   const Tensors ours = value_and_gradients(fused, rounded, type);

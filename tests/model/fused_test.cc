@@ -20,7 +20,8 @@
 namespace pathline {
 namespace {
 
-using tests::Formula, tests::kHalfRounding, tests::kRounding, tests::noise, tests::Tensors, tests::value_and_gradients, tests::worst_difference;
+using tests::Formula, tests::kHalfRounding, tests::kRounding, tests::noise, tests::Tensors, tests::value_and_gradients,
+    tests::worst_difference;
 
 at::Tensor fused_norm(const Tensors& in) { return model::modulated_norm(in[0], in[1], in[2]); }
 at::Tensor plain_norm(const Tensors& in) {
@@ -45,7 +46,8 @@ TEST(ModulatedNorm, TakesSlicesOfTheModulationAsTheyAre) {
 struct Shape {
   std::int64_t samples, tokens, heads, head_width, mlp_width;
 };
-// One block of rows and several, full and not; odd numbers of tokens and samples; widths that no vector or block divides.
+// One block of rows and several, full and not; odd numbers of tokens and samples; widths that no vector or block
+// divides.
 const std::vector<Shape> kShapes = {{2, 64, 4, 64, 300}, {3, 49, 2, 16, 32}, {2, 131, 2, 18, 50},
                                     {1, 4, 1, 4, 6},     {1, 1, 1, 8, 14},   {2, 256, 1, 64, 520}};
 

@@ -164,7 +164,7 @@ TEST(Start, FollowsTheOriginalsLaws) {
   const auto network = model::make_model(options, 1);
   for (const model::NamedTensor& parameter : network->parameters()) {
     const double deviation = std::sqrt(parameter.tensor.square().mean().item<double>());
-    if (parameter.name == "blocks.0.attn.proj.weight") {  // Xavier: variance 2 / (in + out)
+    if (parameter.name == "blocks.0.attn.proj.weight") {                 // Xavier: variance 2 / (in + out)
       EXPECT_NEAR(deviation, std::sqrt(2.0 / 512.0), 0.01 * deviation);  // 65,536 draws: 0.2 % is one deviation
     } else if (parameter.name == "t_embedder.mlp.2.weight") {
       EXPECT_NEAR(deviation, 0.02, 0.0003);

@@ -28,18 +28,28 @@ struct Pair {
 };
 // Inputs: x, weight, bias, then added, or scale and shift.
 const std::vector<Pair> kPairs = {
-    {"norm", [](const Tensors& in) { return model::norm_silu(in[0], {}, {in[1], in[2]}); },
+    {"norm",
+     [](const Tensors& in) {
+       return model::norm_silu(in[0], {}, {in[1], in[2]});
+     },
      [](const Tensors& in) { return at::silu(plain_norm(in[0], in)); }, 3},
-    {"added", [](const Tensors& in) { return model::norm_silu(in[0], in[3], {in[1], in[2]}); },
+    {"added",
+     [](const Tensors& in) {
+       return model::norm_silu(in[0], in[3], {in[1], in[2]});
+     },
      [](const Tensors& in) { return at::silu(plain_norm(in[0] + over_places(in[3]), in)); }, 4},
-    {"modulated", [](const Tensors& in) { return model::modulated_norm_silu(in[0], {in[1], in[2]}, in[3], in[4]); },
+    {"modulated",
+     [](const Tensors& in) {
+       return model::modulated_norm_silu(in[0], {in[1], in[2]}, in[3], in[4]);
+     },
      [](const Tensors& in) {
        return at::silu(plain_norm(in[0], in) * (over_places(in[3]) + 1.0) + over_places(in[4]));
-     }, 5}};
+     },
+     5}};
 
 Tensors inputs_of(const Pair& pair, std::int64_t samples, std::int64_t channels, std::int64_t size) {
-  Tensors all = {noise({samples, channels, size, size}, 1) * 2.0 + 1.0, noise({channels}, 2) * 0.3 + 1.0, noise({channels}, 3),
-                 noise({samples, channels}, 4), noise({samples, channels}, 5)};
+  Tensors all = {noise({samples, channels, size, size}, 1) * 2.0 + 1.0, noise({channels}, 2) * 0.3 + 1.0,
+                 noise({channels}, 3), noise({samples, channels}, 4), noise({samples, channels}, 5)};
   all.resize(pair.inputs);
   return all;
 }
@@ -47,7 +57,8 @@ Tensors inputs_of(const Pair& pair, std::int64_t samples, std::int64_t channels,
 TEST(NormSilu, HasTheValueAndGradientsOfItsFormula) {
   for (const Pair& pair : kPairs) {
     // At least two channels a group: what is added to the only one of a group has no gradient to compare.
-    for (const auto& [samples, channels, size] : {std::array<std::int64_t, 3>{2, 64, 8}, {3, 64, 5}, {1, 96, 16}, {2, 128, 2}}) {
+    for (const auto& [samples, channels, size] :
+         {std::array<std::int64_t, 3>{2, 64, 8}, {3, 64, 5}, {1, 96, 16}, {2, 128, 2}}) {
       const Tensors inputs = inputs_of(pair, samples, channels, size);
       EXPECT_LT(tests::worst_difference(pair.ours, pair.plain, inputs), 2 * kRounding) << pair.name << " " << channels;
       EXPECT_LT(tests::worst_difference(pair.ours, pair.plain, inputs, at::kBFloat16), kHalfRounding) << pair.name;

@@ -77,8 +77,8 @@ TEST(ParameterTable, NamesAndShapesAreTheOriginals) {
   std::map<std::string, std::vector<std::int64_t>> table;
   for (const auto& entry : model::parameter_table(named("SiT-S/2", 32, 4, 1000))) table[entry.name] = entry.shape;
   const std::map<std::string, std::vector<std::int64_t>> some = {
-      {"x_embedder.proj.weight", {384, 4, 2, 2}}, {"t_embedder.mlp.0.weight", {384, 256}},
-      {"y_embedder.embedding_table.weight", {1001, 384}}, {"blocks.11.attn.qkv.bias", {1152}},
+      {"x_embedder.proj.weight", {384, 4, 2, 2}},          {"t_embedder.mlp.0.weight", {384, 256}},
+      {"y_embedder.embedding_table.weight", {1001, 384}},  {"blocks.11.attn.qkv.bias", {1152}},
       {"blocks.0.adaLN_modulation.1.weight", {2304, 384}}, {"final_layer.linear.weight", {16, 384}}};
   for (const auto& [name, shape] : some) EXPECT_EQ(table[name], shape) << name;
   EXPECT_EQ(table.size(), 2u + 4u + 1u + 12u * 10u + 4u);
@@ -88,8 +88,8 @@ TEST(ParameterTable, NormsOfQueriesAndKeysStandBetweenTheirProductAndTheProjecti
   ModelOptions options = tests::tiny_transformer();
   options.qk_norm = true;
   const auto table = model::parameter_table(options);
-  const std::vector<std::string> names = {"qkv.bias",    "q_norm.weight", "q_norm.bias", "k_norm.weight",
-                                          "k_norm.bias", "proj.weight"};
+  const std::vector<std::string> names = {"qkv.bias",      "q_norm.weight", "q_norm.bias",
+                                          "k_norm.weight", "k_norm.bias",   "proj.weight"};
   for (std::size_t i = 0; i < names.size(); ++i) EXPECT_EQ(table[10 + i].name, "blocks.0.attn." + names[i]);
   EXPECT_EQ(table[11].shape, std::vector<std::int64_t>{16});  // the width of a head
 }

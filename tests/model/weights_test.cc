@@ -80,7 +80,9 @@ TEST_F(Weights, OfHalfPrecisionAreWidened) {
   for (const model::NamedTensor& each : network->parameters()) {
     const bool even = halves.size() % 2 == 0;
     halves.push_back(each.tensor.detach().to(even ? at::kHalf : at::kBFloat16));
-    bytes.push_back({each.name, even ? "F16" : "BF16", halves.back().sizes().vec(),
+    bytes.push_back({each.name,
+                     even ? "F16" : "BF16",
+                     halves.back().sizes().vec(),
                      {static_cast<const std::byte*>(halves.back().const_data_ptr()), halves.back().nbytes()}});
   }
   const auto file = files_.create(path_);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sampler/checkpointed_model.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/equal.h>
-#include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
 #include <map>

@@ -46,13 +46,13 @@ struct MixtureField {
 
   /// Posterior mean of the data given x = a x1 + s x0, for a, s (S).
   at::Tensor data_at(const at::Tensor& x, const at::Tensor& a, const at::Tensor& s) const {
-    const at::Tensor y = x.to(at::kDouble).unsqueeze(1);                                         // (S, 1, D)
+    const at::Tensor y = x.to(at::kDouble).unsqueeze(1);  // (S, 1, D)
     const at::Tensor alpha = a.to(at::kDouble).view({-1, 1, 1}), sigma = s.to(at::kDouble).view({-1, 1, 1});
-    const at::Tensor variance = sigma * sigma + alpha * alpha * (deviation * deviation);         // (S, 1, 1)
-    const at::Tensor off = y - alpha * means;                                                    // (S, K, D)
+    const at::Tensor variance = sigma * sigma + alpha * alpha * (deviation * deviation);          // (S, 1, 1)
+    const at::Tensor off = y - alpha * means;                                                     // (S, K, D)
     const at::Tensor log_share = weights.log() - (off * off).sum(2) / (2 * variance.squeeze(2));  // (S, K)
     const at::Tensor share = log_share.softmax(1).unsqueeze(2);
-    return (share * (means + alpha * (deviation * deviation) / variance * off)).sum(1);          // (S, D)
+    return (share * (means + alpha * (deviation * deviation) / variance * off)).sum(1);  // (S, D)
   }
 
   /// Velocity on the linear path: (x1 - x) / (1 - t), and at t = 1, where no solver asks, the limit is not needed.

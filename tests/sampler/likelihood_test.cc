@@ -5,8 +5,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/cos.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/max.h>
 #include <ATen/ops/roll.h>
 #include <ATen/ops/round.h>

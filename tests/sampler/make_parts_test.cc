@@ -37,8 +37,9 @@ PartMaking making(std::uint64_t identity) {
 }
 
 /// The job on these ranks with parts in `directory`, begun by rank 0; returns this rank's statistics.
-Statistics run(cluster::Communicator& ranks, PartStore& store, const Field& field, const JobRecord& record,
-               const std::function<bool()>& stop = [] { return false; }) {
+Statistics run(
+    cluster::Communicator& ranks, PartStore& store, const Field& field, const JobRecord& record,
+    const std::function<bool()>& stop = [] { return false; }) {
   std::vector<IdRange> open;
   cluster::together(ranks, [&] {
     if (ranks.rank() != 0) return;
@@ -67,8 +68,9 @@ std::int64_t total(cluster::Communicator& ranks, std::int64_t mine) {
 
 void expect_all_samples(const PartStore& store, const Field& field) {
   std::map<std::int64_t, Record> alone;
-  generate(field, small_job(), kAll.first, kAll.last, [](std::int64_t) { return -1; },
-           [&](Sample&& sample) { alone.emplace(sample.id, to_record(sample)); });
+  generate(
+      field, small_job(), kAll.first, kAll.last, [](std::int64_t) { return -1; },
+      [&](Sample&& sample) { alone.emplace(sample.id, to_record(sample)); });
   store.read_all(job_record().identity(), kAll, [&](Record&& record) {
     EXPECT_EQ(record.item, alone.at(record.id).item) << record.id;
     EXPECT_EQ(record.nfe, alone.at(record.id).nfe);

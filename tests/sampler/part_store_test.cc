@@ -70,9 +70,9 @@ TEST(JobRecord, NamesEveryFieldThatDiffers) {
 }
 
 TEST(JobRecord, RefusesWhatIsNone) {
-  for (const std::string text : {"", "{", "[]", "{\"format\": \"pathline-job\"}",
-                                 "{\"format\": \"pathline-job\", \"version\": \"2\"}",
-                                 "{\"format\": \"pathline-job\", \"version\": \"1\", \"seed\": 5}"}) {
+  for (const std::string text :
+       {"", "{", "[]", "{\"format\": \"pathline-job\"}", "{\"format\": \"pathline-job\", \"version\": \"2\"}",
+        "{\"format\": \"pathline-job\", \"version\": \"1\", \"seed\": 5}"}) {
     try {
       JobRecord::parse(text, "there/job.json");
       ADD_FAILURE() << text;

@@ -120,8 +120,8 @@ TEST(PngSink, DrawsPointsOfThePlaneWhereTheyLie) {
       dark += 1;
     }
   }
-  EXPECT_EQ(dark, 2 * 9);             // two dots of 3 x 3
-  EXPECT_GT(x / dark, 0);             // (1, 1) and (-0.5, -0.5): the mean lies up and to the right
+  EXPECT_EQ(dark, 2 * 9);  // two dots of 3 x 3
+  EXPECT_GT(x / dark, 0);  // (1, 1) and (-0.5, -0.5): the mean lies up and to the right
   EXPECT_EQ(x, y);
 }
 
@@ -202,9 +202,9 @@ TEST(Sink, RefusesAGapAndLeavesNoFile) {
 TEST(Sink, RefusesEndingsAndShapesThatItCannotWrite) {
   const tests::TemporaryDirectory directory;
   for (const auto& options :
-       {options_for(directory / "set.jpg", 3, {3, 8, 8}), options_for(directory / "set", 3, {4, 8, 8}), options_for(directory / "set.tar", 3, {2}),
-        options_for(directory / "set.png", 3, {4, 8, 8}), options_for(directory / "set.png", 3, {3}),
-        options_for(directory / "set.npz", 0, {3, 8, 8})}) {
+       {options_for(directory / "set.jpg", 3, {3, 8, 8}), options_for(directory / "set", 3, {4, 8, 8}),
+        options_for(directory / "set.tar", 3, {2}), options_for(directory / "set.png", 3, {4, 8, 8}),
+        options_for(directory / "set.png", 3, {3}), options_for(directory / "set.npz", 0, {3, 8, 8})}) {
     try {
       make_sink(options);
       ADD_FAILURE() << options.path;

@@ -83,9 +83,8 @@ TEST(SlotEngine, ASampleHasTheSameBitsWhateverItsSlot) {
       const std::int64_t id = order[i++];
       return Start{id, label_of(id), start_noise(job.seed, id, kShape)};
     };
-    engine.run(next, [&](Finish&& finish) {
-      EXPECT_TRUE(at::equal(finish.x, reference.at(finish.id).value)) << finish.id;
-    });
+    engine.run(next,
+               [&](Finish&& finish) { EXPECT_TRUE(at::equal(finish.x, reference.at(finish.id).value)) << finish.id; });
   }
 }
 
@@ -118,8 +117,8 @@ TEST(SlotEngine, EvaluatesOnlyTheFullShapeAndCountsWhatItUses) {
 }
 
 TEST(SlotEngine, FixedStepsCostStagesTimesSteps) {
-  const std::map<std::string, std::int64_t> stages = {
-      {"euler", 1}, {"midpoint", 2}, {"heun", 2}, {"ralston", 2}, {"heun3", 3}, {"rk4", 4}, {"rk4_38", 4}};
+  const std::map<std::string, std::int64_t> stages = {{"euler", 1}, {"midpoint", 2}, {"heun", 2},  {"ralston", 2},
+                                                      {"heun3", 3}, {"rk4", 4},      {"rk4_38", 4}};
   for (const auto& [solver, evaluations] : stages) {
     Statistics total;
     samples_of(job_with(solver, 4), 0, 8, &total);
@@ -238,11 +237,13 @@ TEST(SlotEngine, PointsKeepAnFp64StateAndAnFp32Network) {
     EXPECT_FALSE(labels.defined());
     return tests::GaussianField{}(x, t, labels);
   };
-  generate(looking, job, 0, 6, [](std::int64_t) { return -1; }, [&](Sample&& sample) {
-    EXPECT_EQ(sample.value.scalar_type(), at::kFloat);
-    const at::Tensor exact = 0.7 + 0.3 * start_noise(job.seed, sample.id, {2});
-    EXPECT_LT(at::abs(sample.value - exact).max().item<float>(), 100 * job.solver.rtol);
-  });
+  generate(
+      looking, job, 0, 6, [](std::int64_t) { return -1; },
+      [&](Sample&& sample) {
+        EXPECT_EQ(sample.value.scalar_type(), at::kFloat);
+        const at::Tensor exact = 0.7 + 0.3 * start_noise(job.seed, sample.id, {2});
+        EXPECT_LT(at::abs(sample.value - exact).max().item<float>(), 100 * job.solver.rtol);
+      });
 }
 
 TEST(SlotEngine, RefusesWhatItCannotDo) {

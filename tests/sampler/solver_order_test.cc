@@ -52,8 +52,8 @@ double fitted_order(const std::vector<double>& errors) {
   return xy / xx;
 }
 
-/// Of `tableau` with given steps, whether or not it estimates its error: root of the sum of squares over five starts, since
-/// the leading term of a single one may change its sign.
+/// Of `tableau` with given steps, whether or not it estimates its error: root of the sum of squares over five starts,
+/// since the leading term of a single one may change its sign.
 double logistic_error(Tableau tableau, std::int64_t steps) {
   const Logistic field{tableau.order < 8 ? 1.0 : 0.5};  // slow enough for three halvings before the roundings
   tableau.e.clear();

@@ -53,10 +53,9 @@ TEST(Spread, AnyNumberOfRanksMakesTheSameSamples) {
       generate(field, small_job(), 7, 30, no_label, [&](Sample&& sample) { alone.emplace(sample.id, sample); });
   tests::each_rank([&](cluster::Communicator& ranks) {
     std::map<std::int64_t, Sample> gathered;
-    const Statistics statistics =
-        generate_on_ranks(ranks, field, small_job(), 7, 30, no_label,
-                          {[&](const Sample& sample) { EXPECT_TRUE(gathered.emplace(sample.id, sample).second); },
-                           [](std::int64_t) {}});
+    const Statistics statistics = generate_on_ranks(
+        ranks, field, small_job(), 7, 30, no_label,
+        {[&](const Sample& sample) { EXPECT_TRUE(gathered.emplace(sample.id, sample).second); }, [](std::int64_t) {}});
     EXPECT_EQ(statistics.count, expected.count);
     EXPECT_EQ(statistics.nfe, expected.nfe);
     EXPECT_EQ(statistics.max_nfe, expected.max_nfe);
@@ -77,9 +76,9 @@ TEST(Spread, AFailureOfOneRankOrOfTheSinkEndsAllRanks) {
       PL_CHECK(ranks.rank() != ranks.size() - 1, core::ExitCode::kEnvironment, "the device is gone");
       return x;
     };
-    EXPECT_THROW(generate_on_ranks(ranks, failing, small_job(), 0, 20, no_label,
-                                   {[](const Sample&) {}, [](std::int64_t) {}}),
-                 cluster::AgreedError);
+    EXPECT_THROW(
+        generate_on_ranks(ranks, failing, small_job(), 0, 20, no_label, {[](const Sample&) {}, [](std::int64_t) {}}),
+        cluster::AgreedError);
     const auto full_disk = [](const Sample&) { PL_CHECK(false, core::ExitCode::kEnvironment, "disk full"); };
     EXPECT_THROW(generate_on_ranks(ranks, tests::GaussianField{}, small_job(), 0, 20, no_label,
                                    {full_disk, [](std::int64_t) {}}),

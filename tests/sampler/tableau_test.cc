@@ -144,9 +144,13 @@ TEST(Tableau, Dopri5EstimatesItsErrorAsSciPyAndMatlabDo) {
 
 TEST(Tableau, ShampinesErrorEstimateIsTorchdiffeqs) {
   // c_error of torchdiffeq's dopri5.py, as it is written there.
-  const std::vector<double> c_error = {35.0 / 384 - 1951.0 / 21600,     0, 500.0 / 1113 - 22642.0 / 50085,
-                                       125.0 / 192 - 451.0 / 720,       -2187.0 / 6784 - -12231.0 / 42400,
-                                       11.0 / 84 - 649.0 / 6300,        -1.0 / 60};
+  const std::vector<double> c_error = {35.0 / 384 - 1951.0 / 21600,
+                                       0,
+                                       500.0 / 1113 - 22642.0 / 50085,
+                                       125.0 / 192 - 451.0 / 720,
+                                       -2187.0 / 6784 - -12231.0 / 42400,
+                                       11.0 / 84 - 649.0 / 6300,
+                                       -1.0 / 60};
   const Tableau& shampine = find_tableau("dopri5-shampine");
   for (std::size_t i = 0; i < c_error.size(); ++i) EXPECT_NEAR(shampine.e[i], c_error[i], 1e-15) << i;
 }

@@ -32,7 +32,7 @@ TEST(TimeGrid, BackwardsItIsTheSameTimes) {
 
 TEST(TimeGrid, EdmIsKarrasNoiseLevels) {
   const std::vector<double> times = time_grid("edm", 18, 0.0, 1.0);
-  EXPECT_NEAR(1 / times[1] - 1, 57.5859, 1e-3);   // sigma_1 of N = 18, as EDM's code computes it
+  EXPECT_NEAR(1 / times[1] - 1, 57.5859, 1e-3);  // sigma_1 of N = 18, as EDM's code computes it
   EXPECT_NEAR(1 / times[17] - 1, 0.002, 1e-12);
 }
 

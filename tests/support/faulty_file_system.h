@@ -108,9 +108,12 @@ class FaultyFileSystem final : public core::FileSystem {
         : owner_(owner), path_(std::move(path)), inner_(std::move(inner)) {}
     void append(std::span<const std::byte> bytes) override {
       owner_.appends_.push_back(owner_.calls_);
-      owner_.call("cannot write", path_, kTakesSpace, [&] { inner_->append(bytes); }, [&](double share) {
-        inner_->append(bytes.first(std::min(bytes.size(), static_cast<std::size_t>(share * static_cast<double>(bytes.size())))));
-      });
+      owner_.call(
+          "cannot write", path_, kTakesSpace, [&] { inner_->append(bytes); },
+          [&](double share) {
+            inner_->append(bytes.first(
+                std::min(bytes.size(), static_cast<std::size_t>(share * static_cast<double>(bytes.size())))));
+          });
     }
     void sync() override {
       owner_.call("cannot sync", path_, kTakesSpace, [&] { inner_->sync(); });
@@ -128,15 +131,17 @@ class FaultyFileSystem final : public core::FileSystem {
   /// The fault that call number `call` meets; kNone if none.
   Fault met_by(int call, Effect effect) const {
     for (const Fault& fault : faults_) {
-      const bool from_then_on = fault.kind == Fault::Kind::kStop || (fault.kind == Fault::Kind::kFull && effect == kTakesSpace);
+      const bool from_then_on =
+          fault.kind == Fault::Kind::kStop || (fault.kind == Fault::Kind::kFull && effect == kTakesSpace);
       if (fault.kind != Fault::Kind::kNone && (from_then_on ? call >= fault.at : call == fault.at)) return fault;
     }
     return {};
   }
 
   /// `part` is what of the call a failing one has done already.
-  void call(const std::string& what, const std::string& path, Effect effect, const std::function<void()>& act,
-            const std::function<void(double)>& part = [](double) {}) {
+  void call(
+      const std::string& what, const std::string& path, Effect effect, const std::function<void()>& act,
+      const std::function<void(double)>& part = [](double) {}) {
     const int number = calls_++;
     if (before_) before_(number, what);
     const Fault fault = met_by(number, effect);
@@ -157,8 +162,9 @@ class FaultyFileSystem final : public core::FileSystem {
         if (number == fault.at) part(fault.written);
         break;
     }
-    throw core::Error(core::ExitCode::kEnvironment,
-                      core::concat(what, " ", path, ": ", std::generic_category().message(fault.reason), " (injected)."));
+    throw core::Error(
+        core::ExitCode::kEnvironment,
+        core::concat(what, " ", path, ": ", std::generic_category().message(fault.reason), " (injected)."));
   }
 
   core::FileSystem& inner_;

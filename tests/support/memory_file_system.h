@@ -70,9 +70,11 @@ class MemoryFileSystem final : public core::FileSystem {
     const auto node = find(from);
     check(node != nullptr, "no such file:", from);
     const auto target = find(to);
-    const bool fits = !target || (target->is_directory ? node->is_directory && target->names.empty() : !node->is_directory);
+    const bool fits =
+        !target || (target->is_directory ? node->is_directory && target->names.empty() : !node->is_directory);
     check(fits, "cannot rename to", to);
-    note({&directory_at(core::parent_of(from)), core::name_of(from), &directory_at(core::parent_of(to)), core::name_of(to), node});
+    note({&directory_at(core::parent_of(from)), core::name_of(from), &directory_at(core::parent_of(to)),
+          core::name_of(to), node});
     directory_at(core::parent_of(to)).names[core::name_of(to)] = node;
     directory_at(core::parent_of(from)).names.erase(core::name_of(from));
   }
@@ -116,8 +118,9 @@ class MemoryFileSystem final : public core::FileSystem {
     restore(*root_, [](const Node& node) { return node.synced_bytes; });
   }
 
-  /// The same, but real disks write early and out of order: every unsynced change of a name survives or not, and of every
-  /// unsynced file nothing, all, a beginning or blocks of zeros, as `key` decides. Renames are whole, as POSIX has it.
+  /// The same, but real disks write early and out of order: every unsynced change of a name survives or not, and of
+  /// every unsynced file nothing, all, a beginning or blocks of zeros, as `key` decides. Renames are whole, as POSIX
+  /// has it.
   void lose_some_unsynced(std::uint64_t key) {
     const std::lock_guard guard(mutex_);
     std::uint64_t draws = 0;
@@ -126,7 +129,8 @@ class MemoryFileSystem final : public core::FileSystem {
       if (draw() % 2 == 0) make_durable(change);
     }
     unsynced_.clear();
-    restore(*root_, [&](const Node& node) { return node.bytes == node.synced_bytes ? node.bytes : torn(node, draw()); });
+    restore(*root_,
+            [&](const Node& node) { return node.bytes == node.synced_bytes ? node.bytes : torn(node, draw()); });
   }
 
   /// Direct access for tests that damage files.
@@ -156,7 +160,8 @@ class MemoryFileSystem final : public core::FileSystem {
   static void make_durable(const NameChange& change) {
     if (change.to) {
       auto& there = change.to->synced_names[change.to_name];
-      if (there && !there->synced_names.empty()) return;  // an earlier change of it was lost, so this one cannot be made
+      if (there && !there->synced_names.empty())
+        return;  // an earlier change of it was lost, so this one cannot be made
       there = change.node;
     }
     if (!change.from) return;
@@ -256,7 +261,7 @@ class MemoryFileSystem final : public core::FileSystem {
   }
 
   std::mutex mutex_;
-  std::vector<NameChange> unsynced_;           // in order
+  std::vector<NameChange> unsynced_;         // in order
   std::vector<std::shared_ptr<Node>> kept_;  // directories: changes point to them also when they have lost their names
   std::shared_ptr<Node> root_ = make_root();
 };

@@ -25,8 +25,8 @@ class FailuresOnly final : public testing::EmptyTestEventListener {
  private:
   void OnTestPartResult(const testing::TestPartResult& part) override {
     if (part.failed()) {
-      std::fprintf(stderr, "rank %d: %s:%d: %s\n", rank_, part.file_name() ? part.file_name() : "?",
-                   part.line_number(), part.message());
+      std::fprintf(stderr, "rank %d: %s:%d: %s\n", rank_, part.file_name() ? part.file_name() : "?", part.line_number(),
+                   part.message());
     }
   }
   int rank_;

@@ -24,7 +24,8 @@ const std::string kCheckpoints = "/run/checkpoints";
 Recipe recipe() {
   core::Config config = core::Config::from_text(
       "[data]\npath = [\"none\"]\n[model]\nname = \"SiT\"\ninput_size = 8\ninput_channels = 3\nclasses = 4\npatch = 2\n"
-      "hidden = 32\ndepth = 2\nheads = 2\n[train]\nbatch = 16\nslices = 4\n[ema]\ndecays = [0.9]\n[checkpoint]\nkeep_last = 2\n",
+      "hidden = 32\ndepth = 2\nheads = 2\n[train]\nbatch = 16\nslices = 4\n[ema]\ndecays = "
+      "[0.9]\n[checkpoint]\nkeep_last = 2\n",
       "test");
   return read_recipe(config);
 }
@@ -32,8 +33,12 @@ Recipe recipe() {
 /// A rank of a run whose loop does nothing but save.
 struct Rank {
   Rank(core::FileSystem& storage, cluster::Communicator& communicator)
-      : files(storage), ranks(communicator), directory(files, "/run", ranks), model(model::make_model(what.model, 0)),
-        engine(make_engine(what, *model, ranks)), control(ranks),
+      : files(storage),
+        ranks(communicator),
+        directory(files, "/run", ranks),
+        model(model::make_model(what.model, 0)),
+        engine(make_engine(what, *model, ranks)),
+        control(ranks),
         saver(files, directory, what, *engine.state, model->parameters(), model->buffers(), ranks) {}
 
   void start(std::uint64_t step) {
@@ -63,7 +68,8 @@ struct Rank {
   std::vector<float> own_numbers() {
     std::vector<float> all;
     for (const auto& shard : engine.state->shards()) {
-      for (const auto& part : shard.parts) all.insert(all.end(), part.const_data_ptr<float>(), part.const_data_ptr<float>() + part.numel());
+      for (const auto& part : shard.parts)
+        all.insert(all.end(), part.const_data_ptr<float>(), part.const_data_ptr<float>() + part.numel());
     }
     return all;
   }
@@ -107,7 +113,8 @@ TEST(BackgroundSaver, LetsTheLoopGoOnWhileStorageHangs) {
   EXPECT_EQ(*checkpoint::newest_good(memory, kCheckpoints, [](const std::string&) {}), kCheckpoints + "/step-7");
 }
 
-/// A save on two ranks, call `k` of one rank's storage hanging for 20 turns of the loop. Returns how many calls there were.
+/// A save on two ranks, call `k` of one rank's storage hanging for 20 turns of the loop. Returns how many calls there
+/// were.
 int save_with_a_hanging_call(int hanging_rank, int k) {
   tests::MemoryFileSystem memory;
   tests::Hold hold;
@@ -120,8 +127,8 @@ int save_with_a_hanging_call(int hanging_rank, int k) {
     storage.before_calls([&](int number, const std::string&) {
       if (hangs && number == k) hold.pass();
     });
-    BackgroundSaver saver(storage, rank.directory, rank.what, *rank.engine.state, rank.model->parameters(), rank.model->buffers(),
-                          communicator);
+    BackgroundSaver saver(storage, rank.directory, rank.what, *rank.engine.state, rank.model->parameters(),
+                          rank.model->buffers(), communicator);
     checkpoint::State progress;
     progress.step = 1;
     saver.start(progress);
@@ -208,8 +215,9 @@ TEST(BackgroundSaver, SurvivesEveryFailureOfOneRanksStorage) {
       rank.start(1);
       ASSERT_EQ(rank.turns_to_the_end().second.failure, "");
       tests::FaultyFileSystem faulty(memory, Fault{Fault::Kind::kError, k});
-      BackgroundSaver saver(communicator.rank() == 1 ? static_cast<core::FileSystem&>(faulty) : memory, rank.directory, rank.what,
-                            *rank.engine.state, rank.model->parameters(), rank.model->buffers(), communicator);
+      BackgroundSaver saver(communicator.rank() == 1 ? static_cast<core::FileSystem&>(faulty) : memory, rank.directory,
+                            rank.what, *rank.engine.state, rank.model->parameters(), rank.model->buffers(),
+                            communicator);
       checkpoint::State progress;
       progress.step = 2;
       saver.start(progress);

@@ -70,9 +70,12 @@ class Breaking final : public Objective {
     std::vector<at::Tensor> each;
     for (std::size_t i = 0; i < slice.positions.size(); ++i) {
       const at::Tensor loss = losses.select(0, static_cast<std::int64_t>(i));
-      if (slice.positions[i] == no_loss_) each.push_back(loss.mul(std::numeric_limits<double>::infinity()));
-      else if (slice.positions[i] == no_gradient_) each.push_back(loss.add(loss.mul(0.0).sqrt()));  // sqrt'(0) = inf
-      else each.push_back(loss);
+      if (slice.positions[i] == no_loss_)
+        each.push_back(loss.mul(std::numeric_limits<double>::infinity()));
+      else if (slice.positions[i] == no_gradient_)
+        each.push_back(loss.add(loss.mul(0.0).sqrt()));  // sqrt'(0) = inf
+      else
+        each.push_back(loss);
     }
     return at::stack(each);
   }
@@ -108,7 +111,8 @@ TEST(Culprits, ANanInOnePixelNamesTheSample) {
     Culprits search(ranks);
     search.break_pixels(1004);
     search.break_pixels(1029);
-    EXPECT_THAT(search.of(Breaking(0, 0)), ElementsAre(Culprit{1004, 28, Fault::kValues}, Culprit{1029, 3, Fault::kValues}));
+    EXPECT_THAT(search.of(Breaking(0, 0)),
+                ElementsAre(Culprit{1004, 28, Fault::kValues}, Culprit{1029, 3, Fault::kValues}));
   });
 }
 

@@ -19,7 +19,8 @@ FlatLayout two_buckets() {
 
 /// What tensor t of the layout gets from pass n: sums of these are exact.
 at::Tensor gradient(const FlatLayout& layout, std::size_t t, int n, at::ScalarType type = at::kFloat) {
-  return at::full({static_cast<std::int64_t>(layout.tensors[t].elements)}, static_cast<double>(1 << n) + static_cast<double>(t), type);
+  return at::full({static_cast<std::int64_t>(layout.tensors[t].elements)},
+                  static_cast<double>(1 << n) + static_cast<double>(t), type);
 }
 
 double element(const at::Tensor& flat, const FlatTensor& tensor) {

@@ -72,8 +72,8 @@ TEST(NonFinite, ABadSampleIsNamedWheneverItComesAndItsWindowsAreLeftOut) {
   });
 }
 
-// The oracle skips windows 3 to 6 one by one, because each holds a bad sample; the other run trains on 3 and 4, fails on
-// 5 and 6, and goes back to step 3: what it then knows comes from the same windows.
+// The oracle skips windows 3 to 6 one by one, because each holds a bad sample; the other run trains on 3 and 4, fails
+// on 5 and 6, and goes back to step 3: what it then knows comes from the same windows.
 TEST(NonFinite, ARollbackLeavesTheWeightsOfARunThatNeverSawTheWindows) {
   tests::each_rank([](cluster::Communicator& ranks) {
     Runs runs(ranks, kCount, {sample_at(5, 3), sample_at(6, 27)});
@@ -122,7 +122,8 @@ TEST(NonFinite, StoppedAroundSkipsAndARollbackAndResumedEqualsUnbroken) {
 }
 
 /// The message of a run that ends with exit code 66.
-std::string end_of(Runs& runs, const std::string& name, const std::vector<std::string>& sets, cluster::Communicator& ranks) {
+std::string end_of(Runs& runs, const std::string& name, const std::vector<std::string>& sets,
+                   cluster::Communicator& ranks) {
   try {
     runs.train(name, sets, ranks);
   } catch (const cluster::AgreedError& error) {
@@ -140,7 +141,8 @@ TEST(NonFinite, WithoutOlderWeightsTheRunEndsAfterTheSkipsAllowedNamingSamples) 
     Runs runs(ranks, kCount, all);
     const std::string said = end_of(runs, "bad", {"data.validation=0", "checkpoint.every_steps=2"}, ranks);
     EXPECT_THAT(said, HasSubstr("there is no checkpoint with older weights"));
-    EXPECT_THAT(said, HasSubstr("item " + std::to_string(sample_at(4, 0)) + " of points.h5: its values are not finite"));
+    EXPECT_THAT(said,
+                HasSubstr("item " + std::to_string(sample_at(4, 0)) + " of points.h5: its values are not finite"));
     EXPECT_THAT(said, HasSubstr("and 20 more"));
     if (ranks.rank() == 0) {
       EXPECT_EQ(lines_of(runs.metrics("bad"), "\"kind\":\"skip\""), 5);
@@ -170,7 +172,8 @@ TEST(NonFinite, EndsWhenRollbacksLeadToNoNewerCheckpoint) {
 TEST(NonFinite, DivergedWeightsAreBlamedAndNotSamples) {
   tests::each_rank([](cluster::Communicator& ranks) {
     Runs runs(ranks, kCount);
-    const std::string said = end_of(runs, "diverged", {"data.validation=0", "optimizer.lr=1e30", "train.clip=0", "train.steps=50"}, ranks);
+    const std::string said =
+        end_of(runs, "diverged", {"data.validation=0", "optimizer.lr=1e30", "train.clip=0", "train.steps=50"}, ranks);
     EXPECT_THAT(said, HasSubstr("the weights are at fault, not a sample"));
     ranks.barrier();
   });

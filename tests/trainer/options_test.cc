@@ -62,14 +62,17 @@ TEST(Recipe, RefusesToKeepTheBestOfWhatNothingMeasures) {
   EXPECT_NE(refusal(recipe("[checkpoint]\nkeep_best = 2\n")).find("Set data.validation"), std::string::npos);
   EXPECT_EQ(refusal(recipe("validation = 0.1\n[checkpoint]\nkeep_best = 2\n")), "");
   EXPECT_EQ(refusal(recipe("[checkpoint]\nkeep_best = 2\nbest_metric = \"loss\"\n")), "");
-  EXPECT_NE(refusal(recipe("validation = 0.1\n[ema]\ndecays = []\n[checkpoint]\nkeep_best = 2\nbest_metric = \"ema_held_out_loss\"\n"))
-                .find("ema.decays"), std::string::npos);
+  EXPECT_NE(refusal(recipe("validation = 0.1\n[ema]\ndecays = []\n[checkpoint]\nkeep_best = 2\nbest_metric = "
+                           "\"ema_held_out_loss\"\n"))
+                .find("ema.decays"),
+            std::string::npos);
   EXPECT_NE(refusal(recipe("[checkpoint]\nbest_metric = \"accuracy\"\n")).find("is not offered"), std::string::npos);
 }
 
 TEST(Resume, RefusesFixedKeysAndTellsChangeableOnes) {
   core::Config stored = recipe("[train]\nbatch = 64\nsteps = 10\n");
-  core::Config longer = recipe("[train]\nbatch = 64\nsteps = 20\n[optimizer]\nschedule_steps = 10\n[run]\ndirectory = \"x\"\n");
+  core::Config longer =
+      recipe("[train]\nbatch = 64\nsteps = 20\n[optimizer]\nschedule_steps = 10\n[run]\ndirectory = \"x\"\n");
   core::Config other = recipe("[train]\nbatch = 32\nsteps = 10\n");
   read_recipe(stored);
   read_recipe(longer);

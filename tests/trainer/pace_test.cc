@@ -8,7 +8,8 @@ namespace {
 
 TEST(Pace, WorkTakesItsShareOfTheTime) {
   const double worked = 0.01;
-  for (const double share : {0.1, 0.3, 0.5, 1.0}) EXPECT_DOUBLE_EQ(worked / (worked + pause_after(worked, share)), share);
+  for (const double share : {0.1, 0.3, 0.5, 1.0})
+    EXPECT_DOUBLE_EQ(worked / (worked + pause_after(worked, share)), share);
 }
 
 TEST(Pace, SlowStorageIsNotSlowedFurther) {

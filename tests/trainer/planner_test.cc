@@ -80,7 +80,8 @@ std::vector<MemoryUse> ledger_after_a_step(const Recipe& recipe, cluster::Commun
   engine.state->wait_for_all_parameters();
   auto memory = engine.state->memory();
   memory.push_back(step.memory());
-  memory.push_back({"checkpoint", StagedState(*engine.state, {}, ranks.rank(), recipe.checkpoint.background).staging_bytes()});
+  memory.push_back(
+      {"checkpoint", StagedState(*engine.state, {}, ranks.rank(), recipe.checkpoint.background).staging_bytes()});
   return memory;
 }
 
@@ -121,8 +122,10 @@ TEST(Planner, KnowsWhatACheckpointTakes) {
     Runs runs(ranks, 100);
     runs.train("run", {"model.hidden=256", "train.steps=1"}, ranks);
     if (ranks.rank() != 0) return;
-    const Recipe recipe = recipe_of({}, "[data]\npath = [\"none\"]\n[model]\nname = \"MLP\"\nhidden = 256\ninput_channels = 2\n"
-                                        "classes = 3\n[train]\nbatch = 28\nslices = 7\n[ema]\ndecays = [0.9]\n");
+    const Recipe recipe =
+        recipe_of({},
+                  "[data]\npath = [\"none\"]\n[model]\nname = \"MLP\"\nhidden = 256\ninput_channels = 2\n"
+                  "classes = 3\n[train]\nbatch = 28\nslices = 7\n[ema]\ndecays = [0.9]\n");
     const Plan plan = make_plan(recipe, request_for(ranks.size()));
     double data = 0, largest = 0;
     for (const auto& file : std::filesystem::directory_iterator(runs.directory("run") + "/checkpoints/step-1")) {
@@ -142,8 +145,9 @@ const Recipe& dit_b(std::int64_t slices, std::vector<std::string> sets = {}) {
   static Recipe recipe;
   sets.push_back("checkpoint.background=false");  // the copy that is written beside training comes on top
   sets.push_back("train.slices=" + std::to_string(slices));
-  recipe = recipe_of(sets, "[data]\npath = [\"none\"]\n[model]\nname = \"DiT-B/2\"\ninput_size = 32\ninput_channels = 4\n"
-                           "classes = 1000\n[train]\nbatch = 256\n[ema]\ndecays = [0.999, 0.9999]\n");
+  recipe = recipe_of(sets,
+                     "[data]\npath = [\"none\"]\n[model]\nname = \"DiT-B/2\"\ninput_size = 32\ninput_channels = 4\n"
+                     "classes = 1000\n[train]\nbatch = 256\n[ema]\ndecays = [0.999, 0.9999]\n");
   return recipe;
 }
 
@@ -162,7 +166,8 @@ TEST(Planner, TakesAtMostTheMemoryOfTheDesign) {
       const double expected = formula(parameters, ranks, slices, 4, 16);
       EXPECT_LE(total(plan.memory), 1.05 * expected) << ranks << " ranks, " << slices << " slices";
       EXPECT_GE(total(plan.memory), expected - 4 * parameters) << ranks << " ranks, " << slices << " slices";
-      const Plan in_passes = make_plan(dit_b(slices, {"train.micro_batch=1", "train.precision=\"bf16\""}), request_for(ranks));
+      const Plan in_passes =
+          make_plan(dit_b(slices, {"train.micro_batch=1", "train.precision=\"bf16\""}), request_for(ranks));
       const double of_passes = formula(parameters, ranks, slices, 2, 20);
       EXPECT_NEAR(total(in_passes.memory), of_passes, 0.05 * of_passes) << ranks << " ranks, " << slices << " slices";
     }

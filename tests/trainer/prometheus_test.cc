@@ -35,7 +35,8 @@ int connected(int port) {
 std::string answer(int client) {
   std::string text;
   char piece[512];
-  for (ssize_t got; (got = ::recv(client, piece, sizeof(piece), 0)) > 0;) text.append(piece, static_cast<std::size_t>(got));
+  for (ssize_t got; (got = ::recv(client, piece, sizeof(piece), 0)) > 0;)
+    text.append(piece, static_cast<std::size_t>(got));
   ::close(client);
   return text;
 }

@@ -87,7 +87,8 @@ TEST_F(GuardedRun, EndsWith65AfterTheLimitAndNotForAStartByHand) {
   EXPECT_EQ(start(true), 0);
   EXPECT_EQ(start(true), 0);
   EXPECT_EQ(start(true), 65);
-  EXPECT_THAT(said_, AllOf(HasSubstr("without any checkpoint"), HasSubstr("2 restarts"), HasSubstr("log.txt"), HasSubstr("by hand")));
+  EXPECT_THAT(said_, AllOf(HasSubstr("without any checkpoint"), HasSubstr("2 restarts"), HasSubstr("log.txt"),
+                           HasSubstr("by hand")));
   EXPECT_EQ(start(true), 65);
   EXPECT_EQ(start(false), 0);
   EXPECT_EQ(start(true), 0);
@@ -113,7 +114,8 @@ TEST_F(GuardedRun, ALimitOfZeroNeverEndsARun) {
 
 TEST_F(GuardedRun, ARecordThatCannotBeReadCountsFromZero) {
   for (int restart = 0; restart < 3; ++restart) start(true);
-  for (const char* damage : {"", "{", "[]", "{\"format\":\"other\"}", "{\"format\":\"pathline-restarts\",\"version\":1,\"step\":\"x\"}"}) {
+  for (const char* damage :
+       {"", "{", "[]", "{\"format\":\"other\"}", "{\"format\":\"pathline-restarts\",\"version\":1,\"step\":\"x\"}"}) {
     core::replace_file(files_, directory_ / "restarts.json", damage);
     EXPECT_EQ(start(true), 0) << damage;
   }

@@ -54,8 +54,9 @@ class Runs {
   std::string data() const { return root_ + "/points.h5"; }
   std::string directory(const std::string& name) const { return root_ + "/" + name; }
 
-  core::ExitCode train(const std::string& name, const std::vector<std::string>& sets, cluster::Communicator& ranks,
-                       std::function<Requests()> requests = [] { return Requests{}; }) const {
+  core::ExitCode train(
+      const std::string& name, const std::vector<std::string>& sets, cluster::Communicator& ranks,
+      std::function<Requests()> requests = [] { return Requests{}; }) const {
     RunRequest request;
     request.recipe = root_ + "/recipe.toml";
     request.sets = sets;

@@ -27,8 +27,13 @@ std::vector<float> normals(std::size_t count, std::uint64_t index) {
 
 struct Arrays {
   explicit Arrays(std::size_t n)
-      : gradient(normals(n, 0)), master(normals(n, 1)), moment1(normals(n, 2)), moment2(normals(n, 3)),
-        average1(normals(n, 4)), average2(normals(n, 5)), bf16(n) {
+      : gradient(normals(n, 0)),
+        master(normals(n, 1)),
+        moment1(normals(n, 2)),
+        moment2(normals(n, 3)),
+        average1(normals(n, 4)),
+        average2(normals(n, 5)),
+        bf16(n) {
     for (auto& value : moment2) value *= value;
   }
   ShardArrays all(std::size_t moments) {
@@ -143,8 +148,10 @@ TEST(Update, LeavesZeroPaddingZero) {
   const std::vector<float> zero(64, 0.0f);
   for (const bool lion : {false, true}) {
     std::vector<float> p(64, 0.0f), m(64, 0.0f), v(64, 0.0f);
-    if (lion) update_lion(lion_step(), {64, zero.data(), p.data(), {m.data()}, nullptr, {}});
-    else update_adamw(adamw_step(3), {64, zero.data(), p.data(), {m.data(), v.data()}, nullptr, {}});
+    if (lion)
+      update_lion(lion_step(), {64, zero.data(), p.data(), {m.data()}, nullptr, {}});
+    else
+      update_adamw(adamw_step(3), {64, zero.data(), p.data(), {m.data(), v.data()}, nullptr, {}});
     EXPECT_EQ(p, zero);
     EXPECT_EQ(m, zero);
     EXPECT_EQ(v, zero);
