@@ -5,8 +5,9 @@
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h wants FILE
 
-#include <jerror.h>
 #include <jpeglib.h>
+
+#include <jerror.h>  // knows more after jpeglib.h
 
 #include "core/error.h"
 
