@@ -21,6 +21,12 @@ void GivenSteps<State>::start(std::int64_t, std::span<const State> x) {
 }
 
 template <class State>
+Evaluation GivenSteps<State>::plan(std::span<State> input) {
+  std::ranges::copy(y_, input.begin());
+  return {from(), guided()};
+}
+
+template <class State>
 Outcome GivenSteps<State>::next(bool finite) {
   if (!finite) return Outcome::kNotFinite;
   return ++step_ == line_->segments() ? Outcome::kDone : Outcome::kRunning;
@@ -38,10 +44,7 @@ void AdamsBashforth2<State>::start(std::int64_t id, std::span<const State> x) {
 
 template <class State>
 Evaluation AdamsBashforth2<State>::plan(std::span<State> input) {
-  if (!second_of_heun_) {
-    std::ranges::copy(this->y_, input.begin());
-    return {this->from(), this->guided()};
-  }
+  if (!second_of_heun_) return GivenSteps<State>::plan(input);
   constexpr std::array<double, 1> kOne = {1.0};
   const State* slope = slope_.data();
   advance_row<State>(this->y_.data(), this->to() - this->from(), kOne, &slope, input.size(), input.data());
@@ -74,12 +77,6 @@ DpmSolver2M<State>::DpmSolver2M(std::shared_ptr<const Timeline> line, std::int64
     : GivenSteps<State>(std::move(line), elements), data_(this->y_.size()), data_before_(this->y_.size()) {}
 
 template <class State>
-Evaluation DpmSolver2M<State>::plan(std::span<State> input) {
-  std::ranges::copy(this->y_, input.begin());
-  return {this->from(), this->guided()};
-}
-
-template <class State>
 Outcome DpmSolver2M<State>::absorb(std::span<const State> value) {
   const PathPoint p = linear_point(this->from()), q = linear_point(this->to());
   const OfState data = data_of(p);
@@ -99,12 +96,6 @@ Outcome DpmSolver2M<State>::absorb(std::span<const State> value) {
   const std::array<const State*, 3> rows = {this->y_.data(), data_.data(), data_before_.data()};
   const std::array weights = {keep, take * (1 + extrapolation), -take * extrapolation};
   return this->next(combine_rows<State>(weights, rows.data(), value.size(), this->y_.data()));
-}
-
-template <class State>
-Evaluation FlowDdim<State>::plan(std::span<State> input) {
-  std::ranges::copy(this->y_, input.begin());
-  return {this->from(), this->guided()};
 }
 
 template <class State>

@@ -16,6 +16,8 @@ class GivenSteps : public SlotMethod<State> {
  public:
   GivenSteps(std::shared_ptr<const Timeline> line, std::int64_t elements);
   void start(std::int64_t id, std::span<const State> x) override;
+  /// The state as it is, where the step begins.
+  Evaluation plan(std::span<State> input) override;
   std::span<const State> state() const override { return y_; }
 
  protected:
@@ -54,7 +56,6 @@ template <class State>
 class DpmSolver2M final : public GivenSteps<State> {
  public:
   DpmSolver2M(std::shared_ptr<const Timeline> line, std::int64_t elements);
-  Evaluation plan(std::span<State> input) override;
   Outcome absorb(std::span<const State> value) override;
 
  private:
@@ -67,7 +68,6 @@ template <class State>
 class FlowDdim final : public GivenSteps<State> {
  public:
   using GivenSteps<State>::GivenSteps;
-  Evaluation plan(std::span<State> input) override;
   Outcome absorb(std::span<const State> value) override;
 };
 

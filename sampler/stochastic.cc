@@ -82,9 +82,7 @@ const State* Stochastic<State>::draw(std::int64_t k) {
 
 template <class State>
 Evaluation Stochastic<State>::plan(std::span<State> input) {
-  if (!last_step()) return plan_step(input);
-  std::ranges::copy(this->y_, input.begin());
-  return {this->from(), this->guided()};
+  return last_step() ? GivenSteps<State>::plan(input) : plan_step(input);
 }
 
 template <class State>
@@ -94,8 +92,7 @@ Outcome Stochastic<State>::absorb(std::span<const State> value) {
 
 template <class State>
 Evaluation Stochastic<State>::plan_step(std::span<State> input) {
-  std::ranges::copy(this->y_, input.begin());
-  return {this->from(), this->guided()};
+  return GivenSteps<State>::plan(input);
 }
 
 template <class State>
@@ -177,8 +174,9 @@ void PredictorCorrector<State>::start(std::int64_t id, std::span<const State> x)
 
 template <class State>
 Evaluation PredictorCorrector<State>::plan_step(std::span<State> input) {
-  std::ranges::copy(this->y_, input.begin());
-  return {correcting_ ? this->to() : this->from(), this->guided()};
+  Evaluation next = GivenSteps<State>::plan(input);
+  if (correcting_) next.t = this->to();
+  return next;
 }
 
 template <class State>

@@ -38,6 +38,7 @@ TorchScript::TorchScript(const std::string& path) : impl_(std::make_unique<Impl>
 
 TorchScript::~TorchScript() = default;
 TorchScript::TorchScript(TorchScript&&) noexcept = default;
+TorchScript& TorchScript::operator=(TorchScript&&) noexcept = default;
 
 bool TorchScript::knows_return_features() const {
   const auto& schema = impl_->module.get_method("forward").function().getSchema();

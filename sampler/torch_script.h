@@ -15,6 +15,7 @@ class TorchScript {
   explicit TorchScript(const std::string& path);
   ~TorchScript();
   TorchScript(TorchScript&&) noexcept;
+  TorchScript& operator=(TorchScript&&) noexcept;
 
   /// forward(x), which must return one tensor. `return_features`: passes that as a keyword argument, as the Inception
   /// network of StyleGAN's metrics wants it. Throws ExitCode::kInput with what the network complains about. No

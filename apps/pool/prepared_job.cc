@@ -9,8 +9,6 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "sampler/row_check.h"
-#include "sampler/sink.h"
 #include "sampler/to_record.h"
 
 namespace pathline::apps {
@@ -35,15 +33,6 @@ SampleOptions options_of(const pool::JobSpec& spec) {
 
 }  // namespace
 
-sampler::Record PreparedJob::record_of(sampler::Sample&& sample) const {
-  if (decoder) sample.value = decoded(*decoder, sample.value);
-  return sampler::to_record(sample);
-}
-
-sampler::Record PreparedJob::packed(sampler::Record&& record) const {
-  return sampler::takes_png(options.output) ? sampler::as_png(std::move(record), plan.item_shape) : std::move(record);
-}
-
 sampler::Record PreparedJob::missing(std::int64_t id) const {
   sampler::Sample sample;
   sample.id = id;
@@ -59,9 +48,7 @@ std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::strin
     if (same && job.options.checkpoint == path) return job.loaded;
     if (same && job.weaker && job.options.guide_with == path) return job.weaker;
   }
-  auto loaded = sampler::load_checkpointed_model(files_, path, options.ema);
-  if (options.precision == "bf16") sampler::use_bf16(*loaded.model);
-  return std::make_shared<sampler::CheckpointedModel>(std::move(loaded));
+  return load_model(files_, path, options);
 }
 
 const PreparedJob& JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec) {
@@ -71,26 +58,12 @@ const PreparedJob& JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec)
     jobs_.splice(jobs_.begin(), jobs_, found);
     return jobs_.front();
   }
-  PreparedJob job;
-  job.id = id;
-  job.options = options_of(spec);
-  job.loaded = model_for(job.options.checkpoint, job.options);
+  const auto source = [this](const std::string& path, const SampleOptions& options) {
+    return model_for(path, options);
+  };
   const Decided decided{spec.slots, spec.threads};
-  job.plan = plan_for(job.options, *job.loaded, decided);
-  const bool noise = !job.plan.job.solver.noise_schedule.empty();
-  const auto field_of = noise ? sampler::noise_field_of : sampler::field_of;
-  job.field = field_of(*job.loaded->model);
-  if (!job.options.guide_with.empty()) {
-    job.weaker = model_for(job.options.guide_with, job.options);
-    guide_with(job.plan, *job.weaker, field_of(*job.weaker->model));
-  }
-  complete(job.plan, job.options, *job.loaded, decided);
-  sampler::check_rows_independent(job.field, job.plan.job);
-  if (!job.options.decoder.empty()) {
-    job.decoder.emplace(job.options.decoder);
-    const at::Tensor start = sampler::start_noise(job.options.seed, job.options.first, job.plan.job.sample_shape);
-    job.plan.item_shape = decoded(*job.decoder, start).sizes().vec();
-  }
+  PreparedJob job{load_job(options_of(spec), decided, source), id};
+  settle(job, decided);
   core::log_info("job ", id, ": ", job.loaded->directory, ", ", job.loaded->kind);
   jobs_.push_front(std::move(job));
   while (jobs_.size() > most_) jobs_.pop_back();

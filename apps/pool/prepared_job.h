@@ -5,32 +5,20 @@
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <optional>
 #include <string>
 
+#include "apps/sample/loaded_job.h"
 #include "apps/sample/options.h"
-#include "apps/sample/plan.h"
 #include "core/file_system.h"
 #include "sampler/checkpointed_model.h"
-#include "sampler/field.h"
 #include "sampler/pool/job_spec.h"
 #include "sampler/record.h"
-#include "sampler/torch_script.h"
 
 namespace pathline::apps {
 
-struct PreparedJob {
+struct PreparedJob : LoadedJob {
   std::int64_t id = 0;  // of the job
-  SampleOptions options;
-  std::shared_ptr<sampler::CheckpointedModel> loaded, weaker;  // weaker: that of --guide-with
-  std::optional<sampler::TorchScript> decoder;
-  Plan plan;
-  sampler::Field field;
 
-  /// A finished sample as parts hold it, but for what packed() does.
-  sampler::Record record_of(sampler::Sample&& sample) const;
-  /// As the output takes it. Any thread.
-  sampler::Record packed(sampler::Record&& record) const;
   /// In the place of a sample that was parked: zero, and failed.
   sampler::Record missing(std::int64_t id) const;
 };

@@ -9,7 +9,7 @@
 #include <span>
 #include <thread>
 
-#include "apps/sample/plan.h"
+#include "apps/sample/loaded_job.h"
 #include "apps/sample/report.h"
 #include "checkpoint/run_lock.h"
 #include "cluster/agree.h"
@@ -19,9 +19,7 @@
 #include "launch/signals.h"
 #include "sampler/batch_curve.h"
 #include "sampler/make_parts.h"
-#include "sampler/row_check.h"
 #include "sampler/spread.h"
-#include "sampler/to_record.h"
 
 namespace pathline::apps {
 namespace {
@@ -65,30 +63,20 @@ class SampleRun {
     decided = agreed(decided);
     at::set_num_threads(static_cast<int>(decided.threads));
     cluster::together(world_, [&] {
-      loaded_ = sampler::load_checkpointed_model(files_, options_.checkpoint, options_.ema);
-      if (options_.precision == "bf16") sampler::use_bf16(*loaded_.model);
-      plan_ = plan_for(options_, loaded_, decided);
-      const bool noise = !plan_.job.solver.noise_schedule.empty();
-      field_ = noise ? sampler::noise_field_of(*loaded_.model) : sampler::field_of(*loaded_.model);
-      if (!options_.guide_with.empty()) {
-        weaker_ = sampler::load_checkpointed_model(files_, options_.guide_with, options_.ema);
-        if (options_.precision == "bf16") sampler::use_bf16(*weaker_.model);
-        guide_with(plan_, weaker_, noise ? sampler::noise_field_of(*weaker_.model) : sampler::field_of(*weaker_.model));
-      }
-      if (!options_.decoder.empty()) decoder_.emplace(options_.decoder);
+      job_ = load_job(options_, decided, [this](const std::string& path, const SampleOptions& options) {
+        return load_model(files_, path, options);
+      });
       if (root_ && decided.slots == 0) decided.slots = measured_slots();
     });
     decided = agreed(decided);
     cluster::together(world_, [&] {
-      complete(plan_, options_, loaded_, decided);
-      sampler::check_rows_independent(field_, plan_.job);
-      if (decoder_) plan_.item_shape = decoded(*decoder_, at_start()).sizes().vec();
+      settle(job_, decided);
       if (root_) begin();
     });
   }
 
   std::int64_t measured_slots() {
-    const auto curve = sampler::measure_batch_curve(field_, plan_.job, std::min(kMostAutoSlots, options_.count));
+    const auto curve = sampler::measure_batch_curve(job_.field, plan_.job, std::min(kMostAutoSlots, options_.count));
     const std::int64_t slots = sampler::best_slots(curve);
     for (const sampler::BatchPoint& point : curve) {
       core::log_info(point.slots, " slots: ", point.rows_per_second, " evaluations a second",
@@ -96,8 +84,6 @@ class SampleRun {
     }
     return slots;
   }
-
-  at::Tensor at_start() const { return sampler::start_noise(options_.seed, options_.first, plan_.job.sample_shape); }
 
   /// Rank 0: the job is ours from here on, and what is missing of it is known.
   void begin() {
@@ -134,7 +120,7 @@ class SampleRun {
     const double start = core::monotonic_seconds();
     sampler::RangeDealer dealer(world_, open_, dealing);
     sampler::Statistics mine = cluster::together(world_, [&] {
-      return sampler::make_parts(field_, plan_.job, making(identity, dealer, progress), dealer, store_);
+      return sampler::make_parts(job_.field, plan_.job, making(identity, dealer, progress), dealer, store_);
     });
     mine.seconds = core::monotonic_seconds() - start;
     const sampler::Statistics made = sampler::summed(world_, mine);
@@ -147,13 +133,8 @@ class SampleRun {
     sampler::PartMaking making;
     making.job = identity;
     making.label_of = [this](std::int64_t id) { return plan_.label_of(id); };
-    making.record_of = [this](sampler::Sample&& sample) {
-      if (decoder_) sample.value = decoded(*decoder_, sample.value);
-      return sampler::to_record(sample);
-    };
-    if (sampler::takes_png(options_.output)) {
-      making.packed = [this](sampler::Record&& record) { return sampler::as_png(std::move(record), plan_.item_shape); };
-    }
+    making.record_of = [this](sampler::Sample&& sample) { return job_.record_of(std::move(sample)); };
+    making.packed = [this](sampler::Record&& record) { return job_.packed(std::move(record)); };
     making.stop = [] { return launch::take_signal_requests().stop; };
     if (root_) {
       making.progress = [this, &dealer, &progress] {
@@ -206,11 +187,8 @@ class SampleRun {
   core::PosixFileSystem files_;
   sampler::PartStore store_;
   std::unique_ptr<checkpoint::RunLock> lock_;
-  sampler::CheckpointedModel loaded_;
-  std::optional<sampler::TorchScript> decoder_;
-  sampler::CheckpointedModel weaker_;  // of --guide-with
-  sampler::Field field_;
-  Plan plan_;
+  LoadedJob job_;
+  const Plan& plan_ = job_.plan;
   bool finished_ = false;
   std::vector<IdRange> open_;  // rank 0: what is missing at the start
   std::int64_t begun_ = 0;     // rank 0: what was there

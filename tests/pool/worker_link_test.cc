@@ -34,38 +34,42 @@ const std::string kJob = R"({"checkpoint": "/runs/a", "output": "/out/a.h5", "co
 
 bool never() { return false; }
 
-TEST(WorkerLink, TakesLeasesCommitsThemAndLeaves) {
+/// A pool that was given one job over `connection`.
+struct WithOneJob {
+  WithOneJob() {
+    published.publish(served);
+    connection.ask("POST", "/v1/jobs", kJob);
+  }
+
   Published published;
   ServedPool served;
-  published.publish(served);
-  Connection connection(published.options());
-  connection.ask("POST", "/v1/jobs", kJob);
+  Connection connection{published.options()};
+};
+
+TEST(WorkerLink, TakesLeasesCommitsThemAndLeaves) {
+  WithOneJob one;
   {
-    WorkerLink link(connection, kWorker, never);
+    WorkerLink link(one.connection, kWorker, never);
     const auto first = link.lease(), second = link.lease();
     ASSERT_TRUE(first && second);
     EXPECT_EQ(first->spec.slots, 16);
     EXPECT_FALSE(link.lost(first->token));
-    EXPECT_TRUE(link.commit(first->token, served.pool.write(*first)));
+    EXPECT_TRUE(link.commit(first->token, one.served.pool.write(*first)));
     EXPECT_TRUE(link.lost(first->token));
     EXPECT_FALSE(link.commit(first->token, {}));  // it ended
-    EXPECT_EQ(served.pool.dispatcher->job(1).leases, 1);
+    EXPECT_EQ(one.served.pool.dispatcher->job(1).leases, 1);
   }
-  EXPECT_EQ(served.pool.dispatcher->job(1).leases, 0);
-  EXPECT_EQ(served.pool.dispatcher->job(1).done, 16);
+  EXPECT_EQ(one.served.pool.dispatcher->job(1).leases, 0);
+  EXPECT_EQ(one.served.pool.dispatcher->job(1).done, 16);
 }
 
 TEST(WorkerLink, ACommitThatIsRefusedSaysThatTheLeaseIsLost) {
-  Published published;
-  ServedPool served;
-  published.publish(served);
-  Connection connection(published.options());
-  connection.ask("POST", "/v1/jobs", kJob);
-  WorkerLink link(connection, kWorker, never);
+  WithOneJob one;
+  WorkerLink link(one.connection, kWorker, never);
   const auto lease = link.lease();
   ASSERT_TRUE(lease);
-  const CommitReport report = served.pool.write(*lease);
-  connection.ask("DELETE", "/v1/jobs/1");
+  const CommitReport report = one.served.pool.write(*lease);
+  one.connection.ask("DELETE", "/v1/jobs/1");
   EXPECT_FALSE(link.commit(lease->token, report));
 }
 

@@ -12,21 +12,15 @@
 #include "core/error.h"
 #include "sampler/to_record.h"
 #include "tests/sampler/fields.h"
+#include "tests/sampler/small_job.h"
 #include "tests/support/ranks.h"
 
 namespace pathline::sampler {
 namespace {
 
-constexpr IdRange kAll{7, 90};
+using tests::small_job;
 
-Job small_job() {
-  Job job;
-  job.sample_shape = {2, 3, 3};
-  job.slots = 4;
-  job.seed = 5;
-  job.solver.rtol = job.solver.atol = 1e-4;
-  return job;
-}
+constexpr IdRange kAll{7, 90};
 
 PartMaking making(std::uint64_t identity) {
   PartMaking making;

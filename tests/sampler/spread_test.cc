@@ -10,19 +10,13 @@
 #include "cluster/agree.h"
 #include "core/error.h"
 #include "tests/sampler/fields.h"
+#include "tests/sampler/small_job.h"
 #include "tests/support/ranks.h"
 
 namespace pathline::sampler {
 namespace {
 
-Job small_job() {
-  Job job;
-  job.sample_shape = {2, 3, 3};
-  job.slots = 4;
-  job.seed = 5;
-  job.solver.rtol = job.solver.atol = 1e-4;
-  return job;
-}
+using tests::small_job;
 
 std::int64_t no_label(std::int64_t) { return -1; }
 

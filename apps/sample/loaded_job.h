@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that making a job's samples needs, in memory: `pathline sample` and the workers of a pool load it alike.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "apps/sample/options.h"
+#include "apps/sample/plan.h"
+#include "core/file_system.h"
+#include "sampler/checkpointed_model.h"
+#include "sampler/field.h"
+#include "sampler/record.h"
+#include "sampler/torch_script.h"
+
+namespace pathline::apps {
+
+struct LoadedJob {
+  SampleOptions options;
+  std::shared_ptr<sampler::CheckpointedModel> loaded, weaker;  // weaker: that of --guide-with
+  std::optional<sampler::TorchScript> decoder;
+  Plan plan;
+  sampler::Field field;
+
+  /// A finished sample as parts hold it, but for what packed() does.
+  sampler::Record record_of(sampler::Sample&& sample) const;
+  /// As the output takes it. Any thread.
+  sampler::Record packed(sampler::Record&& record) const;
+};
+
+/// Where a checkpoint's model comes from: read, or one that is loaded already.
+using ModelSource =
+    std::function<std::shared_ptr<sampler::CheckpointedModel>(const std::string& path, const SampleOptions& options)>;
+
+/// Reads it, in the options' averages and precision. Local: no rank talks to another.
+std::shared_ptr<sampler::CheckpointedModel> load_model(core::FileSystem& files, const std::string& path,
+                                                       const SampleOptions& options);
+
+/// All but what settle() fills in; slots may be undecided. Throws core::Error where the job cannot be done.
+LoadedJob load_job(const SampleOptions& options, const Decided& decided, const ModelSource& model_for);
+
+/// Once slots and threads are decided: record, description and the shape of what is written. Throws
+/// ExitCode::kEnvironment where a sample's bits depend on its place in the batch.
+void settle(LoadedJob& job, const Decided& decided);
+
+}  // namespace pathline::apps
