@@ -2,7 +2,7 @@
 """Adaptive sampling of one trained network: Pathline's slots beside torchdiffeq and torchode, and beside themselves in
 lockstep.
 
-  train     a small SiT on made-up pictures with `pathline train`, and its weights for PyTorch
+  train     a small SiT with `pathline train`, on made-up pictures or --data, and its weights for PyTorch
   compare   interleaved rounds, every contestant once a round; ratios are taken within a round: median and 95 % interval
   torch     one contestant in this process; prints JSON
 
@@ -35,7 +35,7 @@ RECIPE = """[run]
 directory = "{work}/run"
 seed = 1
 [data]
-path = ["{work}/shapes.h5"]
+path = ["{data}"]
 validation = 0
 [model]
 name = "SiT"
@@ -68,9 +68,11 @@ def run(command, **more):
 def train(options):
     os.makedirs(options.work, exist_ok=True)
     at = lambda name: os.path.join(options.work, name)  # noqa: E731
-    run([options.pathline, "data", "make", "shapes", "--count", "20000", "--size", str(options.size), "--seed", "1", "-o", at("shapes.h5")])
+    if not options.data:
+        options.data = at("shapes.h5")
+        run([options.pathline, "data", "make", "shapes", "--count", "20000", "--size", "16", "--seed", "1", "-o", options.data])
     with open(at("run.toml"), "w") as file:
-        file.write(RECIPE.format(work=options.work, steps=options.steps, hidden=options.hidden, depth=options.depth))
+        file.write(RECIPE.format(**{key: getattr(options, key) for key in ("work", "data", "steps", "hidden", "depth")}))
     run([options.pathline, "train", at("run.toml")])
     run([options.pathline, "checkpoint", "export", at("run"), "--ema", "none", "-o", at("weights.safetensors")])
 
@@ -93,8 +95,9 @@ def read_safetensors(path):
     return tensors
 
 
-def network_of(options, classes):
-    network = common.sit(options.peers).SiT(input_size=options.size, patch_size=4, in_channels=3, hidden_size=options.hidden,
+def network_of(options, shape, classes):
+    _, channels, size, _ = shape
+    network = common.sit(options.peers).SiT(input_size=size, patch_size=4, in_channels=channels, hidden_size=options.hidden,
                                             depth=options.depth, num_heads=4, num_classes=classes, learn_sigma=False)
     missing, unknown = network.load_state_dict(read_safetensors(os.path.join(options.work, "weights.safetensors")),
                                                strict=False)
@@ -144,7 +147,7 @@ def torch_contestant(options):
         labels = torch.from_numpy(file["labels"][:])
         ours = file["images"][:].astype(int)
         classes = int(file["labels"].attrs["classes"])
-    network = network_of(options, classes)
+    network = network_of(options, x0.shape, classes)
     solve = {"torchode": solve_torchode, "torchdiffeq": solve_torchdiffeq}[options.name]
     count, ends = [0], []
     with torch.no_grad():
@@ -205,7 +208,7 @@ def contestant(options, name, slots, count, directory):
         batches = [timed_sample(options, slots, first, slots, path) for first in range(0, count, slots)]
         return {"seconds": sum(b["seconds"] for b in batches), "evaluations": sum(b["max_nfe"] for b in batches)}
     command = [sys.executable, os.path.abspath(__file__), "torch", "--name", name, "--set", options.set, "--slots", str(slots)]
-    for key in ("work", "peers", "tolerance", "threads", "hidden", "depth", "size"):
+    for key in ("work", "peers", "tolerance", "threads", "hidden", "depth"):
         command += [f"--{key}", str(getattr(options, key))]
     command += ["--cpu-time"] if options.cpu_time else []
     return json.loads(run(command))
@@ -279,7 +282,6 @@ def main():
         sub.add_argument("--work", required=True, help="directory of the trained network")
         sub.add_argument("--hidden", type=int, default=256)
         sub.add_argument("--depth", type=int, default=6)
-        sub.add_argument("--size", type=int, default=16, help="of the pictures, in pixels")
         return sub
 
     def ours(sub):
@@ -293,6 +295,7 @@ def main():
 
     sub = command("train", train, "train the network")
     ours(sub)
+    sub.add_argument("--data", help="image store of square pictures, as `pathline data import` makes it (default: made-up shapes of 16x16)")
     sub.add_argument("--steps", type=int, default=300)
     sub = command("compare", compare, "all contestants")
     ours(sub)
