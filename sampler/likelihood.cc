@@ -9,6 +9,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <map>
@@ -27,7 +28,8 @@ namespace {
 struct Solve {
   std::int64_t datum = 0;
   std::int64_t label = 0;
-  at::Tensor probe;  // (1, sample...) of -1 and 1; undefined where exact
+  std::int64_t number = 0;  // of the probe
+  at::Tensor probe;         // (1, sample...) of -1 and 1; undefined where exact
 };
 
 at::Tensor random_signs(std::uint64_t seed, std::int64_t id, std::int64_t probe,
@@ -97,7 +99,7 @@ class Densities final {
       for (std::int64_t k = 0; k < solves_of_datum(); ++k) {
         at::Tensor probe;
         if (!options_.exact) probe = random_signs(options_.seed, datum->id, k, shape_);
-        solves_[++last_] = {datum->id, datum->label, probe};
+        solves_[++last_] = {datum->id, datum->label, k, probe};
         const at::Tensor x = datum->x.to(at::kDouble).flatten();
         waiting_.push_back({last_, last_, at::cat({x, at::zeros({1}, at::kDouble)}), 1.0});
       }
@@ -130,20 +132,21 @@ class Densities final {
   void collect(const Finish& finish, const std::function<void(const LogDensity&)>& emit) {
     const auto solve = solves_.extract(finish.id);
     Sums& sums = sums_[solve.mapped().datum];
+    sums.values.resize(static_cast<std::size_t>(solves_of_datum()));
     const double* row = finish.x.const_data_ptr<double>();
     double log_p = row[elements_];  // minus the integral of the divergence from 0 to 1
     for (std::int64_t i = 0; i < elements_; ++i) log_p -= 0.5 * (row[i] * row[i] + std::log(2 * std::numbers::pi));
-    sums.values.push_back(log_p);
+    sums.values[static_cast<std::size_t>(solve.mapped().number)] = log_p;
     sums.nfe += finish.nfe;
-    if (failed(finish.outcome)) sums.outcome = finish.outcome;
-    if (static_cast<std::int64_t>(sums.values.size()) < solves_of_datum()) return;
+    if (failed(finish.outcome)) sums.outcome = std::max(sums.outcome, finish.outcome);
+    if (++sums.done < solves_of_datum()) return;
     emit(sums.result(solve.mapped().datum, options_.exact));
     sums_.erase(solve.mapped().datum);
   }
 
   struct Sums {
-    std::vector<double> values;
-    std::int64_t nfe = 0;
+    std::vector<double> values;  // by probe, whichever was done first: sums keep their order
+    std::int64_t done = 0, nfe = 0;
     Outcome outcome = Outcome::kDone;
 
     LogDensity result(std::int64_t id, bool exact) const {
@@ -178,6 +181,15 @@ void log_densities(const Field& field, const LikelihoodOptions& options, const s
   PL_CHECK(options.exact || options.probes > 0, core::ExitCode::kUsage, "--probes is ", options.probes,
            "; the divergence is estimated with at least 1.");
   Densities(field, options, shape, labelled).run(next, emit);
+}
+
+Field with_derivative(const Field& field) {
+  return [field](const at::Tensor& rows, const at::Tensor& t, const at::Tensor& labels) {
+    const at::AutoGradMode with_gradients(true);
+    const at::Tensor x = rows.detach().requires_grad_(true);
+    const at::Tensor v = field(x, t, labels);
+    return at::cat({v.detach().flatten(1), derivative(v, x, rows.sign()).flatten(1)}, 1);
+  };
 }
 
 double bits_per_dimension(double log_p, std::int64_t dimensions) {

@@ -40,12 +40,16 @@ struct LogDensity {
   Outcome outcome = Outcome::kDone;
 };
 
-/// Every datum that `next` gives, in order of completion. `field` must be differentiable in x (called with gradients
-/// on; x and t fp32). `labelled`: as in SlotEngine. Local; callbacks run on the calling thread. Throws ExitCode::kUsage
-/// for options that describe no ODE solver, and for no probes.
+/// Every datum that `next` gives, in order of completion; its figures depend on no other datum. `field` must be
+/// differentiable in x (called with gradients on; x and t fp32). `labelled`: as in SlotEngine. Local; callbacks run on
+/// the calling thread. Throws ExitCode::kUsage for options that describe no ODE solver, and for no probes.
 void log_densities(const Field& field, const LikelihoodOptions& options, const std::vector<std::int64_t>& shape,
                    bool labelled, const std::function<std::optional<Datum>()>& next,
                    const std::function<void(const LogDensity&)>& emit);
+
+/// Velocity (S, D) and (dv/dx)^T sign(x) (S, D) side by side: whether their rows depend on each other is for
+/// check_rows_independent() to find out.
+Field with_derivative(const Field& field);
 
 /// Bits per dimension of 8-bit data x = (k + u - 1/2) / 127.5 - 1: -log2 p / D + log2 127.5.
 double bits_per_dimension(double log_p, std::int64_t dimensions);

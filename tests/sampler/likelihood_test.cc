@@ -4,6 +4,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cos.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
@@ -19,6 +20,7 @@
 
 #include "core/error.h"
 #include "sampler/generate.h"
+#include "sampler/row_check.h"
 #include "tests/sampler/fields.h"
 
 namespace pathline::sampler {
@@ -121,6 +123,35 @@ TEST(Likelihood, DependsOnIdSeedAndLabelNotOnWhatElseIsAsked) {
   EXPECT_EQ(first.at(0).log_p, all.at(0).log_p);
   options.seed = 1;
   EXPECT_NE(densities_of(field, options, {data[0]}, true).at(0).log_p, all.at(0).log_p);
+}
+
+TEST(Likelihood, IsTheSameBitsWhateverTheOrderInWhichItsProbesAreDone) {
+  std::vector<at::Tensor> data;
+  for (std::int64_t id = 0; id < 6; ++id) data.push_back(start_noise(8, id, {6}));
+  LikelihoodOptions options;
+  options.probes = 7;
+  options.slots = 1;
+  const auto one_by_one = densities_of(tests::coupled_field, options, data);
+  options.slots = 16;
+  for (const auto& [id, density] : densities_of(tests::coupled_field, options, data)) {
+    EXPECT_EQ(density.log_p, one_by_one.at(id).log_p) << id;
+    EXPECT_EQ(density.error, one_by_one.at(id).error) << id;
+    EXPECT_EQ(density.nfe, one_by_one.at(id).nfe) << id;
+  }
+}
+
+TEST(Likelihood, ANetworkWhoseDerivativesDependOnTheRowIsNoticed) {
+  Job job;
+  job.sample_shape = {6};
+  job.slots = 16;
+  check_rows_independent(with_derivative(tests::coupled_field), job);
+  // v is the same in every row, dv/dx is not
+  const Field uneven = [](const at::Tensor& x, const at::Tensor&, const at::Tensor&) {
+    const at::Tensor zero = x - x.detach();
+    return x.detach() + zero * at::arange(x.size(0), at::kFloat).unsqueeze(1);
+  };
+  check_rows_independent(uneven, job);
+  EXPECT_THROW(check_rows_independent(with_derivative(uneven), job), core::Error);
 }
 
 TEST(Likelihood, BitsAndDequantisation) {

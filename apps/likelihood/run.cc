@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/likelihood/run.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <thread>
+
+#include "apps/likelihood/report.h"
+#include "cluster/agree.h"
+#include "cluster/session.h"
+#include "core/choice.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "data/shard_source.h"
+#include "launch/signals.h"
+#include "sampler/checkpointed_model.h"
+#include "sampler/row_check.h"
+#include "sampler/spread_likelihood.h"
+
+namespace pathline::apps {
+namespace {
+
+using core::ExitCode;
+
+constexpr std::int64_t kSlotMultiple = 16;
+
+void check_command(const LikelihoodCommand& command, bool root) {
+  core::check_choice("--labels", command.labels, {"data", "null"});
+  core::check_choice("--dequantize", command.dequantize, {"uniform", "none"});
+  PL_CHECK(command.how.slots > 0 && command.how.slots % kSlotMultiple == 0, ExitCode::kUsage, "--slots is ",
+           command.how.slots, "; it must be a multiple of ", kSlotMultiple, " (kernels treat other batches unevenly).");
+  PL_CHECK(command.threads >= 0 && command.count >= 0, ExitCode::kUsage, "--threads and --count must be positive.");
+  PL_CHECK(command.output.empty() || command.output.ends_with(".npz"), ExitCode::kUsage, "no format is known by the ",
+           "ending of ", command.output, ". Every item's figures can be written to .npz.");
+  if (root && command.dequantize == "none") {
+    core::log_warning("without dequantisation a density of 8-bit data has no bound: the figure compares with nothing");
+  }
+}
+
+void check_fits(const data::SetInfo& info, const sampler::CheckpointedModel& loaded) {
+  const std::vector<std::int64_t> shape = sampler::sample_shape_of(loaded.model->options());
+  const bool fits = info.kind == data::ItemKind::kPoint ? shape == std::vector{info.channels}
+                                                        : shape == std::vector{info.channels, info.height, info.width};
+  PL_CHECK(fits, ExitCode::kInput, "the model of ", loaded.directory, " was made for items of shape ",
+           c10::IntArrayRef(shape), ", and the data are ", info.description, ". Use data as the model was trained on.");
+}
+
+/// Item `i` as the model sees it: (C, H, W) in about [-1, 1], or (D).
+at::Tensor item(const data::ShardSource& source, std::int64_t i, const LikelihoodCommand& command) {
+  const data::SetInfo& info = source.info();
+  if (info.kind == data::ItemKind::kPoint) {
+    at::Tensor point = at::empty({info.channels}, at::kFloat);
+    source.read(i, std::as_writable_bytes(std::span(point.mutable_data_ptr<float>(), info.item_values())));
+    return point;
+  }
+  at::Tensor pixels = at::empty({info.height, info.width, info.channels}, at::kByte);
+  source.read(i, std::as_writable_bytes(std::span(pixels.mutable_data_ptr<std::uint8_t>(), info.item_values())));
+  const bool uniform = command.dequantize == "uniform";
+  return sampler::dequantized(pixels, command.how.seed, i, uniform).permute({2, 0, 1}).contiguous();
+}
+
+/// Under a launcher ranks share the cores, and one rank must give the bits of many.
+std::int64_t threads_of(const LikelihoodCommand& command) {
+  if (command.threads > 0) return command.threads;
+  return cluster::started_by_launcher() ? 1 : std::max(1u, std::thread::hardware_concurrency());
+}
+
+class LikelihoodRun {
+ public:
+  LikelihoodRun(const LikelihoodCommand& command, cluster::Communicator& world)
+      : command_(command), world_(world), root_(world.rank() == 0) {}
+
+  int run() {
+    cluster::together(world_, [&] { prepare(); });
+    core::Progress progress("likelihood", ids_.count(), "items", root_);
+    const auto densities =
+        sampler::densities_on_ranks(world_, field_, command_.how, sampler::sample_shape_of(loaded_.model->options()),
+                                    null_label_ >= 0, {ids_, [this](std::int64_t i) { return datum(i); }},
+                                    [&](const sampler::Tally& tally) { progress.update(tally.done); });
+    progress.finish();
+    cluster::together(world_, [&] {
+      if (root_) report(command_, densities, source_->info());
+    });
+    return 0;
+  }
+
+ private:
+  void prepare() {
+    check_command(command_, root_);
+    at::set_num_threads(static_cast<int>(threads_of(command_)));
+    core::PosixFileSystem files;
+    loaded_ = sampler::load_checkpointed_model(files, command_.checkpoint, command_.ema);
+    source_ = data::open_source(command_.data);
+    const data::SetInfo& info = source_->info();
+    check_fits(info, loaded_);
+    null_label_ = sampler::null_label_of(loaded_.model->options());
+    ids_ = {command_.first, command_.count > 0 ? std::min(info.count, command_.first + command_.count) : info.count};
+    PL_CHECK(0 <= ids_.first && ids_.first < ids_.last, ExitCode::kUsage, "--first is ", command_.first,
+             ", and the set has ", info.count, " items.");
+    field_ = [model = sampler::field_of(*loaded_.model)](const at::Tensor& x, const at::Tensor& t,
+                                                         const at::Tensor& labels) {
+      PL_CHECK(!launch::take_signal_requests().stop, ExitCode::kStopped,
+               "asked to stop before all items were done, of which nothing is kept (the figure is a mean over all of "
+               "them). Start the same command again, or ask for parts of the set with --first and --count.");
+      return model(x, t, labels);
+    };
+    sampler::Job rows;
+    rows.sample_shape = sampler::sample_shape_of(loaded_.model->options());
+    rows.null_label = null_label_;
+    rows.slots = command_.how.slots;
+    sampler::check_rows_independent(sampler::with_derivative(field_), rows);
+  }
+
+  sampler::Datum datum(std::int64_t i) const {
+    const std::int64_t label = command_.labels == "data" ? source_->label(i) : -1;
+    return {i, label < 0 ? std::max<std::int64_t>(null_label_, 0) : label, item(*source_, i, command_)};
+  }
+
+  const LikelihoodCommand& command_;
+  cluster::Communicator& world_;
+  const bool root_;
+  sampler::CheckpointedModel loaded_;
+  std::shared_ptr<data::ShardSource> source_;
+  std::int64_t null_label_ = -1;
+  sampler::IdRange ids_;
+  sampler::Field field_;
+};
+
+}  // namespace
+
+int run_likelihood(const LikelihoodCommand& command, cluster::Communicator& world) {
+  core::configure_log({.rank = world.rank(), .ranks = world.size(), .file = {}, .level = core::LogLevel::kInfo});
+  return LikelihoodRun(command, world).run();
+}
+
+}  // namespace pathline::apps
