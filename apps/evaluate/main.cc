@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `pathline evaluate`: how far one set is from another.
 #include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <thread>
 
@@ -18,9 +16,9 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "launch/signals.h"
+#include "sampler/features.h"
 #include "sampler/moments.h"
 #include "sampler/set_rows.h"
-#include "sampler/torch_script.h"
 
 namespace pathline::apps {
 namespace {
@@ -39,30 +37,21 @@ std::int64_t used(const Options& options, const sampler::SetRows& rows, const st
   return options.count > 0 ? options.count : rows.count;
 }
 
-/// (n, D): what the feature network makes of pixels, or the pixels themselves in [-1, 1]; points as they are.
-at::Tensor features_of(const at::Tensor& items, bool points, const std::optional<sampler::TorchScript>& network) {
-  if (points) return items;
-  if (network && network->knows_return_features()) return network->forward(items, true).flatten(1);
-  const at::Tensor pixels = items.to(at::kFloat) / 127.5 - 1.0;
-  return (network ? network->forward(pixels) : pixels).flatten(1);
-}
-
 sampler::Moments moments_of(const Options& options, const std::string& path) {
   core::PosixFileSystem files;
   if (sampler::Moments::holds(files, path)) return sampler::Moments::load(files, path);
-  std::optional<sampler::TorchScript> network;
-  if (!options.features.empty()) network.emplace(options.features);
+  const sampler::Features features(options.features);
   const sampler::SetRows rows = sampler::open_rows(files, path);
   const std::int64_t count = used(options, rows, path);
   core::log_info(rows.description);
   core::Progress progress("moments", count, "samples");
-  sampler::Moments moments;
+  sampler::MomentsInOrder moments;
   for (std::int64_t first = 0; first < count; first += options.batch) {
     const std::int64_t n = std::min(options.batch, count - first);
-    moments.add(features_of(rows.read(first, n), rows.points, network));
+    moments.add(features.of(rows.read(first, n)));
     progress.update(first + n);
   }
-  return moments;
+  return moments.total();
 }
 
 std::string count_text(std::int64_t count) { return count > 0 ? std::to_string(count) : "an unknown number of"; }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/pool/assembly.h"
 
-#include "core/error.h"
+#include "apps/sample/set_writer.h"
 #include "core/machine.h"
 #include "sampler/part_file.h"
-#include "sampler/sink.h"
 
 namespace pathline::apps {
 namespace {
@@ -21,22 +20,26 @@ std::vector<sampler::Record> read_part(core::FileSystem& files, const std::strin
 pool::CommitReport assemble(core::FileSystem& files, const PreparedJob& job, const pool::Lease& lease,
                             const std::function<void(std::int64_t samples)>& progress) {
   const double start = core::monotonic_seconds();
-  sampler::SinkOptions options = sink_options(job.options, job.plan);
-  options.path = lease.path;
-  const auto sink = sampler::make_sink(options);
+  SetWriter set(files, job, lease.path);
+  std::size_t next_parked = 0;
+  const auto put_parked_before = [&](std::int64_t end) {
+    for (; next_parked < lease.parked.size() && lease.parked[next_parked].first < end; ++next_parked) {
+      const pool::IdSpan& parked = lease.parked[next_parked];
+      for (std::int64_t id = parked.first; id < parked.last; ++id) set.put(job.missing(id));
+    }
+  };
   std::int64_t samples = 0;
   for (std::size_t i = 0; i < lease.parts.size(); ++i) {
+    put_parked_before(lease.parts[i].first);
     for (sampler::Record& record :
          read_part(files, lease.part_paths.at(i), job.plan.record.identity(), lease.parts[i])) {
-      sink->put(std::move(record));
+      set.put(std::move(record));
       ++samples;
     }
     progress(samples);
   }
-  for (const pool::IdSpan& parked : lease.parked) {
-    for (std::int64_t id = parked.first; id < parked.last; ++id) sink->put(job.missing(id));
-  }
-  sink->finish();
+  put_parked_before(lease.last);
+  set.finish();
   pool::CommitReport report;
   report.bytes = files.is_directory(lease.path) ? 0 : files.size(lease.path);
   report.seconds = core::monotonic_seconds() - start;

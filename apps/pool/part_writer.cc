@@ -23,8 +23,8 @@ std::vector<std::byte> preview_of(const std::vector<sampler::Record>& records, c
   std::vector<data::Image> images;
   for (std::size_t i = 0; i < std::min(kPreviewed, records.size()); ++i) {
     data::Image image(shape[1], shape[2], shape[0]);
-    PL_ASSERT(records[i].item.size() == image.pixels.size());
-    std::transform(records[i].item.begin(), records[i].item.end(), image.pixels.begin(),
+    const std::span pixels = std::span(records[i].item).first(image.pixels.size());  // features may follow
+    std::transform(pixels.begin(), pixels.end(), image.pixels.begin(),
                    [](std::byte value) { return std::to_integer<std::uint8_t>(value); });
     images.push_back(std::move(image));
   }

@@ -14,6 +14,11 @@
 namespace pathline::apps {
 namespace {
 
+/// Slots that are to be measured are not decided.
+Decided decided_of(const pool::JobSpec& spec) {
+  return {spec.slots == pool::kMeasuredSlots ? 0 : spec.slots, spec.threads};
+}
+
 /// As `pathline sample` reads them.
 SampleOptions options_of(const pool::JobSpec& spec) {
   CLI::App app;
@@ -39,7 +44,7 @@ sampler::Record PreparedJob::missing(std::int64_t id) const {
   sample.label = plan.label_of(id);
   sample.value = at::zeros(plan.item_shape);
   sample.status = sampler::SampleStatus::kFailed;
-  return packed(sampler::to_record(sample));
+  return packed(with_features(sampler::to_record(sample)));
 }
 
 std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::string& path, const SampleOptions& options) {
@@ -51,23 +56,44 @@ std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::strin
   return load_model(files_, path, options);
 }
 
-const PreparedJob& JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec) {
-  at::set_num_threads(static_cast<int>(spec.threads));
-  const auto found = std::ranges::find(jobs_, id, &PreparedJob::id);
-  if (found != jobs_.end()) {
-    jobs_.splice(jobs_.begin(), jobs_, found);
-    return jobs_.front();
-  }
-  const auto source = [this](const std::string& path, const SampleOptions& options) {
-    return model_for(path, options);
-  };
-  const Decided decided{spec.slots, spec.threads};
-  PreparedJob job{load_job(options_of(spec), decided, source), id};
-  settle(job, decided);
-  core::log_info("job ", id, ": ", job.loaded->directory, ", ", job.loaded->kind);
+const PreparedJob& JobShelf::keep(PreparedJob&& job) {
+  std::erase_if(jobs_, [&](const PreparedJob& other) { return other.id == job.id; });
   jobs_.push_front(std::move(job));
   while (jobs_.size() > most_) jobs_.pop_back();
   return jobs_.front();
+}
+
+PreparedJob JobShelf::load(std::int64_t id, const pool::JobSpec& spec) {
+  at::set_num_threads(static_cast<int>(spec.threads));
+  const auto source = [this](const std::string& path, const SampleOptions& options) {
+    return model_for(path, options);
+  };
+  return {load_job(options_of(spec), decided_of(spec), source), id};
+}
+
+const PreparedJob& JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec) {
+  const auto found = std::ranges::find(jobs_, id, &PreparedJob::id);
+  if (found != jobs_.end() && found->plan.job.slots == spec.slots) {  // else another worker's measure was taken
+    at::set_num_threads(static_cast<int>(spec.threads));
+    jobs_.splice(jobs_.begin(), jobs_, found);
+    return jobs_.front();
+  }
+  PreparedJob job = load(id, spec);
+  settle(job, decided_of(spec));
+  core::log_info("job ", id, ": ", job.loaded->directory, ", ", job.loaded->kind);
+  return keep(std::move(job));
+}
+
+std::int64_t JobShelf::measure_slots(std::int64_t id, const pool::JobSpec& spec, const std::function<bool()>& stop) {
+  PreparedJob job = load(id, spec);
+  const sampler::Field field = [&](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    PL_CHECK(!stop(), core::ExitCode::kStopped, "interrupted");
+    return job.field(x, t, labels);
+  };
+  pool::JobSpec measured = spec;
+  measured.slots = apps::measured_slots(field, job);
+  settle(job, decided_of(measured));
+  return keep(std::move(job)).plan.job.slots;
 }
 
 }  // namespace pathline::apps

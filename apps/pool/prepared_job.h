@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -32,7 +33,12 @@ class JobShelf {
   /// such checkpoint, rows that depend on their place. What is returned lives until the next call.
   const PreparedJob& prepare(std::int64_t id, const pool::JobSpec& spec);
 
+  /// How many slots serve a job of kMeasuredSlots best here. `stop` ends it: ExitCode::kStopped. Keeps the model.
+  std::int64_t measure_slots(std::int64_t id, const pool::JobSpec& spec, const std::function<bool()>& stop);
+
  private:
+  PreparedJob load(std::int64_t id, const pool::JobSpec& spec);
+  const PreparedJob& keep(PreparedJob&& job);
   std::shared_ptr<sampler::CheckpointedModel> model_for(const std::string& path, const SampleOptions& options);
 
   core::FileSystem& files_;

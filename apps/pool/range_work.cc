@@ -51,7 +51,7 @@ std::optional<std::int64_t> RangeWork::next_id() {
   if (!range) {
     auto lease = ahead_.if_there();
     if (!lease) return std::nullopt;
-    if (lease->job != job_.id || lease->assembly || overlaps(*lease)) {
+    if (lease->job != job_.id || lease->assembly || lease->measure || overlaps(*lease)) {
       ahead_.put_back(std::move(*lease));
       return std::nullopt;
     }

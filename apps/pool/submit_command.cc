@@ -7,6 +7,7 @@
 
 #include "apps/pool/commands.h"
 #include "apps/pool/job_watch.h"
+#include "core/text.h"
 #include "sampler/pool/job_spec.h"
 
 namespace pathline::apps {
@@ -15,6 +16,7 @@ namespace {
 struct SubmitOptions {
   pool::ConnectOptions connect;
   pool::JobSpec spec;
+  std::string slots;
   bool json = false, wait = false;
 };
 
@@ -25,12 +27,16 @@ std::string absolute(const std::string& path) {
 int submit(const SubmitOptions& options) {
   pool::Connection connection(options.connect);
   pool::JobSpec spec = options.spec;
+  if (!options.slots.empty())
+    spec.slots = options.slots == "auto" ? pool::kMeasuredSlots : core::parse_integer(options.slots, "--slots");
   spec.checkpoint = absolute(spec.checkpoint);
   spec.output = absolute(spec.output);
   for (const pool::OptionName& option : pool::option_names()) {
     const auto given = spec.options.find(std::string(option.name));
-    if (given == spec.options.end() || option.kind != pool::OptionName::kPath) continue;
-    if (std::filesystem::exists(given->second)) given->second = absolute(given->second);  // "--labels all" is no path
+    if (given == spec.options.end()) continue;
+    const bool file = option.kind == pool::OptionName::kPath && std::filesystem::exists(given->second);
+    // "--labels all" is no path
+    if (file || option.kind == pool::OptionName::kOutput) given->second = absolute(given->second);
   }
   const std::string answer = connection.ask("POST", "/v1/jobs", pool::to_json(pool::checked(spec)));
   const std::int64_t id = job_id_in(answer);
@@ -50,7 +56,9 @@ void add_submit_command(CLI::App& app, std::function<int()>& run) {
   sub->add_option("-o,--output", spec.output, "as for `pathline sample`")->required();
   sub->add_option("--first", spec.first, "id of the first sample")->capture_default_str();
   sub->add_option("--seed", spec.seed, "of the noise")->capture_default_str();
-  sub->add_option("--slots", spec.slots, "samples in the network at once, a multiple of 16 (default: by count)");
+  sub->add_option("--slots", options->slots,
+                  "samples in the network at once, a multiple of 16; auto: as the job's first worker measures "
+                  "(default: by count)");
   sub->add_option("--threads", spec.threads, "of each worker; part of the bits")->capture_default_str();
   sub->add_option("--priority", spec.priority, "higher goes first")->capture_default_str();
   for (const pool::OptionName& option : pool::option_names()) {

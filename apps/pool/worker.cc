@@ -82,6 +82,7 @@ class Worker {
   }
 
   void work_on(const pool::Lease& lease) {
+    if (lease.measure) return measure(lease);
     const PreparedJob* job = prepared(lease);
     if (!job) return;
     if (lease.assembly) return put_together(*job, lease);
@@ -93,11 +94,27 @@ class Worker {
     try {
       return &shelf_.prepare(lease.job, lease.spec);
     } catch (const std::exception& error) {
-      const std::string text = error.what();
-      core::log_error("job ", lease.job, ": ", text);
-      link_.report_error(lease.token, {text.substr(0, text.find('\n')), true, -1});
+      refuse_job(lease, error);
       return nullptr;
     }
+  }
+
+  void refuse_job(const pool::Lease& lease, const std::exception& error) {
+    const std::string text = error.what();
+    core::log_error("job ", lease.job, ": ", text);
+    link_.report_error(lease.token, {text.substr(0, text.find('\n')), true, -1});
+  }
+
+  void measure(const pool::Lease& lease) {
+    std::int64_t slots = 0;
+    try {
+      slots = shelf_.measure_slots(lease.job, lease.spec, stop);
+    } catch (const std::exception& error) {
+      if (!stop()) return refuse_job(lease, error);
+      link_.give_back(lease.token, "");
+      return;
+    }
+    link_.set_slots(lease.token, slots);
   }
 
   void put_together(const PreparedJob& job, const pool::Lease& lease) {

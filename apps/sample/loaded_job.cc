@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/sample/loaded_job.h"
 
+#include <algorithm>
+
+#include "core/log.h"
+#include "sampler/batch_curve.h"
 #include "sampler/row_check.h"
 #include "sampler/sink.h"
 #include "sampler/to_record.h"
@@ -9,11 +13,22 @@ namespace pathline::apps {
 
 sampler::Record LoadedJob::record_of(sampler::Sample&& sample) const {
   if (decoder) sample.value = decoded(*decoder, sample.value);
-  return sampler::to_record(sample);
+  return with_features(sampler::to_record(sample));
+}
+
+/// Alone in the network, so that no feature depends on another sample.
+sampler::Record LoadedJob::with_features(sampler::Record&& record) const {
+  if (features) sampler::append_features(record, features->of(sampler::item_of(record, plan.item_shape)));
+  return std::move(record);
 }
 
 sampler::Record LoadedJob::packed(sampler::Record&& record) const {
-  return sampler::takes_png(options.output) ? sampler::as_png(std::move(record), plan.item_shape) : std::move(record);
+  if (!sampler::takes_png(options.output)) return std::move(record);
+  if (!features) return sampler::as_png(std::move(record), plan.item_shape);
+  const at::Tensor taken = sampler::take_features(record, feature_count);
+  sampler::Record png = sampler::as_png(std::move(record), plan.item_shape);
+  sampler::append_features(png, taken);
+  return png;
 }
 
 std::shared_ptr<sampler::CheckpointedModel> load_model(core::FileSystem& files, const std::string& path,
@@ -37,15 +52,32 @@ LoadedJob load_job(const SampleOptions& options, const Decided& decided, const M
     guide_with(job.plan, *job.weaker, field_of(*job.weaker->model));
   }
   if (!options.decoder.empty()) job.decoder.emplace(options.decoder);
+  if (!options.moments.empty()) job.features.emplace(options.features);
   return job;
+}
+
+std::int64_t measured_slots(const sampler::Field& field, const LoadedJob& job) {
+  constexpr std::int64_t kMost = 1024;
+  const auto curve = sampler::measure_batch_curve(field, job.plan.job, std::min(kMost, job.options.count));
+  const std::int64_t slots = sampler::best_slots(curve);
+  for (const sampler::BatchPoint& point : curve) {
+    core::log_info(point.slots, " slots: ", point.rows_per_second, " evaluations a second",
+                   point.slots == slots ? " (taken)" : "");
+  }
+  return slots;
 }
 
 void settle(LoadedJob& job, const Decided& decided) {
   complete(job.plan, job.options, *job.loaded, decided);
   sampler::check_rows_independent(job.field, job.plan.job);
-  if (!job.decoder) return;
-  const at::Tensor start = sampler::start_noise(job.options.seed, job.options.first, job.plan.job.sample_shape);
-  job.plan.item_shape = decoded(*job.decoder, start).sizes().vec();
+  sampler::Sample trial;
+  trial.value = sampler::start_noise(job.options.seed, job.options.first, job.plan.job.sample_shape);
+  if (job.decoder) {
+    trial.value = decoded(*job.decoder, trial.value);
+    job.plan.item_shape = trial.value.sizes().vec();
+  }
+  if (!job.features) return;
+  job.feature_count = job.features->of(sampler::item_of(sampler::to_record(trial), job.plan.item_shape)).size(1);
 }
 
 }  // namespace pathline::apps

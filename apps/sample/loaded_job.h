@@ -2,6 +2,7 @@
 // Everything that making a job's samples needs, in memory: `pathline sample` and the workers of a pool load it alike.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "apps/sample/plan.h"
 #include "core/file_system.h"
 #include "sampler/checkpointed_model.h"
+#include "sampler/features.h"
 #include "sampler/field.h"
 #include "sampler/record.h"
 #include "sampler/torch_script.h"
@@ -21,11 +23,15 @@ struct LoadedJob {
   SampleOptions options;
   std::shared_ptr<sampler::CheckpointedModel> loaded, weaker;  // weaker: that of --guide-with
   std::optional<sampler::TorchScript> decoder;
+  std::optional<sampler::Features> features;  // where moments are asked for
+  std::int64_t feature_count = 0;             // of a sample: so many fp32 numbers follow its item in parts
   Plan plan;
   sampler::Field field;
 
   /// A finished sample as parts hold it, but for what packed() does.
   sampler::Record record_of(sampler::Sample&& sample) const;
+  /// The features of a record's pixels behind them, where moments are asked for.
+  sampler::Record with_features(sampler::Record&& record) const;
   /// As the output takes it. Any thread.
   sampler::Record packed(sampler::Record&& record) const;
 };
@@ -40,6 +46,9 @@ std::shared_ptr<sampler::CheckpointedModel> load_model(core::FileSystem& files, 
 
 /// All but what settle() fills in; slots may be undecided. Throws core::Error where the job cannot be done.
 LoadedJob load_job(const SampleOptions& options, const Decided& decided, const ModelSource& model_for);
+
+/// As many slots as the network's speed on this machine asks for, `field` being the job's; says the batch curve.
+std::int64_t measured_slots(const sampler::Field& field, const LoadedJob& job);
 
 /// Once slots and threads are decided: record, description and the shape of what is written. Throws
 /// ExitCode::kEnvironment where a sample's bits depend on its place in the batch.

@@ -101,6 +101,10 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
       ->check(CLI::IsMember({"fp32", "bf16"}));
   app.add_option("--decoder", options.decoder, "TorchScript file: from the model's samples to pixels in [-1, 1]");
   app.add_flag("--pairs", options.pairs, "write what each sample was made from, too: /x0 (.h5 only)");
+  app.add_option("--moments", options.moments,
+                 ".npz: mean and covariance of the samples' features, as `pathline evaluate moments` writes them");
+  app.add_option("--features", options.features,
+                 "of --moments: TorchScript network from pixels to features (default: the pixels themselves)");
   app.add_option("--threads", options.threads,
                  "of a rank (default: as the job began, else 1 under mpirun or srun, all cores alone)");
   app.add_option("--part-size", options.part_size,
@@ -113,6 +117,12 @@ void check_sample_options(const SampleOptions& options) {
   PL_CHECK(options.count > 0, ExitCode::kUsage, "--count is ", options.count, "; it must be at least 1.");
   PL_CHECK(options.threads >= 0, ExitCode::kUsage, "--threads is ", options.threads, "; it must be at least 1.");
   PL_CHECK(options.part_size >= 0, ExitCode::kUsage, "--part-size is ", options.part_size, "; it must be at least 1.");
+  PL_CHECK(options.features.empty() || !options.moments.empty(), ExitCode::kUsage, "--features ", options.features,
+           " was given without --moments, which alone needs it. Name a file with --moments, or leave it out.");
+  PL_CHECK(options.moments.empty() || options.moments.ends_with(".npz"), ExitCode::kUsage, "--moments is ",
+           options.moments, "; it must end with .npz.");
+  PL_CHECK(options.moments.empty() || options.count >= 2, ExitCode::kUsage,
+           "--moments was asked of a single sample; a covariance takes at least 2.");
   const std::string note = sampler::solver_note(options.solver.solver);
   if (!note.empty()) core::log_info(note);
   const bool adaptive = sampler::find_solver(options.solver.solver).adaptive;

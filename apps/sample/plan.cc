@@ -133,6 +133,9 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   record.add("threads", std::to_string(decided.threads));
   record.add("kernels", trainer::kernel_fingerprint("cpu"));
   if (!options.decoder.empty()) record.add("decoder", "crc32c " + crc_of_file(options.decoder));
+  if (!options.moments.empty()) {
+    record.add("features", options.features.empty() ? "pixels" : "crc32c " + crc_of_file(options.features));
+  }
   record.add("items", sampler::takes_png(options.output) ? "png" : "raw");
   plan.description = description_of(options, plan.job.solver, loaded, decided);
 }

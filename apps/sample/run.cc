@@ -11,13 +11,13 @@
 
 #include "apps/sample/loaded_job.h"
 #include "apps/sample/report.h"
+#include "apps/sample/set_writer.h"
 #include "checkpoint/run_lock.h"
 #include "cluster/agree.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "launch/signals.h"
-#include "sampler/batch_curve.h"
 #include "sampler/make_parts.h"
 #include "sampler/spread.h"
 
@@ -28,7 +28,6 @@ using core::ExitCode;
 using sampler::IdRange;
 
 constexpr std::int64_t kMostPartBytes = std::int64_t{64} << 20;
-constexpr std::int64_t kMostAutoSlots = 1024;
 constexpr int kListingSeconds = 60;  // network file systems may list a directory late
 
 class SampleRun {
@@ -66,7 +65,7 @@ class SampleRun {
       job_ = load_job(options_, decided, [this](const std::string& path, const SampleOptions& options) {
         return load_model(files_, path, options);
       });
-      if (root_ && decided.slots == 0) decided.slots = measured_slots();
+      if (root_ && decided.slots == 0) decided.slots = measured_slots(job_.field, job_);
     });
     decided = agreed(decided);
     cluster::together(world_, [&] {
@@ -75,19 +74,12 @@ class SampleRun {
     });
   }
 
-  std::int64_t measured_slots() {
-    const auto curve = sampler::measure_batch_curve(job_.field, plan_.job, std::min(kMostAutoSlots, options_.count));
-    const std::int64_t slots = sampler::best_slots(curve);
-    for (const sampler::BatchPoint& point : curve) {
-      core::log_info(point.slots, " slots: ", point.rows_per_second, " evaluations a second",
-                     point.slots == slots ? " (taken)" : "");
-    }
-    return slots;
-  }
-
   /// Rank 0: the job is ours from here on, and what is missing of it is known.
   void begin() {
     sampler::make_sink(sink_options(options_, plan_));  // what cannot be written is said before the work
+    const std::string beside = core::parent_of(options_.moments);
+    PL_CHECK(options_.moments.empty() || files_.is_directory(beside), ExitCode::kUsage, "the directory ", beside,
+             " of --moments does not exist. Make it first.");
     if (store_.finished(plan_.record)) {
       finished_ = true;
       core::log_info(options_.output, " was complete already; an interrupted start's parts are removed");
@@ -113,6 +105,7 @@ class SampleRun {
     const auto identity = plan_.record.identity();
     std::int64_t item_bytes = plan_.item_shape.size() == 1 ? sizeof(float) : 1;
     for (const std::int64_t extent : plan_.item_shape) item_bytes *= extent;
+    item_bytes += job_.feature_count * static_cast<std::int64_t>(sizeof(float));
     sampler::Dealing dealing;
     dealing.first_range = plan_.job.slots;
     dealing.most = options_.part_size > 0 ? options_.part_size : std::max<std::int64_t>(1, kMostPartBytes / item_bytes);
@@ -162,7 +155,7 @@ class SampleRun {
 
   /// Rank 0: all parts are there.
   void write_set(const sampler::Statistics& made) {
-    const auto sink = sampler::make_sink(sink_options(options_, plan_));
+    SetWriter set(files_, job_, options_.output);
     sampler::Statistics total;
     store_.read_all(plan_.record.identity(), all(), [&](sampler::Record&& record) {
       total.count += 1;
@@ -170,10 +163,10 @@ class SampleRun {
       total.nfe += record.nfe;
       total.max_nfe = std::max(total.max_nfe, record.nfe);
       total.rejected_steps += record.rejected;
-      sink->put(std::move(record));
+      set.put(std::move(record));
     });
     const bool all_failed = total.failed == total.count;
-    if (!all_failed) sink->finish();
+    if (!all_failed) set.finish();
     lock_.reset();
     store_.remove();
     say_trouble(made);

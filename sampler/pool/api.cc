@@ -32,7 +32,7 @@ struct Route {
   Response (*answer)(const Call&);
 };
 
-constexpr std::array<Route, 20> kRoutes = {{
+constexpr std::array<Route, 21> kRoutes = {{
     {"POST", "/v1/jobs", routes::submit},
     {"GET", "/v1/jobs", routes::list_jobs},
     {"GET", "/v1/jobs/#", routes::show_job},
@@ -49,6 +49,7 @@ constexpr std::array<Route, 20> kRoutes = {{
     {"POST", "/v1/leases", routes::lease},
     {"POST", "/v1/heartbeat", routes::heartbeat},
     {"POST", "/v1/leases/#/commit", routes::commit},
+    {"POST", "/v1/leases/#/slots", routes::set_slots},
     {"POST", "/v1/leases/#/return", routes::give_back},
     {"POST", "/v1/leases/#/error", routes::report_error},
     {"GET", "/readyz", ready},

@@ -39,6 +39,7 @@ Response leave(const Call& call);
 Response lease(const Call& call);
 Response heartbeat(const Call& call);
 Response commit(const Call& call);
+Response set_slots(const Call& call);
 Response give_back(const Call& call);
 Response report_error(const Call& call);
 

@@ -45,6 +45,12 @@ Response commit(const Call& call) {
   return nothing();
 }
 
+Response set_slots(const Call& call) {
+  const Json body = parse_object(call.request.body);
+  call.pool.set_slots(worker_in(body), call.id, integer_in(body, "slots"));
+  return nothing();
+}
+
 Response give_back(const Call& call) {
   const Json body = parse_object(call.request.body);
   call.pool.give_back(worker_in(body), call.id, text_in(body, "reason", 1000));

@@ -68,6 +68,8 @@ class Dispatcher {
   /// Renews; returns the tokens that are no longer the worker's.
   std::vector<std::int64_t> heartbeat(const std::string& worker, const std::map<std::int64_t, std::int64_t>& done);
   void commit(const std::string& worker, std::int64_t token, const CommitReport& report);
+  /// Ends a lease of measuring: from here on the job has so many slots, and its samples can be leased.
+  void set_slots(const std::string& worker, std::int64_t token, std::int64_t slots);
   void give_back(const std::string& worker, std::int64_t token, const std::string& reason);
   void report_error(const std::string& worker, std::int64_t token, const ErrorReport& report);
 
@@ -123,6 +125,7 @@ class Dispatcher {
   bool may_hold_more(const std::string& worker, bool& idle);
   std::int64_t bite_of(const Range& range);
   Lease lease_of(const Range& range, const JobSpec& spec);
+  void open_samples(std::int64_t job, const JobSpec& spec);
   // dispatcher_trouble.cc
   void suffer(Range range);
   void replace(const Range& range, std::vector<std::int64_t> borders);

@@ -24,7 +24,8 @@ void Dispatcher::commit(const std::string& worker, std::int64_t token, const Com
   if (earlier == "intent") return finish_commit(token);
 
   const auto range = leased(token, worker);
-  if (!range) throw Refused(409, core::concat("lease ", token, " is not this worker's any more."));
+  if (!range || range->kind == "slots")
+    throw Refused(409, core::concat("lease ", token, " is not this worker's any more, or none that makes a file."));
   const JobSpec spec = spec_of(range->job);
   const bool assembly = range->kind == "assembly";
   const IdSpan ids{range->first, range->last};

@@ -11,6 +11,16 @@ namespace {
 
 constexpr double kRateSeconds = 120;
 
+/// The output, and what else appears outside of the pool's directory.
+std::vector<std::string> written_by(const JobSpec& spec) {
+  std::vector<std::string> paths = {spec.output};
+  for (const OptionName& option : option_names()) {
+    const auto given = spec.options.find(std::string(option.name));
+    if (option.kind == OptionName::kOutput && given != spec.options.end()) paths.push_back(given->second);
+  }
+  return paths;
+}
+
 bool is_over(const std::string& state) { return state == "completed" || state == "failed" || state == "cancelled"; }
 
 }  // namespace
@@ -22,12 +32,14 @@ std::int64_t Dispatcher::submit(JobSpec spec) {
   if (const auto guide = spec.options.find("guide-with"); guide != spec.options.end()) {
     guide->second = checkpoint::resolve(files_, guide->second);
   }
-  const std::string parent = core::parent_of(spec.output);
-  PL_CHECK(files_.is_directory(parent), core::ExitCode::kUsage, "the directory ", parent,
-           " of the job's output does not exist. Make it first.");
-  if (files_.exists(spec.output)) {
-    throw Refused(
-        409, core::concat(spec.output, " exists (the job would replace it). Remove it, or choose another output."));
+  for (const std::string& path : written_by(spec)) {
+    const std::string parent = core::parent_of(path);
+    PL_CHECK(files_.is_directory(parent), core::ExitCode::kUsage, "the directory ", parent,
+             " of the job's output does not exist. Make it first.");
+    if (files_.exists(path)) {
+      throw Refused(
+          409, core::concat(path, " exists (the job would replace it). Remove it, or choose another output."));
+    }
   }
   Transaction submitting(*store_);
   const std::int64_t same = store_->integer(
@@ -38,8 +50,11 @@ std::int64_t Dispatcher::submit(JobSpec spec) {
   store_->run("INSERT INTO jobs (spec, priority, created_at) VALUES (?1, ?2, ?3)",
               {to_json(spec), spec.priority, options_.wall_seconds()});
   const std::int64_t id = store_->last_inserted();
-  store_->run("INSERT INTO ranges (job, kind, first, last) VALUES (?1, 'samples', ?2, ?3)",
-              {id, spec.first, spec.first + spec.count});
+  if (spec.slots == kMeasuredSlots) {
+    store_->run("INSERT INTO ranges (job, kind, first, last, suspect) VALUES (?1, 'slots', 0, 1, 1)", {id});
+  } else {
+    open_samples(id, spec);
+  }
   core::make_durable_directory(files_, job_directory(id));
   submitting.commit();
   core::log_info("job ", id, ": ", spec.count, " samples of ", spec.checkpoint, " into ", spec.output);

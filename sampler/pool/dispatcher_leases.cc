@@ -2,6 +2,7 @@
 // Giving leases: which job, which range, how much of it.
 #include <algorithm>
 
+#include "core/log.h"
 #include "sampler/pool/dispatcher.h"
 #include "sampler/pool/paths.h"
 
@@ -50,7 +51,7 @@ std::optional<Dispatcher::Range> Dispatcher::range_to_serve(const WorkerInfo& wo
   const std::int64_t job = job_for(worker);
   if (job == 0) return std::nullopt;
   found = select_ranges(
-      "job = ?1 AND kind = 'samples' AND state = 'waiting' ORDER BY suspect, losses + errors, first LIMIT 1", {job});
+      "job = ?1 AND kind <> 'assembly' AND state = 'waiting' ORDER BY suspect, losses + errors, first LIMIT 1", {job});
   return found.empty() ? std::nullopt : std::optional(found.front());
 }
 
@@ -89,10 +90,12 @@ std::optional<Lease> Dispatcher::lease(const std::string& worker) {
       "UPDATE ranges SET state = 'leased', token = ?4, worker = ?5, last = ?6 WHERE job = ?1 AND kind = ?2 AND first = "
       "?3",
       {range->job, range->kind, range->first, range->token, worker, range->last});
+  // Who only measures binds nobody to its kernels yet: it may be gone before it has found out anything.
+  const std::string kernels = range->kind == "slots" ? "" : info.fingerprint;
   store_->run(
       "UPDATE jobs SET served = ?2, state = CASE state WHEN 'queued' THEN 'running' ELSE state END, "
       "fingerprint = CASE fingerprint WHEN '' THEN ?3 ELSE fingerprint END WHERE id = ?1",
-      {range->job, range->token, info.fingerprint});
+      {range->job, range->token, kernels});
   const Lease lease = lease_of(*range, spec);
   leasing.commit();
   held_[range->token] = {range->job,  range->first, range->last,         0,
@@ -106,9 +109,11 @@ Lease Dispatcher::lease_of(const Range& range, const JobSpec& spec) {
   lease.token = range.token;
   lease.job = range.job;
   lease.assembly = range.kind == "assembly";
+  lease.measure = range.kind == "slots";
   lease.first = range.first;
   lease.last = range.last;
   lease.spec = spec;
+  if (lease.measure) return lease;
   lease.path =
       source_path(options_.pool, range.job, lease.assembly, {range.first, range.last}, range.token, spec.output);
   if (!lease.assembly) {
@@ -122,6 +127,30 @@ Lease Dispatcher::lease_of(const Range& range, const JobSpec& spec) {
   }
   for (const IdSpan& part : lease.parts) lease.part_paths.push_back(part_path(options_.pool, range.job, part));
   return lease;
+}
+
+/// Inside a transaction.
+void Dispatcher::open_samples(std::int64_t job, const JobSpec& spec) {
+  store_->run("INSERT INTO ranges (job, kind, first, last) VALUES (?1, 'samples', ?2, ?3)",
+              {job, spec.first, spec.first + spec.count});
+}
+
+void Dispatcher::set_slots(const std::string& worker, std::int64_t token, std::int64_t slots) {
+  const WorkerInfo info = touch(worker);
+  check_slots(slots);
+  const auto range = leased(token, worker);
+  if (!range || range->kind != "slots")
+    throw Refused(409, core::concat("lease ", token, " of measuring is not this worker's."));
+  JobSpec spec = spec_of(range->job);
+  spec.slots = slots;
+  Transaction deciding(*store_);
+  store_->run("UPDATE jobs SET spec = ?2, fingerprint = ?3 WHERE id = ?1",
+              {range->job, to_json(spec), info.fingerprint});
+  store_->run("DELETE FROM ranges WHERE token = ?1", {token});
+  open_samples(range->job, spec);
+  deciding.commit();
+  held_.erase(token);
+  core::log_info("job ", range->job, ": ", slots, " slots");
 }
 
 }  // namespace pathline::pool

@@ -26,6 +26,7 @@ void Dispatcher::suffer(Range range) {
        range.error});
   if (!parked) return;
   if (range.kind == "assembly") return fail_job(range.job, "its parts could not be put together: " + range.error);
+  if (range.kind == "slots") return fail_job(range.job, "its slots could not be measured: " + range.error);
   core::log_warning("job ", range.job, ": sample ", range.first, " is parked: ", range.error);
   ++counters_.parked;
   const JobView view = job(range.job);

@@ -75,7 +75,9 @@ void set(JobSpec& spec, const std::string& name, const ordered_json& value) {
   }
   for (const Field& field : kFields) {
     if (name != field.name) continue;
-    if (field.whole) {
+    if (name == "slots" && value == "auto") {
+      spec.slots = kMeasuredSlots;
+    } else if (field.whole) {
       spec.*field.whole = whole_number(name, value);
     } else {
       PL_CHECK(value.is_string(), ExitCode::kUsage, refusal(name, "a text"));
@@ -99,6 +101,8 @@ void check_range(const char* name, std::int64_t value, std::int64_t least, std::
   PL_CHECK(value >= least && value <= most, ExitCode::kUsage, "\"", name, "\" of a job is ", value,
            "; it must lie between ", least, " and ", most, ".");
 }
+
+std::string slots_text(std::int64_t slots) { return slots == kMeasuredSlots ? "auto" : std::to_string(slots); }
 
 }  // namespace
 
@@ -129,8 +133,16 @@ const std::vector<OptionName>& option_names() {
                                                  {"eta", kValue},
                                                  {"no-clip-denoised", kFlag},
                                                  {"decoder", kPath},
+                                                 {"moments", kOutput},
+                                                 {"features", kPath},
                                                  {"pairs", kFlag}};
   return kNames;
+}
+
+void check_slots(std::int64_t slots) {
+  check_range("slots", slots, kSlotMultiple, 65536);
+  PL_CHECK(slots % kSlotMultiple == 0, ExitCode::kUsage, "\"slots\" of a job is ", slots,
+           "; it must be auto or a multiple of ", kSlotMultiple, " (kernels treat other batches unevenly).");
 }
 
 JobSpec checked(JobSpec spec) {
@@ -141,15 +153,19 @@ JobSpec checked(JobSpec spec) {
   while (spec.output.size() > 1 && spec.output.ends_with('/')) spec.output.pop_back();
   PL_CHECK(spec.output.starts_with('/') && spec.output.size() > 1, ExitCode::kUsage, "\"output\" of a job is \"",
            spec.output, "\"; it must be an absolute path that all workers can write.");
+  for (const OptionName& option : option_names()) {
+    const auto given = spec.options.find(std::string(option.name));
+    if (option.kind != OptionName::kOutput || given == spec.options.end()) continue;
+    PL_CHECK(given->second.starts_with('/'), ExitCode::kUsage, "\"", option.name, "\" of a job is \"", given->second,
+             "\"; it must be an absolute path that all workers can write.");
+  }
   check_range("count", spec.count, 1, kMostSamples);
   check_range("first", spec.first, 0, kMostSamples);
   check_range("threads", spec.threads, 1, 1024);
   check_range("priority", spec.priority, -1000, 1000);
   if (spec.slots == 0)
     spec.slots = std::min(kMostSlots, (spec.count + kSlotMultiple - 1) / kSlotMultiple * kSlotMultiple);
-  check_range("slots", spec.slots, kSlotMultiple, 65536);
-  PL_CHECK(spec.slots % kSlotMultiple == 0, ExitCode::kUsage, "\"slots\" of a job is ", spec.slots,
-           "; it must be a multiple of ", kSlotMultiple, " (kernels treat other batches unevenly).");
+  if (spec.slots != kMeasuredSlots) check_slots(spec.slots);
   return spec;
 }
 
@@ -170,6 +186,7 @@ std::string to_json(const JobSpec& spec) {
       object[field.name] = spec.*field.text;
     }
   }
+  if (spec.slots == kMeasuredSlots) object["slots"] = "auto";
   object["seed"] = spec.seed;
   for (const auto& [name, value] : spec.options) {
     const auto option = std::ranges::find(option_names(), name, &OptionName::name);
@@ -186,7 +203,7 @@ std::string to_json(const JobSpec& spec) {
 std::vector<std::string> sample_arguments(const JobSpec& spec) {
   std::vector<std::string> arguments = {"--checkpoint=" + spec.checkpoint,       "--output=" + spec.output,
                                         core::concat("--count=", spec.count),    core::concat("--first=", spec.first),
-                                        core::concat("--seed=", spec.seed),      core::concat("--slots=", spec.slots),
+                                        core::concat("--seed=", spec.seed),      "--slots=" + slots_text(spec.slots),
                                         core::concat("--threads=", spec.threads)};
   for (const auto& [name, value] : spec.options) arguments.push_back("--" + name + (value.empty() ? "" : "=" + value));
   return arguments;

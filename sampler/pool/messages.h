@@ -30,6 +30,7 @@ struct Lease {
   std::int64_t token = 0;
   std::int64_t job = 0;
   bool assembly = false;  // all parts become the output; else: samples [first, last) become a part
+  bool measure = false;   // else: how many slots the job has is to be measured and reported
   std::int64_t first = 0, last = 0;
   std::string path;     // the file to write
   std::string preview;  // a PNG beside it, if one can be made

@@ -99,6 +99,7 @@ std::string to_json(const Lease& lease) {
   return dumped({{"token", lease.token},
                  {"job", lease.job},
                  {"assembly", lease.assembly},
+                 {"measure", lease.measure},
                  {"first", lease.first},
                  {"last", lease.last},
                  {"path", lease.path},
@@ -115,6 +116,7 @@ Lease lease_of(const std::string& json) {
   lease.token = integer_in(object, "token");
   lease.job = integer_in(object, "job");
   lease.assembly = flag_in(object, "assembly");
+  lease.measure = flag_in(object, "measure");
   lease.first = integer_in(object, "first");
   lease.last = integer_in(object, "last");
   lease.path = text_in(object, "path");

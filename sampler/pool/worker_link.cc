@@ -100,6 +100,10 @@ bool WorkerLink::commit(std::int64_t token, const CommitReport& report) {
   return end(token, "commit", to_json(report));
 }
 
+bool WorkerLink::set_slots(std::int64_t token, std::int64_t slots) {
+  return end(token, "slots", dumped({{"slots", slots}}));
+}
+
 bool WorkerLink::give_back(std::int64_t token, const std::string& reason) {
   return end(token, "return", dumped({{"reason", reason}}));
 }

@@ -41,6 +41,7 @@ class WorkerLink {
 
   // Each ends a lease; false where it was lost before. Any thread.
   bool commit(std::int64_t token, const CommitReport& report);
+  bool set_slots(std::int64_t token, std::int64_t slots);
   bool give_back(std::int64_t token, const std::string& reason);
   bool report_error(std::int64_t token, const ErrorReport& report);
 

@@ -32,6 +32,9 @@ TEST(JobSpec, ComesBackFromItsJson) {
   spec.slots = 32;
   spec.priority = -3;
   EXPECT_EQ(parse_job_spec(to_json(spec)), spec);
+  spec.slots = kMeasuredSlots;
+  EXPECT_THAT(to_json(spec), testing::HasSubstr(R"("slots":"auto")"));
+  EXPECT_EQ(parse_job_spec(to_json(spec)), spec);
 }
 
 TEST(JobSpec, SlotsAreResolvedByCount) {
@@ -45,6 +48,11 @@ TEST(JobSpec, NumbersReachTheCommandLineAsTheyWereWritten) {
   EXPECT_THAT(sample_arguments(spec),
               testing::IsSupersetOf({"--rtol=1e-05", "--guidance-interval=0.1:0.9", "--steps=18", "--pairs",
                                      "--count=100", "--slots=64", "--threads=1", "--output=/out/a.h5"}));
+}
+
+TEST(JobSpec, WhatIsWrittenLiesAtAnAbsolutePath) {
+  EXPECT_EQ(refusal_of("{" + kRest + R"(, "moments": "/out/m.npz"})"), "");
+  EXPECT_THAT(refusal_of("{" + kRest + R"(, "moments": "m.npz"})"), testing::HasSubstr("absolute"));
 }
 
 TEST(JobSpec, NamesTheNearestKnownNameOfAnUnknownOne) {

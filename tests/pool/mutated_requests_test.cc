@@ -71,6 +71,7 @@ std::vector<Seeded> requests(const std::string& worker) {
        R"({"worker":")" + worker + R"(","leases":[{"token":1,"done":3},{"token":2,"done":0}]})"},
       {"POST", "/v1/leases/1/commit", R"({"worker":")" + worker + R"(",)" + to_json(CommitReport{}).substr(1)},
       {"POST", "/v1/leases/1/return", R"({"worker":")" + worker + R"(","reason":"full"})"},
+      {"POST", "/v1/leases/1/slots", R"({"worker":")" + worker + R"(","slots":32})"},
       {"POST", "/v1/leases/1/error", R"({"worker":")" + worker + R"(","error":"x","whole_job":false,"sample":3})"},
       {"POST", "/v1/jobs/1/pause", ""},
       {"POST", "/v1/jobs/1/resume", ""},

@@ -36,15 +36,28 @@ bool never() { return false; }
 
 /// A pool that was given one job over `connection`.
 struct WithOneJob {
-  WithOneJob() {
+  explicit WithOneJob(const std::string& job = kJob) {
     published.publish(served);
-    connection.ask("POST", "/v1/jobs", kJob);
+    connection.ask("POST", "/v1/jobs", job);
   }
 
   Published published;
   ServedPool served;
   Connection connection{published.options()};
 };
+
+TEST(WorkerLink, SaysHowManySlotsItHasMeasured) {
+  WithOneJob one(R"({"checkpoint": "/runs/a", "output": "/out/a.h5", "count": 64, "slots": "auto"})");
+  WorkerLink link(one.connection, kWorker, never);
+  const auto measuring = link.lease();
+  ASSERT_TRUE(measuring && measuring->measure);
+  EXPECT_FALSE(link.lease());
+  EXPECT_TRUE(link.set_slots(measuring->token, 32));
+  EXPECT_FALSE(link.set_slots(measuring->token, 64));
+  const auto samples = link.lease();
+  ASSERT_TRUE(samples && !samples->measure);
+  EXPECT_EQ(samples->spec.slots, 32);
+}
 
 TEST(WorkerLink, TakesLeasesCommitsThemAndLeaves) {
   WithOneJob one;

@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "data/npz.h"
+#include "sampler/features.h"
 #include "tests/support/temporary_directory.h"
 
 namespace pathline::sampler {
@@ -54,6 +55,43 @@ TEST(Moments, OfBatchesAreThoseOfTheWhole) {
   EXPECT_EQ(in_batches.count(), 101);
   EXPECT_TRUE(at::allclose(in_batches.mean(), mean, 1e-14, 0));
   EXPECT_TRUE(at::allclose(in_batches.covariance(), centred.t().mm(centred) / 100.0, 1e-9, 1e-9));
+}
+
+TEST(MomentsInOrder, HaveTheSameBitsInWhateverPiecesTheRowsCome) {
+  const at::Tensor rows = normal_rows(150, 5, 1) * 3 + 1;
+  const auto in_pieces_of = [&](std::int64_t size) {
+    MomentsInOrder moments;
+    for (std::int64_t first = 0; first < 150; first += size) {
+      moments.add(rows.slice(0, first, std::min<std::int64_t>(first + size, 150)));
+    }
+    return moments.total();
+  };
+  Moments whole;
+  whole.add(rows);
+  const Moments one_by_one = in_pieces_of(1);
+  EXPECT_TRUE(at::allclose(one_by_one.mean(), whole.mean(), 1e-13, 0));
+  EXPECT_TRUE(at::allclose(one_by_one.covariance(), whole.covariance(), 1e-12, 1e-12));
+  for (const std::int64_t size : {7, 64, 65, 150}) {
+    const Moments moments = in_pieces_of(size);
+    EXPECT_EQ(moments.count(), 150);
+    EXPECT_TRUE(moments.mean().equal(one_by_one.mean())) << size;
+    EXPECT_TRUE(moments.covariance().equal(one_by_one.covariance())) << size;
+  }
+}
+
+TEST(Features, TravelBehindTheItemOfARecord) {
+  Record record;
+  for (int value = 0; value < 12; ++value) record.item.push_back(static_cast<std::byte>(value));
+  const std::vector<std::byte> pixels = record.item;
+  const at::Tensor features = normal_rows(1, 5, 3).to(at::kFloat);
+  append_features(record, features);
+  EXPECT_EQ(record.item.size(), 12 + 5 * sizeof(float));
+  EXPECT_TRUE(take_features(record, 5).equal(features));
+  EXPECT_EQ(record.item, pixels);
+  const at::Tensor item = item_of(record, {3, 2, 2});  // (H, W, C) in the record
+  EXPECT_EQ(item.sizes(), at::IntArrayRef({1, 3, 2, 2}));
+  EXPECT_EQ(item[0][2][1][0].item<std::int64_t>(), 8);
+  EXPECT_FLOAT_EQ(Features("").of(item)[0][1].item<float>(), 3 / 127.5f - 1);
 }
 
 TEST(Moments, ComeBackFromAFile) {

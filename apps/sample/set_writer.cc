@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/sample/set_writer.h"
+
+#include <utility>
+
+#include "core/log.h"
+
+namespace pathline::apps {
+namespace {
+
+sampler::SinkOptions options_for(const LoadedJob& job, const std::string& path) {
+  sampler::SinkOptions options = sink_options(job.options, job.plan);
+  options.path = path;
+  return options;
+}
+
+}  // namespace
+
+SetWriter::SetWriter(core::FileSystem& files, const LoadedJob& job, const std::string& path)
+    : files_(files), job_(job), sink_(sampler::make_sink(options_for(job, path))) {}
+
+void SetWriter::put(sampler::Record&& record) {
+  if (job_.features) moments_.add(sampler::take_features(record, job_.feature_count));
+  sink_->put(std::move(record));
+}
+
+void SetWriter::finish() {
+  if (job_.features) {
+    const sampler::Moments moments = moments_.total();
+    moments.save(files_, job_.options.moments);
+    core::log_info(job_.options.moments, ": mean and covariance of ", moments.mean().numel(), " features of ",
+                   moments.count(), " samples");
+  }
+  sink_->finish();
+}
+
+}  // namespace pathline::apps
