@@ -23,7 +23,8 @@ std::vector<std::byte> preview_of(const std::vector<sampler::Record>& records, c
   std::vector<data::Image> images;
   for (std::size_t i = 0; i < std::min(kPreviewed, records.size()); ++i) {
     data::Image image(shape[1], shape[2], shape[0]);
-    const std::span pixels = std::span(records[i].item).first(image.pixels.size());  // features may follow
+    PL_ASSERT(records[i].item.size() >= image.pixels.size());  // features may follow
+    const std::span pixels = std::span(records[i].item).first(image.pixels.size());
     std::transform(pixels.begin(), pixels.end(), image.pixels.begin(),
                    [](std::byte value) { return std::to_integer<std::uint8_t>(value); });
     images.push_back(std::move(image));

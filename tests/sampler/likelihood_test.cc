@@ -126,14 +126,18 @@ TEST(Likelihood, DependsOnIdSeedAndLabelNotOnWhatElseIsAsked) {
 }
 
 TEST(Likelihood, IsTheSameBitsWhateverTheOrderInWhichItsProbesAreDone) {
+  // near x = 0 the integral of z . dv/dx z = 5 cos(30 t) sum i z_i z_{i+1} alone decides about the steps
+  const Field field = [](const at::Tensor& x, const at::Tensor& t, const at::Tensor&) {
+    return 5 * at::cos(30 * tests::per_row(t, x)) * at::arange(6, at::kFloat) * at::roll(x, 1, 1);
+  };
   std::vector<at::Tensor> data;
-  for (std::int64_t id = 0; id < 6; ++id) data.push_back(start_noise(8, id, {6}));
+  for (std::int64_t id = 0; id < 6; ++id) data.push_back(0.01 * start_noise(8, id, {6}));
   LikelihoodOptions options;
   options.probes = 7;
   options.slots = 1;
-  const auto one_by_one = densities_of(tests::coupled_field, options, data);
+  const auto one_by_one = densities_of(field, options, data);
   options.slots = 16;
-  for (const auto& [id, density] : densities_of(tests::coupled_field, options, data)) {
+  for (const auto& [id, density] : densities_of(field, options, data)) {
     EXPECT_EQ(density.log_p, one_by_one.at(id).log_p) << id;
     EXPECT_EQ(density.error, one_by_one.at(id).error) << id;
     EXPECT_EQ(density.nfe, one_by_one.at(id).nfe) << id;
