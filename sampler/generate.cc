@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "sampler/classifier_guidance.h"
 #include "sampler/slot_engine.h"
 
 namespace pathline::sampler {
@@ -21,15 +22,21 @@ Field with_fp64_state(const Field& field) {
   };
 }
 
-/// The label that the field is given for `label`; -1 stands for "no condition".
-std::int64_t label_of_field(std::int64_t label, std::int64_t null_label) {
-  PL_CHECK(null_label >= 0 || label < 0, core::ExitCode::kUsage, "label ", label,
+/// The label that the field, and a classifier, are given for `label`; -1 stands for "no condition".
+std::int64_t label_of_field(std::int64_t label, const Job& job) {
+  PL_CHECK(job.null_label >= 0 || job.classifier || label < 0, core::ExitCode::kUsage, "label ", label,
            " was asked of an unconditional model. Leave the labels out.");
-  return label < 0 ? std::max<std::int64_t>(null_label, 0) : label;
+  PL_CHECK(!job.classifier || label >= 0, core::ExitCode::kUsage,
+           "a sample without a label was asked of a classifier (its gradient is that of one label). Give labels.");
+  return label < 0 ? std::max<std::int64_t>(job.null_label, 0) : label;
 }
 
-GuidedField guided(const Field& field, const Field& weaker, const Job& job) {
-  return GuidedField(field, {job.null_label, job.solver.guidance_channels, weaker});
+/// What the job's classifier adds to the field's values.
+Field push_of(const Job& job) {
+  const SolverOptions& solver = job.solver;
+  if (!job.classifier || solver.classifier_scale == 0) return {};
+  return solver.noise_schedule.empty() ? velocity_push(job.classifier, solver.classifier_scale)
+                                       : noise_push(job.classifier, solver.classifier_scale, solver.noise_schedule);
 }
 
 std::int64_t elements_of(const Job& job) {
@@ -58,7 +65,7 @@ class Generation {
         return std::nullopt;
       }
       const at::Tensor x = start_noise(job_.seed, *id, job_.sample_shape);
-      return Start{*id, label_of_field(label_of_(*id), job_.null_label), x.to(c10::CppTypeToScalarType<State>::value),
+      return Start{*id, label_of_field(label_of_(*id), job_), x.to(c10::CppTypeToScalarType<State>::value),
                    job_.solver.guidance_of(*id)};
     };
     engine.run(next, [&](Finish&& finish) {
@@ -105,8 +112,11 @@ Statistics generate(const Field& field, const Job& job, const NextId& next,
   const double begin = core::monotonic_seconds();
   const bool points = job.sample_shape.size() == 1;
   Generation generation(job, next, label_of, emit);
-  Statistics total = points ? generation.run<double>(guided(with_fp64_state(field), with_fp64_state(job.guide), job))
-                            : generation.run<float>(guided(field, job.guide, job));
+  GuidedField guided{field, job.null_label, job.solver.guidance_channels, job.guide, push_of(job)};
+  if (points) {
+    for (Field* one : {&guided.field, &guided.weaker, &guided.push}) *one = with_fp64_state(*one);
+  }
+  Statistics total = points ? generation.run<double>(guided) : generation.run<float>(guided);
   total.seconds = core::monotonic_seconds() - begin;
   return total + Statistics{};
 }
@@ -177,7 +187,7 @@ at::Tensor integrate_rows(const GuidedField& field, const at::Tensor& x, const a
 
 at::Tensor integrate(const Field& field, const at::Tensor& x, const at::Tensor& labels, std::int64_t null_label,
                      const SolverOptions& solver, std::vector<std::int64_t>* nfe, const StepNoise& noise) {
-  const GuidedField guided(field, {null_label, solver.guidance_channels, {}});
+  const GuidedField guided{field, null_label, solver.guidance_channels};
   return x.scalar_type() == at::kDouble ? integrate_rows<double>(guided, x, labels, solver, nfe, noise)
                                         : integrate_rows<float>(guided, x.to(at::kFloat), labels, solver, nfe, noise);
 }

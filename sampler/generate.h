@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generation: ids in, finished samples out. Fixed-step and adaptive solvers run in the same slots: a sample that is
-// done leaves its slot and the next id takes it. A sample's result depends on (seed, id) and on the job's slot count,
+// done leaves and the next id takes its place. A sample's result depends on (seed, id) and on the job's slot count,
 // never on its batch mates.
 #pragma once
 
@@ -23,7 +23,7 @@ struct Sample {
   std::int64_t id = 0;
   std::int64_t label = -1;
   at::Tensor value;           // (C, H, W) or (D), fp32, on the CPU
-  std::int64_t nfe = 0;       // network forward passes; a guided evaluation counts 2
+  std::int64_t nfe = 0;       // network forward passes: 2 where there is a guidance weight, 1 more for a classifier
   std::int64_t rejected = 0;  // rejected steps
   SampleStatus status = SampleStatus::kDone;
   Outcome outcome = Outcome::kDone;    // why it failed
@@ -53,7 +53,8 @@ struct Job {
   std::int64_t slots = 64;
   std::uint64_t seed = 0;
   SolverOptions solver;
-  Field guide;  // of autoguidance: a weaker network, see Guidance::weaker; empty: classifier-free
+  Field guide;       // of autoguidance: a weaker network, see GuidedField::weaker; empty: classifier-free
+  Field classifier;  // grad_x log p(label | x, t), which solver.classifier_scale multiplies; every id then has a label
 };
 
 /// The next id to make; nothing where there are no more (it is not asked again then).

@@ -80,9 +80,9 @@ class Densities final {
     solver.t0 = 1.0;
     solver.t1 = 0.0;
     solver.tail = 1;
-    const GuidedField augmented([this](const at::Tensor& rows, const at::Tensor& t, const at::Tensor& numbers) {
+    const GuidedField augmented{[this](const at::Tensor& rows, const at::Tensor& t, const at::Tensor& numbers) {
       return slope(rows, t, numbers);
-    });
+    }};
     SlotEngine<double> engine(augmented, method_maker<double>(solver, elements_ + 1, {}), {elements_ + 1},
                               options_.slots, true);
     engine.run([&] { return next_solve(next); }, [&](Finish&& finish) { collect(finish, emit); });

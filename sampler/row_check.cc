@@ -21,7 +21,7 @@ void check_rows_independent(const Field& field, const Job& job) {
   const at::Tensor t = place.to(at::kFloat) / static_cast<double>(job.slots);  // (S) in [0, 1)
   at::Tensor labels, turned_labels;
   if (job.null_label >= 0) {
-    labels = place.remainder(job.null_label);
+    labels = place.remainder(job.null_label + 1);
     turned_labels = labels.flip(0);
   }
   const at::Tensor v = field(x, t, labels);

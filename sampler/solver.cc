@@ -116,6 +116,7 @@ void add_guidance(const SolverOptions& options, Settings& settings) {
   if (options.guidance_channels > 0) {
     settings.emplace_back("guidance-channels", std::to_string(options.guidance_channels));
   }
+  if (options.classifier_scale != 0) settings.emplace_back("classifier-scale", exact_text(options.classifier_scale));
 }
 
 }  // namespace

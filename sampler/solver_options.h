@@ -22,6 +22,7 @@ struct SolverOptions {
   std::vector<double> guidance_weights;           // id i takes entry i mod size; empty: `guidance` for all
   double guidance_from = 0.0, guidance_to = 1.0;  // times of flow between which there is guidance
   std::int64_t guidance_channels = 0;             // only the first so many channels are guided; 0: all
+  double classifier_scale = 0.0;                  // of a classifier's gradient; 0: none
 
   std::string diffusion = "sigma";  // constant[:c] | sbdm | sigma | linear | decreasing | inc-dec; of em, sheun, pc
   std::string last_step;            // em, sheun, pc: mean (default) | tweedie | euler | none; Runge-Kutta: euler
@@ -37,7 +38,9 @@ struct SolverOptions {
   /// The last so many elements of a row are a part of their own for the error control (likelihood).
   std::int64_t tail = 0;
 
-  bool guides() const {
+  bool guides() const { return weighs() || classifier_scale != 0.0; }
+  /// Is there a weight other than 1?
+  bool weighs() const {
     if (guidance_weights.empty()) return guidance != 1.0;
     return std::ranges::any_of(guidance_weights, [](double weight) { return weight != 1.0; });
   }

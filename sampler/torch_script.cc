@@ -3,7 +3,10 @@
 
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
+
+#include <vector>
 
 #include "core/error.h"
 
@@ -22,7 +25,19 @@ std::string first_line(const std::exception& error) {
 
 struct TorchScript::Impl {
   std::string path;
-  mutable torch::jit::Module module;
+  torch::jit::Module module;
+
+  at::Tensor run(const std::vector<c10::IValue>& inputs, const torch::jit::Kwargs& options) {
+    // As it is written from the first call on: graphs that are rewritten after a few calls would change bits then.
+    const torch::jit::GraphOptimizerEnabledGuard as_written(false);
+    try {
+      return module.get_method("forward")(inputs, options).toTensor();
+    } catch (const std::exception& error) {
+      throw core::Error(ExitCode::kInput, core::concat("the network ", path, " fails on a tensor of shape ",
+                                                       inputs[0].toTensor().sizes(), ": ", first_line(error),
+                                                       ". Look at what it expects."));
+    }
+  }
 };
 
 TorchScript::TorchScript(const std::string& path) : impl_(std::make_unique<Impl>()) {
@@ -47,14 +62,11 @@ bool TorchScript::knows_return_features() const {
 
 at::Tensor TorchScript::forward(const at::Tensor& x, bool return_features) const {
   const at::NoGradGuard no_grad;
-  try {
-    torch::jit::Kwargs options;
-    if (return_features) options["return_features"] = true;
-    return impl_->module.get_method("forward")({x}, options).toTensor();
-  } catch (const std::exception& error) {
-    throw core::Error(ExitCode::kInput, core::concat("the network ", impl_->path, " fails on a tensor of shape ",
-                                                     x.sizes(), ": ", first_line(error), ". Look at what it expects."));
-  }
+  torch::jit::Kwargs options;
+  if (return_features) options["return_features"] = true;
+  return impl_->run({x}, options);
 }
+
+at::Tensor TorchScript::at_times(const at::Tensor& x, const at::Tensor& t) const { return impl_->run({x, t}, {}); }
 
 }  // namespace pathline::sampler

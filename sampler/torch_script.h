@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Networks of others as TorchScript files: decoders from latents to pixels, feature networks.
+// Networks of others as TorchScript files: decoders from latents to pixels, feature networks, classifiers.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,6 +21,9 @@ class TorchScript {
   /// network of StyleGAN's metrics wants it. Throws ExitCode::kInput with what the network complains about. No
   /// gradients.
   at::Tensor forward(const at::Tensor& x, bool return_features = false) const;
+  /// forward(x, t) of samples and their times, which must return one tensor. Differentiable where gradients are on.
+  /// Throws as forward() does.
+  at::Tensor at_times(const at::Tensor& x, const at::Tensor& t) const;
   /// True if forward() knows an argument `return_features`.
   bool knows_return_features() const;
 

@@ -51,6 +51,7 @@ LoadedJob load_job(const SampleOptions& options, const Decided& decided, const M
     job.weaker = model_for(options.guide_with, options);
     guide_with(job.plan, *job.weaker, field_of(*job.weaker->model));
   }
+  if (!options.classifier.empty()) classify_with(job.plan, options, sampler::TorchScript(options.classifier));
   if (!options.decoder.empty()) job.decoder.emplace(options.decoder);
   if (!options.moments.empty()) job.features.emplace(options.features);
   return job;
@@ -67,9 +68,22 @@ std::int64_t measured_slots(const sampler::Field& field, const LoadedJob& job) {
   return slots;
 }
 
+namespace {
+
+/// Of all networks that make a sample.
+void check_rows(const LoadedJob& job) {
+  sampler::Job shape = job.plan.job;
+  sampler::check_rows_independent(job.field, shape);
+  if (shape.guide) sampler::check_rows_independent(shape.guide, shape);
+  shape.null_label = job.plan.classes - 1;  // a classifier knows no null label
+  if (shape.classifier) sampler::check_rows_independent(shape.classifier, shape);
+}
+
+}  // namespace
+
 void settle(LoadedJob& job, const Decided& decided) {
   complete(job.plan, job.options, *job.loaded, decided);
-  sampler::check_rows_independent(job.field, job.plan.job);
+  check_rows(job);
   sampler::Sample trial;
   trial.value = sampler::start_noise(job.options.seed, job.options.first, job.plan.job.sample_shape);
   if (job.decoder) {

@@ -2,6 +2,7 @@
 #include "apps/sample/options.h"
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -36,6 +37,12 @@ void add_guidance_options(CLI::App& app, SampleOptions& options) {
                  "guide only the first so many channels, 3 as DiT and SiT do (default: all)");
   app.add_option("--guide-with", options.guide_with,
                  "autoguidance: this checkpoint's weaker network takes the place of v_null");
+  auto* const classifier =
+      app.add_option("--classifier", options.classifier,
+                     "TorchScript file, forward(x, t) to logits: its gradient towards the sample's label guides, too");
+  app.add_option("--classifier-scale", options.classifier_scale, "W in score + W grad log p(label | x, t)")
+      ->capture_default_str()
+      ->needs(classifier);
 }
 
 void add_noise_options(CLI::App& app, sampler::SolverOptions& solver) {
@@ -123,6 +130,9 @@ void check_sample_options(const SampleOptions& options) {
            options.moments, "; it must end with .npz.");
   PL_CHECK(options.moments.empty() || options.count >= 2, ExitCode::kUsage,
            "--moments was asked of a single sample; a covariance takes at least 2.");
+  PL_CHECK(std::isfinite(options.classifier_scale) && options.classifier_scale != 0, ExitCode::kUsage,
+           "--classifier-scale is ", options.classifier_scale,
+           "; it must be a finite number other than 0. Leave --classifier out to go without.");
   const std::string note = sampler::solver_note(options.solver.solver);
   if (!note.empty()) core::log_info(note);
   const bool adaptive = sampler::find_solver(options.solver.solver).adaptive;

@@ -14,7 +14,8 @@ class App;
 namespace pathline::apps {
 
 struct SampleOptions {
-  std::string checkpoint, output, labels, ema, decoder, guide_with, guidance_interval, moments, features;
+  std::string checkpoint, output, labels, ema, decoder, guide_with, guidance_interval, classifier, moments, features;
+  double classifier_scale = 1.0;      // of `classifier`, where there is one
   std::string precision = "fp32";     // of the network: fp32 | bf16
   std::int64_t first = 0, count = 0;  // ids [first, first + count)
   std::string slots;                  // a number, "auto", or empty: by count

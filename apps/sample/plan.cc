@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/sample/plan.h"
 
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <thread>
+#include <utility>
 
 #include "cluster/session.h"
 #include "core/crc32c.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "core/text.h"
+#include "sampler/classifier_guidance.h"
 #include "sampler/solver.h"
 #include "sampler/solver_record.h"
 #include "trainer/kernel_fingerprint.h"
@@ -44,9 +49,9 @@ std::int64_t number_in(const std::optional<sampler::JobRecord>& record, const st
   return text.empty() ? 0 : core::parse_integer(text, "the job record's " + name);
 }
 
-std::vector<std::int64_t> labels_for(const SampleOptions& options, const model::ModelOptions& model) {
-  if (options.labels == "none" || (options.labels.empty() && model.classes <= 0)) return {};
-  return sampler::parse_labels(options.labels.empty() ? "all" : options.labels, model.classes);
+std::vector<std::int64_t> labels_for(const SampleOptions& options, std::int64_t classes) {
+  if (options.labels == "none" || (options.labels.empty() && classes <= 0)) return {};
+  return sampler::parse_labels(options.labels.empty() ? "all" : options.labels, classes);
 }
 
 std::string crc_of_file(const std::string& path) {
@@ -75,7 +80,8 @@ std::string description_of(const SampleOptions& options, const sampler::SolverOp
                            const sampler::CheckpointedModel& loaded, const Decided& decided) {
   return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", ",
                       options.precision, ", ", sampler::described(solver), ", seed ", options.seed, ", slots ",
-                      decided.slots, options.decoder.empty() ? "" : ", decoder " + options.decoder,
+                      decided.slots, options.classifier.empty() ? "" : ", classifier " + options.classifier,
+                      options.decoder.empty() ? "" : ", decoder " + options.decoder,
                       "; 8 bits: round((x + 1) * 127.5) clamped");
 }
 
@@ -93,12 +99,12 @@ Decided decide(const SampleOptions& options, const std::optional<sampler::JobRec
 
 Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided) {
   const model::ModelOptions& model = loaded.model->options();
-  PL_CHECK(!options.solver.guides() || sampler::null_label_of(model) >= 0 || !options.guide_with.empty(),
+  PL_CHECK(!options.solver.weighs() || sampler::null_label_of(model) >= 0 || !options.guide_with.empty(),
            ExitCode::kUsage,
            "--guidance was given, but this model has no null label to be guided away from. Leave it "
            "out, or name a weaker model with --guide-with.");
   Plan plan;
-  plan.labels = labels_for(options, model);
+  if (options.classifier.empty()) plan.labels = labels_for(options, model.classes);
   plan.job.sample_shape = sampler::sample_shape_of(model);
   plan.job.null_label = sampler::null_label_of(model);
   plan.job.slots = decided.slots;
@@ -129,6 +135,7 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   record.add("labels", labels_text(plan.labels));
   sampler::add_solver(plan.job.solver, record);
   if (!options.guide_with.empty()) record.add("guide-with", plan.guide);
+  if (!options.classifier.empty()) record.add("classifier", "crc32c " + crc_of_file(options.classifier));
   record.add("slots", std::to_string(decided.slots));
   record.add("threads", std::to_string(decided.threads));
   record.add("kernels", trainer::kernel_fingerprint("cpu"));
@@ -147,6 +154,27 @@ void guide_with(Plan& plan, const sampler::CheckpointedModel& weaker, sampler::F
            "checkpoint of the same data.");
   plan.guide = checkpoint_text(weaker) + ", weights " + weaker.kind;
   plan.job.guide = std::move(field);
+}
+
+void classify_with(Plan& plan, const SampleOptions& options, sampler::TorchScript network) {
+  const auto held = std::make_shared<const sampler::TorchScript>(std::move(network));
+  std::vector<std::int64_t> shape = plan.job.sample_shape;
+  shape.insert(shape.begin(), kSlotMultiple);
+  const at::Tensor logits = held->at_times(at::zeros(shape), at::zeros({kSlotMultiple}));
+  PL_CHECK(logits.dim() == 2 && logits.size(0) == kSlotMultiple, ExitCode::kInput, "--classifier ", options.classifier,
+           " gives a tensor of shape ", logits.sizes(), " for samples of shape ", shape,
+           " (it must be logits (S, classes)). Look at what it returns.");
+  const std::int64_t classes = logits.size(1);
+  PL_CHECK(plan.classes == 0 || plan.classes == classes, ExitCode::kUsage, "--classifier ", options.classifier,
+           " knows ", classes, " classes and the model ", plan.classes,
+           " (its gradient is that of the model's label). Use a classifier of the same classes.");
+  plan.labels = labels_for(options, classes);
+  PL_CHECK(!plan.labels.empty(), ExitCode::kUsage,
+           "--classifier was given without labels (its gradient is that of one label). Leave --labels none out.");
+  plan.classes = classes;
+  plan.job.classifier =
+      sampler::log_probability_gradient([held](const at::Tensor& x, const at::Tensor& t) { return held->at_times(x, t); });
+  plan.job.solver.classifier_scale = options.classifier_scale;
 }
 
 at::Tensor decoded(const sampler::TorchScript& decoder, const at::Tensor& value) {

@@ -30,7 +30,7 @@ struct Plan {
   sampler::Job job;
   std::vector<std::int64_t> labels;      // ids cycle through them; empty: no labels
   std::vector<std::int64_t> item_shape;  // of what is written: (C, H, W) or (D)
-  std::int64_t classes = 0;
+  std::int64_t classes = 0;              // of the labels
   std::vector<std::string> class_names;
   sampler::JobRecord record;
   std::string description;
@@ -47,6 +47,10 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
 
 /// Autoguidance by another checkpoint's network. Throws ExitCode::kUsage where its samples have another shape.
 void guide_with(Plan& plan, const sampler::CheckpointedModel& weaker, sampler::Field field);
+
+/// Guidance by a classifier's gradient; the labels of an unconditional model are then the classifier's. Throws
+/// ExitCode::kUsage where the labels do not fit, kInput for a network that is no classifier of these samples.
+void classify_with(Plan& plan, const SampleOptions& options, sampler::TorchScript network);
 
 /// Record and description, once slots and threads are decided. Reads the manifest and the decoder's file.
 void complete(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded,

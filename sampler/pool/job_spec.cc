@@ -120,6 +120,7 @@ const std::vector<OptionName>& option_names() {
                                                  {"guidance-channels", kValue},
                                                  {"guide-with", kPath},
                                                  {"classifier", kPath},
+                                                 {"classifier-scale", kValue},
                                                  {"labels", kPath},
                                                  {"ema", kValue},
                                                  {"precision", kValue},

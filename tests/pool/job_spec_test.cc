@@ -44,10 +44,12 @@ TEST(JobSpec, SlotsAreResolvedByCount) {
 
 TEST(JobSpec, NumbersReachTheCommandLineAsTheyWereWritten) {
   const JobSpec spec =
-      parse_job_spec("{" + kRest + R"(, "rtol": 1e-05, "guidance_interval": "0.1:0.9", "steps": 18, "pairs": true})");
+      parse_job_spec("{" + kRest + R"(, "rtol": 1e-05, "guidance_interval": "0.1:0.9", "steps": 18, "pairs": true,)" +
+                     R"("classifier": "/c.ts", "classifier_scale": 2})");
   EXPECT_THAT(sample_arguments(spec),
               testing::IsSupersetOf({"--rtol=1e-05", "--guidance-interval=0.1:0.9", "--steps=18", "--pairs",
-                                     "--count=100", "--slots=64", "--threads=1", "--output=/out/a.h5"}));
+                                     "--count=100", "--slots=64", "--threads=1", "--output=/out/a.h5",
+                                     "--classifier=/c.ts", "--classifier-scale=2"}));
 }
 
 TEST(JobSpec, WhatIsWrittenLiesAtAnAbsolutePath) {

@@ -8,6 +8,7 @@
 #include <ATen/ops/sin.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "sampler/field.h"
@@ -44,15 +45,29 @@ struct MixtureField {
   at::Tensor weights;  // (K) fp64
   double deviation = 0.2;
 
-  /// Posterior mean of the data given x = a x1 + s x0, for a, s (S).
-  at::Tensor data_at(const at::Tensor& x, const at::Tensor& a, const at::Tensor& s) const {
-    const at::Tensor y = x.to(at::kDouble).unsqueeze(1);  // (S, 1, D)
+  /// x = a x1 + s x0, for a, s (S), against every component: how far off its mean (S, K, D), and the variance (S, 1, 1).
+  std::pair<at::Tensor, at::Tensor> off_at(const at::Tensor& x, const at::Tensor& a, const at::Tensor& s) const {
     const at::Tensor alpha = a.to(at::kDouble).view({-1, 1, 1}), sigma = s.to(at::kDouble).view({-1, 1, 1});
-    const at::Tensor variance = sigma * sigma + alpha * alpha * (deviation * deviation);          // (S, 1, 1)
-    const at::Tensor off = y - alpha * means;                                                     // (S, K, D)
-    const at::Tensor log_share = weights.log() - (off * off).sum(2) / (2 * variance.squeeze(2));  // (S, K)
-    const at::Tensor share = log_share.softmax(1).unsqueeze(2);
+    return {x.to(at::kDouble).unsqueeze(1) - alpha * means, sigma * sigma + alpha * alpha * (deviation * deviation)};
+  }
+
+  /// (S, K): log p(component | x), but for a number a row.
+  at::Tensor logits_at(const at::Tensor& x, const at::Tensor& a, const at::Tensor& s) const {
+    const auto [off, variance] = off_at(x, a, s);
+    return weights.log() - (off * off).sum(2) / (2 * variance.squeeze(2));
+  }
+
+  /// Posterior mean of the data given x.
+  at::Tensor data_at(const at::Tensor& x, const at::Tensor& a, const at::Tensor& s) const {
+    const auto [off, variance] = off_at(x, a, s);
+    const at::Tensor share = logits_at(x, a, s).softmax(1).unsqueeze(2);
+    const at::Tensor alpha = a.to(at::kDouble).view({-1, 1, 1});
     return (share * (means + alpha * (deviation * deviation) / variance * off)).sum(1);  // (S, D)
+  }
+
+  /// Component k alone.
+  MixtureField component(std::int64_t k) const {
+    return {means.narrow(0, k, 1), weights.narrow(0, k, 1), deviation};
   }
 
   /// Velocity on the linear path: (x1 - x) / (1 - t), and at t = 1, where no solver asks, the limit is not needed.

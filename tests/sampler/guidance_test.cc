@@ -5,12 +5,13 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/tensor.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "sampler/generate.h"
+#include "sampler/slot_engine.h"
 #include "tests/sampler/fields.h"
 
 namespace pathline::sampler {
@@ -23,28 +24,41 @@ at::Tensor label_field(const at::Tensor& x, const at::Tensor&, const at::Tensor&
   return tests::per_row(labels, x).to(x.scalar_type()).expand_as(x);
 }
 
-at::Tensor evaluated(const Guidance& guidance, const std::vector<float>& weights, std::int64_t channels = 3) {
-  const auto rows = static_cast<std::int64_t>(weights.size());
-  const GuidedField field(label_field, guidance);
-  return field(at::ones({rows, channels, 4, 4}), at::ones({rows}), at::full({rows}, 3, at::kLong), at::tensor(weights));
+/// The field's values (rows, channels, 4, 4) at label 3: where a step of Euler's leads from 0. Two rows a tick, so that
+/// pairs of three samples come apart.
+at::Tensor evaluated(const GuidedField& field, const std::vector<float>& weights, std::int64_t channels = 3) {
+  SolverOptions euler;
+  euler.solver = "euler";
+  euler.steps = 1;
+  SlotEngine<float> engine(field, method_maker<float>(euler, channels * 16, {}), {channels, 4, 4}, 2, true);
+  std::size_t row = 0;
+  const auto next = [&]() -> std::optional<Start> {
+    if (row == weights.size()) return std::nullopt;
+    Start start{static_cast<std::int64_t>(row), 3, at::zeros({channels, 4, 4}), weights[row]};
+    ++row;
+    return start;
+  };
+  std::vector<at::Tensor> ends(weights.size());
+  engine.run(next, [&](Finish&& finish) { ends[static_cast<std::size_t>(finish.id)] = finish.x; });
+  return at::stack(ends);
 }
 
 TEST(Guidance, IsNullPlusWeightTimesTheDifference) {
   for (const float weight : {0.0f, 0.5f, 2.0f, 4.0f}) {
-    const at::Tensor v = evaluated({kNull, 0, {}}, {weight, weight});
+    const at::Tensor v = evaluated({label_field, kNull}, {weight, weight, weight});
     EXPECT_TRUE(at::equal(v, at::full_like(v, kNull + weight * (3 - kNull)))) << weight;
   }
 }
 
 TEST(Guidance, EveryRowHasAWeightOfItsOwn) {
-  const at::Tensor v = evaluated({kNull, 0, {}}, {1.0f, 2.0f, 1.0f, 3.0f});
+  const at::Tensor v = evaluated({label_field, kNull}, {1.0f, 2.0f, 1.0f, 3.0f});
   EXPECT_EQ(v[0][0][0][0].item<float>(), 3.0f);
   EXPECT_EQ(v[1][0][0][0].item<float>(), kNull + 2.0f * (3 - kNull));
   EXPECT_EQ(v[3][2][3][3].item<float>(), kNull + 3.0f * (3 - kNull));
 }
 
 TEST(Guidance, OfTheFirstChannelsLeavesTheOthersConditional) {
-  const at::Tensor v = evaluated({kNull, 3, {}}, {2.0f}, 4);
+  const at::Tensor v = evaluated({label_field, kNull, 3}, {2.0f}, 4);
   EXPECT_EQ(v[0][2][0][0].item<float>(), kNull + 2.0f * (3 - kNull));
   EXPECT_EQ(v[0][3][0][0].item<float>(), 3.0f);
 }
@@ -53,7 +67,18 @@ TEST(Guidance, AWeakerNetworkTakesThePlaceOfNoCondition) {
   const Field weaker = [](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
     return label_field(x, t, labels) - 1;  // it is asked with the sample's own label
   };
-  EXPECT_EQ(evaluated({-1, 0, weaker}, {3.0f})[0][0][0][0].item<float>(), 2.0f + 3.0f * (3 - 2));
+  EXPECT_EQ(evaluated({label_field, -1, 0, weaker}, {3.0f})[0][0][0][0].item<float>(), 2.0f + 3.0f * (3 - 2));
+}
+
+TEST(Guidance, APushIsAddedAsItIsToWhatTheWeightGives) {
+  const Field push = [](const at::Tensor& x, const at::Tensor&, const at::Tensor& labels) {
+    EXPECT_FALSE((labels == kNull).any().item<bool>());
+    return 100 * tests::per_row(labels, x).to(x.scalar_type()).expand_as(x);
+  };
+  const at::Tensor v = evaluated({label_field, kNull, 3, {}, push}, {1.0f, 2.0f, 1.0f}, 4);
+  EXPECT_EQ(v[0][0][0][0].item<float>(), 3.0f + 300.0f);
+  EXPECT_EQ(v[1][0][0][0].item<float>(), kNull + 2.0f * (3 - kNull) + 300.0f);
+  EXPECT_EQ(v[1][3][0][0].item<float>(), 3.0f + 300.0f);
 }
 
 TEST(Guidance, WeightOneCostsOneEvaluationAndNeverAsksForTheNullLabel) {
@@ -119,7 +144,7 @@ TEST(Guidance, OutsideItsIntervalAnEvaluationCostsOne) {
 
 TEST(Guidance, IsRefusedWithoutLabels) {
   try {
-    evaluated({-1, 0, {}}, {2.0f});
+    evaluated({label_field}, {2.0f});
     FAIL();
   } catch (const core::Error& error) {
     EXPECT_EQ(error.code(), core::ExitCode::kUsage);

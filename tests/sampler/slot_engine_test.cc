@@ -75,7 +75,7 @@ TEST(SlotEngine, ASampleHasTheSameBitsWhateverItsSlot) {
   for (const int turn : {3, 7, 11}) {
     std::rotate(order.begin(), order.begin() + turn, order.end());
     std::swap(order[0], order[10]);
-    SlotEngine<float> engine(GuidedField(labelled_field), method_maker<float>(job.solver, 75, {}), kShape, job.slots,
+    SlotEngine<float> engine(GuidedField{labelled_field}, method_maker<float>(job.solver, 75, {}), kShape, job.slots,
                              true);
     std::size_t i = 0;
     const auto next = [&]() -> std::optional<Start> {

@@ -64,7 +64,7 @@ double logistic_error(Tableau tableau, std::int64_t steps) {
   const MethodMaker<double> maker = [&] {
     return std::make_unique<RungeKutta<double>>(tableau, line, options, static_cast<std::int64_t>(starts.size()));
   };
-  SlotEngine<double> engine(GuidedField(field), maker, {static_cast<std::int64_t>(starts.size())}, 1, false);
+  SlotEngine<double> engine(GuidedField{field}, maker, {static_cast<std::int64_t>(starts.size())}, 1, false);
   bool given = false;
   const auto next = [&]() -> std::optional<Start> {
     if (std::exchange(given, true)) return std::nullopt;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // make_torch_scripts DIRECTORY: small TorchScript networks whose results can be told without LibTorch, for the tests of
-// --decoder and --features. Written from C++, so that no Python with torch is needed.
+// --decoder, --features and --classifier. Written from C++, so that no Python with torch is needed.
 #include <ATen/ops/tensor.h>
 #include <torch/csrc/jit/api/module.h>
 
@@ -36,6 +36,24 @@ def forward(self, x):
     return x.mean(2)
 )";
 
+/// A classifier: logit k of 8 is (k - 3.5) t times the mean of all values: its gradient says brighter or darker.
+constexpr char kBrightness[] = R"(
+def forward(self, x, t):
+    return t.unsqueeze(1) * x.flatten(1).mean(1, True) * (torch.arange(8) - 3.5)
+)";
+
+/// A classifier that does not look: its gradient is zero.
+constexpr char kBlind[] = R"(
+def forward(self, x, t):
+    return x.flatten(1).mean(1, True) * torch.zeros(8)
+)";
+
+/// A classifier of three classes, by the first element.
+constexpr char kThree[] = R"(
+def forward(self, x, t):
+    return t.unsqueeze(1) * x.flatten(1)[:, 0:1] * torch.arange(3)
+)";
+
 void write(const std::string& path, const char* forward) {
   torch::jit::Module module("Network");
   module.register_buffer("weight", at::tensor(2.0f));
@@ -52,5 +70,8 @@ int main(int argc, char** argv) {
   write(directory + "/features.ts", kFeatures);
   write(directory + "/byte_features.ts", kByteFeatures);
   write(directory + "/broken.ts", kBroken);
+  write(directory + "/brightness.ts", kBrightness);
+  write(directory + "/blind.ts", kBlind);
+  write(directory + "/three.ts", kThree);
   return 0;
 }

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sampler/classifier_guidance.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/log_softmax.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "sampler/noise_schedule.h"
+#include "sampler/path_point.h"
+
+namespace pathline::sampler {
+namespace {
+
+/// factors (S) as a factor of x (S, ...).
+at::Tensor times_rows(const at::Tensor& factors, const at::Tensor& x) {
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
+  shape[0] = x.size(0);
+  return factors.to(x.options()).view(shape) * x;
+}
+
+/// factor(t) of every row, taken in fp64.
+at::Tensor of_times(const at::Tensor& t, const std::function<double(double)>& factor) {
+  const at::Tensor times = t.to(at::kDouble).contiguous();
+  at::Tensor factors = at::empty_like(times);
+  for (std::int64_t s = 0; s < t.numel(); ++s) {
+    factors.mutable_data_ptr<double>()[s] = factor(times.const_data_ptr<double>()[s]);
+  }
+  return factors;
+}
+
+}  // namespace
+
+Field log_probability_gradient(Classifier classifier) {
+  return [classifier = std::move(classifier)](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    const at::AutoGradMode with_gradients(true);
+    const at::Tensor input = x.detach().requires_grad_(true);
+    const at::Tensor logits = classifier(input, t);
+    PL_CHECK(logits.dim() == 2 && logits.size(0) == x.size(0) && logits.requires_grad(), core::ExitCode::kInput,
+             "the classifier gives a tensor of shape ", logits.sizes(), " for ", x.size(0),
+             " samples, or one that does not depend on them (it must be logits (S, classes), differentiable in the "
+             "samples). Look at what it returns.");
+    // A row's logits depend on that row alone: the gradient of the sum holds every row's own.
+    const at::Tensor chosen = logits.log_softmax(1).gather(1, labels.unsqueeze(1)).sum();
+    return torch::autograd::grad({chosen}, {input})[0];
+  };
+}
+
+Field velocity_push(Field gradient, double scale) {
+  return [gradient = std::move(gradient), scale](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    const at::Tensor times = t.clamp_min(kFirstClassifierTime);
+    const at::Tensor factors = of_times(times, [scale](double at) {
+      const OfState score = score_of(linear_point(at));
+      return scale / score.v;  // score = score.x x + score.v v
+    });
+    return times_rows(factors, gradient(x, times, labels));
+  };
+}
+
+Field noise_push(Field gradient, double scale, const std::string& schedule) {
+  return [gradient = std::move(gradient), scale, table = alpha_bars(schedule)](
+             const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    const at::Tensor factors = of_times(
+        t, [&](double index) { return -scale * std::sqrt(1 - table.at(static_cast<std::size_t>(index))); });
+    return times_rows(factors, gradient(x, t, labels));
+  };
+}
+
+}  // namespace pathline::sampler
