@@ -39,6 +39,15 @@ std::string without_slash(std::string path) {
 
 }  // namespace
 
+void remove_unfinished(core::FileSystem& files, const std::string& path) {
+  const std::string beside = core::parent_of(path), start = core::name_of(path) + ".";
+  for (const std::string& name : files.list(beside)) {
+    if (!name.starts_with(start)) continue;
+    const std::string rest = name.substr(start.size());
+    if (rest.starts_with("tmp-") || rest.ends_with(".tmp")) core::remove_tree(files, join_path(beside, name));
+  }
+}
+
 PartStore::PartStore(core::FileSystem& files, const std::string& output)
     : files_(files), output_(without_slash(output)), directory_(output_ + ".parts"), done_(directory_ + ".done") {}
 
@@ -71,13 +80,7 @@ void PartStore::open(const JobRecord& record) {
   for (const std::string& name : files_.list(directory_)) {
     if (name.ends_with(".tmp")) files_.remove(join_path(directory_, name));
   }
-  // What starts that were killed while they wrote the set left beside it: NAME.PID.tmp, NAME.tmp-PID-NUMBER.
-  const std::string beside = core::parent_of(output_), start = core::name_of(output_) + ".";
-  for (const std::string& name : files_.list(beside)) {
-    if (!name.starts_with(start)) continue;
-    const std::string rest = name.substr(start.size());
-    if (rest.starts_with("tmp-") || rest.ends_with(".tmp")) core::remove_tree(files_, join_path(beside, name));
-  }
+  remove_unfinished(files_, output_);
 }
 
 std::vector<IdRange> PartStore::committed() const {

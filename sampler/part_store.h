@@ -16,6 +16,9 @@
 
 namespace pathline::sampler {
 
+/// Removes what processes that were killed while they wrote `path` left beside it: NAME.PID.tmp, NAME.tmp-PID-NUMBER.
+void remove_unfinished(core::FileSystem& files, const std::string& path);
+
 class PartStore {
  public:
   /// Of the set `output`; trailing '/' do not count. `files` must outlive it. Touches nothing.

@@ -21,16 +21,21 @@ struct ClientOptions {
   bool json = false, off = false;
 };
 
+std::string doing_text(const Json& work) {
+  if (work.is_null()) return "";
+  const std::string job = core::concat(", job ", pool::integer_in(work, "job"), ": ");
+  const std::string kind = pool::text_in(work, "kind");
+  if (kind == "slots") return job + "measures slots";
+  if (kind == "assembly") return job + "puts the output together";
+  return core::concat(job, "samples ", pool::integer_in(work, "first"), " to ", pool::integer_in(work, "last") - 1);
+}
+
 void print_worker(const Json& worker) {
   const Json& age = worker.at("heartbeat_age_seconds");
-  const Json& work = worker.at("work");
-  const std::string doing =
-      work.is_null() ? ""
-                     : core::concat(", job ", pool::integer_in(work, "job"), ": samples ",
-                                    pool::integer_in(work, "first"), " to ", pool::integer_in(work, "last") - 1);
   std::printf("worker %s on %s  %s, heard %s ago%s\n", pool::text_in(worker, "name").c_str(),
               pool::text_in(worker, "host").c_str(), pool::text_in(worker, "state").c_str(),
-              age.is_null() ? "long" : core::concat(static_cast<int>(age.get<double>()), " s").c_str(), doing.c_str());
+              age.is_null() ? "long" : core::concat(static_cast<int>(age.get<double>()), " s").c_str(),
+              doing_text(worker.at("work")).c_str());
 }
 
 int status(const ClientOptions& options) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/log.h"
+#include "sampler/part_store.h"
 
 namespace pathline::apps {
 namespace {
@@ -27,6 +28,7 @@ void SetWriter::put(sampler::Record&& record) {
 void SetWriter::finish() {
   if (job_.features) {
     const sampler::Moments moments = moments_.total();
+    sampler::remove_unfinished(files_, job_.options.moments);
     moments.save(files_, job_.options.moments);
     core::log_info(job_.options.moments, ": mean and covariance of ", moments.mean().numel(), " features of ",
                    moments.count(), " samples");

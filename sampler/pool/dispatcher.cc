@@ -167,6 +167,7 @@ std::vector<WorkerView> Dispatcher::workers() {
     for (const auto& [token, held] : held_) {  // tokens ascend: the first is what it works on, the next waits
       if (held.worker != view.id) continue;
       view.job = held.job;
+      view.kind = held.kind;
       view.first = held.first;
       view.last = held.last;
       view.done = held.done;

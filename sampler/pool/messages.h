@@ -80,6 +80,7 @@ struct WorkerView {
   std::string state;
   double heartbeat_age = -1;                            // -1: this dispatcher has not heard it
   std::int64_t job = 0, first = 0, last = 0, done = 0;  // what it works on; job 0: nothing
+  std::string kind;                                     // of that: samples, assembly or slots (which it measures)
   std::int64_t samples = 0;                             // committed since the dispatcher started
 };
 

@@ -192,7 +192,11 @@ Json json_of(const WorkerView& worker) {
                 {"work", nullptr}};
   if (worker.heartbeat_age >= 0) value["heartbeat_age_seconds"] = worker.heartbeat_age;
   if (worker.job > 0) {
-    value["work"] = {{"job", worker.job}, {"first", worker.first}, {"last", worker.last}, {"done", worker.done}};
+    value["work"] = {{"job", worker.job},
+                     {"kind", worker.kind},
+                     {"first", worker.first},
+                     {"last", worker.last},
+                     {"done", worker.done}};
   }
   return value;
 }

@@ -39,6 +39,9 @@ TEST(MeasuredSlots, AreThoseOfTheFirstWorkerForAll) {
   EXPECT_EQ(measuring->spec.slots, kMeasuredSlots);
   EXPECT_FALSE(pool.dispatcher->lease(second));  // no sample before the number is known
   EXPECT_FALSE(pool.dispatcher->lease(first));
+  std::multiset<std::string> kinds;
+  for (const WorkerView& view : pool.dispatcher->workers()) kinds.insert(view.kind);
+  EXPECT_EQ(kinds, (std::multiset<std::string>{"", "slots"}));
   pool.dispatcher->set_slots(first, measuring->token, 48);
   EXPECT_EQ(status_of([&] { pool.dispatcher->set_slots(first, measuring->token, 32); }), 409);  // once
   pool.start();                                                                                // it is in the store
