@@ -113,5 +113,20 @@ TEST(Commit, ADispatcherThatLostTheLockRenamesNothing) {
   EXPECT_FALSE(pool.disk.exists(lease->path));
 }
 
+TEST(Commit, NeverReplacesMomentsNorWritesThemNowhere) {
+  Pool pool;
+  JobSpec spec;
+  spec.checkpoint = "/runs/a";
+  spec.output = "/out/set.h5";
+  spec.count = 10;
+  spec.options["moments"] = "/out/m.npz";
+  pool.disk.create("/out/m.npz")->close();
+  EXPECT_THROW(pool.dispatcher->submit(spec), Refused);
+  spec.options["moments"] = "/nowhere/m.npz";
+  EXPECT_THROW(pool.dispatcher->submit(spec), core::Error);
+  spec.options["moments"] = "/out/n.npz";
+  EXPECT_GT(pool.dispatcher->submit(spec), 0);
+}
+
 }  // namespace
 }  // namespace pathline::pool

@@ -59,21 +59,6 @@ TEST(Dispatcher, RefusesAnOutputThatExistsOrIsBeingMade) {
   EXPECT_EQ(status_of([&] { pool.submit(10); }), 409);
 }
 
-TEST(Dispatcher, RefusesToReplaceMomentsOrToWriteThemNowhere) {
-  Pool pool;
-  JobSpec spec;
-  spec.checkpoint = "/runs/a";
-  spec.output = "/out/set.h5";
-  spec.count = 10;
-  spec.options["moments"] = "/out/m.npz";
-  pool.disk.create("/out/m.npz")->close();
-  EXPECT_EQ(status_of([&] { pool.dispatcher->submit(spec); }), 409);
-  spec.options["moments"] = "/nowhere/m.npz";
-  EXPECT_THROW(pool.dispatcher->submit(spec), core::Error);
-  spec.options["moments"] = "/out/n.npz";
-  EXPECT_GT(pool.dispatcher->submit(spec), 0);
-}
-
 TEST(Dispatcher, ALeaseThatIsNotRenewedGoesToAnotherAndItsWorkerCommitsNothing) {
   Pool pool;
   const std::int64_t job = pool.submit(16);
