@@ -72,6 +72,8 @@ hid_t native(Element element) {
       return H5T_NATIVE_UINT64;
     case Element::kFloat32:
       return H5T_NATIVE_FLOAT;
+    case Element::kFloat64:
+      return H5T_NATIVE_DOUBLE;
   }
   PL_ASSERT(false);
   return -1;

@@ -16,7 +16,7 @@
 namespace pathline::data::hdf5 {
 
 /// Types in memory; the library converts from whatever number is stored.
-enum class Element { kUint8, kInt32, kUint32, kInt64, kUint64, kFloat32 };
+enum class Element { kUint8, kInt32, kUint32, kInt64, kUint64, kFloat32, kFloat64 };
 
 /// An HDF5 object id and the function that closes it.
 class Handle {

@@ -183,18 +183,29 @@ void ImageStoreWriter::add_column(const std::string& name, std::span<const std::
 void ImageStoreWriter::add_column(const std::string& name, std::span<const float> values) {
   impl_->add(name, hdf5::Element::kFloat32, std::as_bytes(values), values.size());
 }
-void ImageStoreWriter::add_floats(const std::string& name, const std::vector<std::int64_t>& item_shape,
-                                  const std::function<std::vector<float>(std::int64_t index)>& values_of) {
+std::function<void(std::int64_t, std::span<const std::byte>)> ImageStoreWriter::open_floats(
+    const std::string& name, const std::vector<std::int64_t>& item_shape) {
   std::vector<std::int64_t> shape = item_shape;
   shape.insert(shape.begin(), impl_->info.count);
   const hdf5::DataSet set = impl_->file.create_data_set("/" + name, hdf5::Element::kFloat32, shape);
   PL_ASSERT(set.offset().has_value());
   const std::uint64_t item_bytes = set.elements() / static_cast<std::uint64_t>(impl_->info.count) * sizeof(float);
+  return [this, offset = *set.offset(), item_bytes](std::int64_t index, std::span<const std::byte> values) {
+    PL_ASSERT(index >= 0 && index < impl_->info.count && values.size() == item_bytes);
+    impl_->direct->write(offset + static_cast<std::uint64_t>(index) * item_bytes, values);
+  };
+}
+void ImageStoreWriter::add_floats(const std::string& name, const std::vector<std::int64_t>& item_shape,
+                                  const std::function<std::vector<float>(std::int64_t index)>& values_of) {
+  const auto write = open_floats(name, item_shape);
   for (std::int64_t i = 0; i < impl_->info.count; ++i) {
     const std::vector<float> values = values_of(i);
-    PL_ASSERT(values.size() * sizeof(float) == item_bytes);
-    impl_->direct->write(*set.offset() + static_cast<std::uint64_t>(i) * item_bytes, std::as_bytes(std::span(values)));
+    write(i, std::as_bytes(std::span(values)));
   }
+}
+void ImageStoreWriter::add_array(const std::string& name, std::span<const double> values) {
+  impl_->file.create_data_set("/" + name, hdf5::Element::kFloat64, {static_cast<std::int64_t>(values.size())})
+      .write(std::as_bytes(values));
 }
 void ImageStoreWriter::add_attribute(const std::string& name, const std::string& value) {
   impl_->file.set_text("/", name, value);

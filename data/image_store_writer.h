@@ -42,6 +42,11 @@ class ImageStoreWriter {
   /// A further data set /NAME float32 (N, ITEM_SHAPE...): values_of(index) gives an item's numbers, one item at a time.
   void add_floats(const std::string& name, const std::vector<std::int64_t>& item_shape,
                   const std::function<std::vector<float>(std::int64_t index)>& values_of);
+  /// The same, written item by item, in any order: by what is returned, while this writer lives. From one thread.
+  std::function<void(std::int64_t index, std::span<const std::byte> values)> open_floats(
+      const std::string& name, const std::vector<std::int64_t>& item_shape);
+  /// A further data set /NAME float64 (values).
+  void add_array(const std::string& name, std::span<const double> values);
   /// A further root attribute, such as the solver that made the set.
   void add_attribute(const std::string& name, const std::string& value);
 

@@ -34,11 +34,13 @@ struct Coefficients {
 ReversePlan reverse_plan(const SolverOptions& options) {
   std::string spacing = options.respacing;
   if (spacing.empty()) spacing = std::to_string(options.steps);
-  ReversePlan plan{reverse_steps(options.noise_schedule, spacing), {}};
+  ReversePlan plan{reverse_steps(options.noise_schedule, spacing), {}, {}};
   for (const ReverseStep& step : plan.steps) {
     const double t = 1 - (step.time + 1) / kTimes;
+    plan.times.push_back(t);
     plan.guided.push_back(options.guidance_from <= t && t <= options.guidance_to);
   }
+  plan.times.push_back(1.0);
   return plan;
 }
 
@@ -54,7 +56,8 @@ DiscreteReverse<State>::DiscreteReverse(std::shared_ptr<const ReversePlan> plan,
       ancestral_(ancestral),
       noise_(std::move(noise)),
       y_(static_cast<std::size_t>(elements)),
-      draws_(y_.size()) {
+      draws_(y_.size()),
+      trajectory_(options, y_.size()) {
   core::check_choice("--variance", options.variance, {"fixed-small", "fixed-large", "learned-range"});
   PL_CHECK(eta_ >= 0 && eta_ <= 1, core::ExitCode::kUsage, "--eta is ", eta_,
            "; it is a share of DDPM's noise, from 0 to 1.");
@@ -66,6 +69,8 @@ void DiscreteReverse<State>::start(std::int64_t id, std::span<const State> x) {
   std::ranges::copy(x, y_.begin());
   id_ = id;
   step_ = 0;
+  trajectory_.start();
+  trajectory_.hold(plan_->times[1], y_);
 }
 
 template <class State>
@@ -110,8 +115,14 @@ Outcome DiscreteReverse<State>::absorb(std::span<const State> value) {
     finite &= std::isfinite(y_[i]);
   }
   if (!finite) return Outcome::kNotFinite;
-  ++step_;
-  return last ? Outcome::kDone : Outcome::kRunning;
+  const double from = plan_->times[step_++], to = plan_->times[step_];
+  this->tell({from, to - from, std::nullopt, true});
+  if (last) {
+    trajectory_.finish(y_);
+    return Outcome::kDone;
+  }
+  trajectory_.hold(plan_->times[step_ + 1], y_);
+  return Outcome::kRunning;
 }
 
 template class DiscreteReverse<float>;

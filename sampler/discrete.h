@@ -8,18 +8,21 @@
 
 #include "sampler/noise_schedule.h"
 #include "sampler/slot_method.h"
+#include "sampler/trajectory.h"
 
 namespace pathline::sampler {
 
 /// The steps, and whether each lies in the interval of guidance.
 struct ReversePlan {
   std::vector<ReverseStep> steps;
+  std::vector<double> times;  // of flow, where each begins, and 1
   std::vector<char> guided;
 };
 
 /// Of `options`; the flow time of a kept time i of T is taken as 1 - (i + 1) / T.
 ReversePlan reverse_plan(const SolverOptions& options);
 
+/// Dense output is the state that was reached last.
 template <class State>
 class DiscreteReverse final : public SlotMethod<State> {
  public:
@@ -32,6 +35,7 @@ class DiscreteReverse final : public SlotMethod<State> {
   /// `value`: the noise, and with learned-range the network's v for the variance behind it.
   Outcome absorb(std::span<const State> value) override;
   std::span<const State> state() const override { return y_; }
+  std::span<const State> trajectory() const override { return trajectory_.states(); }
 
  private:
   enum class Variance { kSmall, kLarge, kLearned };
@@ -48,6 +52,7 @@ class DiscreteReverse final : public SlotMethod<State> {
   std::vector<float> draws_;
   std::int64_t id_ = 0;
   std::size_t step_ = 0;
+  Trajectory<State> trajectory_;
 };
 
 }  // namespace pathline::sampler

@@ -49,10 +49,10 @@ Moments MomentsInOrder::total() const {
 
 at::Tensor item_of(const Record& record, const std::vector<std::int64_t>& shape) {
   const bool points = shape.size() == 1;
-  at::Tensor item = points ? at::empty({1, shape[0]}, at::kFloat)
-                           : at::empty({1, shape[1], shape[2], shape[0]}, at::kByte);
-  PL_ASSERT(record.item.size() == item.nbytes());
-  std::memcpy(item.mutable_data_ptr(), record.item.data(), record.item.size());
+  at::Tensor item =
+      points ? at::empty({1, shape[0]}, at::kFloat) : at::empty({1, shape[1], shape[2], shape[0]}, at::kByte);
+  PL_ASSERT(record.item.size() >= item.nbytes());  // a trajectory may follow
+  std::memcpy(item.mutable_data_ptr(), record.item.data(), item.nbytes());
   return points ? item : item.permute({0, 3, 1, 2}).contiguous();
 }
 

@@ -56,6 +56,7 @@ class Generation {
   Statistics run(const GuidedField& field) {
     const MethodMaker<State> methods = method_maker<State>(job_.solver, elements_of(job_), step_noise(job_.seed));
     SlotEngine<State> engine(field, methods, job_.sample_shape, job_.slots, job_.null_label >= 0);
+    if (job_.watch) engine.watch(job_.watch);
     const auto next = [&]() -> std::optional<Start> {
       const std::optional<std::int64_t> id = next_();
       if (!id) {
@@ -92,10 +93,11 @@ class Generation {
     total_.nfe += finish.nfe;
     total_.max_nfe = std::max(total_.max_nfe, finish.nfe);
     total_.rejected_steps += finish.rejected;
-    emit_(Sample{finish.id, label_of_(finish.id), finish.x.to(at::kFloat), finish.nfe, finish.rejected,
-                 failed(finish.outcome) ? SampleStatus::kFailed : SampleStatus::kDone, finish.outcome,
-                 finish.noise_floor_steps},
-          total_);
+    emit_(
+        Sample{finish.id, label_of_(finish.id), finish.x.to(at::kFloat), finish.nfe, finish.rejected,
+               failed(finish.outcome) ? SampleStatus::kFailed : SampleStatus::kDone, finish.outcome,
+               finish.noise_floor_steps, finish.trajectory.defined() ? finish.trajectory.to(at::kFloat) : at::Tensor()},
+        total_);
   }
 
   const Job& job_;

@@ -28,6 +28,7 @@ struct Sample {
   SampleStatus status = SampleStatus::kDone;
   Outcome outcome = Outcome::kDone;    // why it failed
   std::int64_t noise_floor_steps = 0;  // taken above the tolerance, which the network's arithmetic cannot resolve
+  at::Tensor trajectory;               // (times, C, H, W) or (times, D), fp32: as Finish::trajectory
 };
 
 struct Statistics {
@@ -53,8 +54,9 @@ struct Job {
   std::int64_t slots = 64;
   std::uint64_t seed = 0;
   SolverOptions solver;
-  Field guide;       // of autoguidance: a weaker network, see GuidedField::weaker; empty: classifier-free
-  Field classifier;  // grad_x log p(label | x, t), which solver.classifier_scale multiplies; every id then has a label
+  Field guide;        // of autoguidance: a weaker network, see GuidedField::weaker; empty: classifier-free
+  Field classifier;   // grad_x log p(label | x, t), which solver.classifier_scale multiplies; every id then has a label
+  SampleWatch watch;  // see SlotEngine::watch(); empty: nobody watches
 };
 
 /// The next id to make; nothing where there are no more (it is not asked again then).

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sampler/make_parts.h"
 
+#include <array>
 #include <map>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -97,6 +99,35 @@ class PartMaker {
 };
 
 }  // namespace
+
+Statistics summed(cluster::Communicator& ranks, const Statistics& mine) {
+  std::array<std::int64_t, 12> sums = {mine.count,           mine.failed,         mine.nfe,
+                                       mine.rejected_steps,  mine.useful_rows,    mine.evaluated_rows,
+                                       mine.queued_useful,   mine.queued_rows,    mine.not_finite,
+                                       mine.steps_too_short, mine.too_many_steps, mine.at_noise_floor};
+  std::array<std::int64_t, 1> most = {mine.max_nfe};
+  std::array<double, 2> seconds = {mine.seconds, mine.field_seconds};
+  ranks.all_reduce(std::span<std::int64_t>(sums), cluster::Reduction::kSum);
+  ranks.all_reduce(std::span<std::int64_t>(most), cluster::Reduction::kMax);
+  ranks.all_reduce(std::span<double>(seconds), cluster::Reduction::kMax);
+  Statistics total;
+  total.count = sums[0];
+  total.failed = sums[1];
+  total.nfe = sums[2];
+  total.rejected_steps = sums[3];
+  total.useful_rows = sums[4];
+  total.evaluated_rows = sums[5];
+  total.queued_useful = sums[6];
+  total.queued_rows = sums[7];
+  total.not_finite = sums[8];
+  total.steps_too_short = sums[9];
+  total.too_many_steps = sums[10];
+  total.at_noise_floor = sums[11];
+  total.max_nfe = most[0];
+  total.seconds = seconds[0];
+  total.field_seconds = seconds[1];
+  return total + Statistics{};
+}
 
 Statistics make_parts(const Field& field, const Job& job, const PartMaking& making, RangeDealer& dealer,
                       PartStore& store) {

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "cluster/communicator.h"
 #include "sampler/generate.h"
 #include "sampler/part_store.h"
 #include "sampler/range_dealer.h"
@@ -29,5 +30,8 @@ struct PartMaking {
 /// no more ids, and end in order.
 Statistics make_parts(const Field& field, const Job& job, const PartMaking& making, RangeDealer& dealer,
                       PartStore& store);
+
+/// Sums over all ranks (`max_nfe` and `seconds`: the largest), on every rank. Collective.
+Statistics summed(cluster::Communicator& ranks, const Statistics& mine);
 
 }  // namespace pathline::sampler

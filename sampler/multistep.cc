@@ -11,13 +11,25 @@
 namespace pathline::sampler {
 
 template <class State>
-GivenSteps<State>::GivenSteps(std::shared_ptr<const Timeline> line, std::int64_t elements)
-    : line_(std::move(line)), y_(static_cast<std::size_t>(elements)) {}
+GivenSteps<State>::GivenSteps(std::shared_ptr<const Timeline> line, std::int64_t elements, const SolverOptions& options,
+                              Between between)
+    : line_(std::move(line)),
+      y_(static_cast<std::size_t>(elements)),
+      between_(between),
+      trajectory_(options, y_.size()) {}
 
 template <class State>
 void GivenSteps<State>::start(std::int64_t, std::span<const State> x) {
   std::ranges::copy(x, y_.begin());
   step_ = 0;
+  trajectory_.start();
+  begin_step();
+}
+
+template <class State>
+void GivenSteps<State>::begin_step() {
+  if (between_ == Between::kHeld) trajectory_.hold(to(), y_);
+  if (trajectory_.passes(to())) begin_ = y_;
 }
 
 template <class State>
@@ -29,12 +41,21 @@ Evaluation GivenSteps<State>::plan(std::span<State> input) {
 template <class State>
 Outcome GivenSteps<State>::next(bool finite) {
   if (!finite) return Outcome::kNotFinite;
-  return ++step_ == line_->segments() ? Outcome::kDone : Outcome::kRunning;
+  this->tell({from(), to() - from(), std::nullopt, true});
+  const std::array<const State*, 2> rows = {begin_.data(), y_.data()};
+  trajectory_.pass(from(), to(), rows.data(), linear_weights);
+  if (++step_ < line_->segments()) {
+    begin_step();
+    return Outcome::kRunning;
+  }
+  trajectory_.finish(y_);
+  return Outcome::kDone;
 }
 
 template <class State>
-AdamsBashforth2<State>::AdamsBashforth2(std::shared_ptr<const Timeline> line, std::int64_t elements)
-    : GivenSteps<State>(std::move(line), elements), slope_(this->y_.size()), slope_before_(this->y_.size()) {}
+AdamsBashforth2<State>::AdamsBashforth2(std::shared_ptr<const Timeline> line, std::int64_t elements,
+                                        const SolverOptions& options)
+    : GivenSteps<State>(std::move(line), elements, options), slope_(this->y_.size()), slope_before_(this->y_.size()) {}
 
 template <class State>
 void AdamsBashforth2<State>::start(std::int64_t id, std::span<const State> x) {
@@ -73,8 +94,9 @@ Outcome AdamsBashforth2<State>::absorb(std::span<const State> value) {
 }
 
 template <class State>
-DpmSolver2M<State>::DpmSolver2M(std::shared_ptr<const Timeline> line, std::int64_t elements)
-    : GivenSteps<State>(std::move(line), elements), data_(this->y_.size()), data_before_(this->y_.size()) {}
+DpmSolver2M<State>::DpmSolver2M(std::shared_ptr<const Timeline> line, std::int64_t elements,
+                                const SolverOptions& options)
+    : GivenSteps<State>(std::move(line), elements, options), data_(this->y_.size()), data_before_(this->y_.size()) {}
 
 template <class State>
 Outcome DpmSolver2M<State>::absorb(std::span<const State> value) {

@@ -7,18 +7,25 @@
 
 #include "sampler/slot_method.h"
 #include "sampler/time_grid.h"
+#include "sampler/trajectory.h"
 
 namespace pathline::sampler {
+
+/// Dense output of a path: linear between the states at the ends of steps, or, where it is not smooth, the one reached
+/// last.
+enum class Between { kLinear, kHeld };
 
 /// What methods with given steps share: the state, the time, and memory that ends where guidance begins or ends.
 template <class State>
 class GivenSteps : public SlotMethod<State> {
  public:
-  GivenSteps(std::shared_ptr<const Timeline> line, std::int64_t elements);
+  GivenSteps(std::shared_ptr<const Timeline> line, std::int64_t elements, const SolverOptions& options,
+             Between between = Between::kLinear);
   void start(std::int64_t id, std::span<const State> x) override;
   /// The state as it is, where the step begins.
   Evaluation plan(std::span<State> input) override;
   std::span<const State> state() const override { return y_; }
+  std::span<const State> trajectory() const override { return trajectory_.states(); }
 
  protected:
   double from() const { return line_->times[step_]; }
@@ -33,6 +40,13 @@ class GivenSteps : public SlotMethod<State> {
   const std::shared_ptr<const Timeline> line_;
   std::vector<State> y_;
   std::size_t step_ = 0;
+
+ private:
+  void begin_step();
+
+  const Between between_;
+  Trajectory<State> trajectory_;
+  std::vector<State> begin_;  // the state where a step began that passes a time of the trajectory
 };
 
 /// Adams-Bashforth of order 2 with variable steps (Hairer, Norsett, Wanner I, III.5): with w = h_n / h_{n-1},
@@ -40,7 +54,7 @@ class GivenSteps : public SlotMethod<State> {
 template <class State>
 class AdamsBashforth2 final : public GivenSteps<State> {
  public:
-  AdamsBashforth2(std::shared_ptr<const Timeline> line, std::int64_t elements);
+  AdamsBashforth2(std::shared_ptr<const Timeline> line, std::int64_t elements, const SolverOptions& options);
   void start(std::int64_t id, std::span<const State> x) override;
   Evaluation plan(std::span<State> input) override;
   Outcome absorb(std::span<const State> value) override;
@@ -55,7 +69,7 @@ class AdamsBashforth2 final : public GivenSteps<State> {
 template <class State>
 class DpmSolver2M final : public GivenSteps<State> {
  public:
-  DpmSolver2M(std::shared_ptr<const Timeline> line, std::int64_t elements);
+  DpmSolver2M(std::shared_ptr<const Timeline> line, std::int64_t elements, const SolverOptions& options);
   Outcome absorb(std::span<const State> value) override;
 
  private:

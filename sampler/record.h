@@ -16,7 +16,9 @@ struct Record {
   std::int64_t nfe = 0;       // network forward passes
   std::int64_t rejected = 0;  // steps
   SampleStatus status = SampleStatus::kDone;
-  std::vector<std::byte> item;  // uint8 (H, W, C); float32 (D); or a PNG file
+  /// uint8 (H, W, C); float32 (D); or a PNG file. Behind it, where asked for, the trajectory (to_record()), then
+  /// features.
+  std::vector<std::byte> item;
 };
 
 /// Ids [first, last).

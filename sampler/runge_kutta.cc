@@ -24,7 +24,8 @@ RungeKutta<State>::RungeKutta(const Tableau& tableau, std::shared_ptr<const Time
       last_euler_(options.last_step == "euler"),
       y_(static_cast<std::size_t>(elements)),
       y_new_(y_.size()),
-      k_(static_cast<std::size_t>(tableau.stages()), std::vector<State>(y_.size())) {}
+      k_(static_cast<std::size_t>(tableau.stages()), std::vector<State>(y_.size())),
+      trajectory_(options, y_.size()) {}
 
 template <class State>
 void RungeKutta<State>::start(std::int64_t, std::span<const State> x) {
@@ -34,6 +35,8 @@ void RungeKutta<State>::start(std::int64_t, std::span<const State> x) {
   t_ = line_->times.front();
   history_ = {};
   floor_.reset();
+  trajectory_.start();
+  slope_is_awaited_ = false;
   tried_ = rejected_ = floor_steps_ = 0;
   phase_ = tableau_.adaptive() ? Phase::kFirstSlope : Phase::kStage;
   dt_ = 0;
@@ -56,6 +59,7 @@ Evaluation RungeKutta<State>::plan(std::span<State> input) {
 
 template <class State>
 Outcome RungeKutta<State>::absorb(std::span<const State> value) {
+  if (slope_is_awaited_) pass_step_before(value.data());
   // The probe's slope uses the place that stage 1 fills next.
   std::copy(value.begin(), value.end(), k_[phase_ == Phase::kProbe ? 1 : stage_].begin());
   if (phase_ == Phase::kFirstSlope) return plan_probe();
@@ -124,13 +128,17 @@ Outcome RungeKutta<State>::finish_step() {
   const bool finite = advance_row<State>(y_.data(), dt_, weights, k_rows_.data(), y_.size(), y_new_.data());
   ++tried_;
   if (!finite) return Outcome::kNotFinite;
-  if (!tableau_.adaptive()) return accept(0);
+  if (!tableau_.adaptive()) {
+    this->tell({t_, dt_, std::nullopt, true});
+    return accept(0);
+  }
   const double ratio = error_ratio();
   if (!std::isfinite(ratio)) return Outcome::kNotFinite;
-  if (ratio <= 1) return accept(ratio);
-  if (!floor_.accepts(dt_, ratio, norm(k_[0].data()))) return reject(ratio);
-  ++floor_steps_;
-  return accept(ratio);
+  const bool floor = ratio > 1 && floor_.accepts(dt_, ratio, norm(k_[0].data()));
+  const bool accepted = ratio <= 1 || floor;
+  this->tell({t_, dt_, ratio, accepted});
+  floor_steps_ += floor;
+  return accepted ? accept(ratio) : reject(ratio);
 }
 
 template <class State>
@@ -143,6 +151,7 @@ Outcome RungeKutta<State>::reject(double ratio) {
 
 template <class State>
 Outcome RungeKutta<State>::accept(double ratio) {
+  if (trajectory_.passes(t_end_)) pass_step();
   std::swap(y_, y_new_);
   if (fsal_) std::swap(k_.front(), k_.back());
   stage_ = fsal_ ? 1 : 0;
@@ -156,10 +165,38 @@ Outcome RungeKutta<State>::accept(double ratio) {
     history_ = {ratio, history_.before};
   }
   if (landed) {
-    if (segment_ + 1 == line_->segments()) return Outcome::kDone;
+    if (segment_ + 1 == line_->segments()) {
+      trajectory_.finish(y_);
+      return Outcome::kDone;
+    }
     enter_next_segment();
   }
   return begin_step();
+}
+
+/// Dense output of the step that is being accepted: from y_ to y_new_.
+template <class State>
+void RungeKutta<State>::pass_step() {
+  std::vector<const State*> rows = {y_.data(), y_new_.data()};
+  rows.insert(rows.end(), k_rows_.begin(), k_rows_.end());
+  const std::size_t next = segment_ + 1;
+  if (fsal_) {
+    trajectory_.pass(t_, t_end_, rows.data(), [this](double theta) { return dense_weights(tableau_, theta, dt_); });
+  } else if (next < line_->segments() && line_->guided[next] == line_->guided[segment_]) {
+    t_before_ = t_;
+    slope_is_awaited_ = true;
+  } else {
+    trajectory_.pass(t_, t_end_, rows.data(), [this](double theta) { return quadratic_weights(theta, dt_); });
+  }
+}
+
+/// And of the step before, from what is y_new_ now to y_, with the slope there. k_[0] is still that step's.
+template <class State>
+void RungeKutta<State>::pass_step_before(const State* slope) {
+  slope_is_awaited_ = false;
+  const std::array<const State*, 4> rows = {y_new_.data(), y_.data(), k_[0].data(), slope};
+  const double h = t_ - t_before_;
+  trajectory_.pass(t_before_, t_, rows.data(), [h](double theta) { return hermite_weights(theta, h); });
 }
 
 /// Guidance begins or ends here: the field jumps, so nothing that was evaluated before is of use.

@@ -9,9 +9,14 @@
 #include "sampler/step_control.h"
 #include "sampler/tableau.h"
 #include "sampler/time_grid.h"
+#include "sampler/trajectory.h"
 
 namespace pathline::sampler {
 
+/// Dense output: tableaux whose last slope is that of the new state interpolate a step when it is accepted
+/// (dense_weights). The others take the cubic Hermite polynomial as soon as the next step's first slope is there; after
+/// the last step, and where guidance begins or ends, there is none of the same field, and that step takes the quadratic
+/// one.
 template <class State>
 class RungeKutta final : public SlotMethod<State> {
  public:
@@ -26,6 +31,7 @@ class RungeKutta final : public SlotMethod<State> {
   std::span<const State> state() const override { return y_; }
   std::int64_t rejected_steps() const override { return rejected_; }
   std::int64_t noise_floor_steps() const override { return floor_steps_; }
+  std::span<const State> trajectory() const override { return trajectory_.states(); }
 
  private:
   enum class Phase { kFirstSlope, kProbe, kStage };
@@ -37,6 +43,8 @@ class RungeKutta final : public SlotMethod<State> {
   Outcome accept(double ratio);
   Outcome reject(double ratio);
   void enter_next_segment();
+  void pass_step();
+  void pass_step_before(const State* slope);
   double error_ratio() const;
   double norm(const State* values) const;
   /// The last step may be one of Euler's.
@@ -62,6 +70,9 @@ class RungeKutta final : public SlotMethod<State> {
   double slope_norm_ = 0;     // d1 of the first step's rule
   ErrorHistory history_;
   NoiseFloor floor_;
+  Trajectory<State> trajectory_;
+  double t_before_ = 0;            // where the step before began
+  bool slope_is_awaited_ = false;  // by dense output of that step
   std::int64_t tried_ = 0, rejected_ = 0, floor_steps_ = 0;
 };
 

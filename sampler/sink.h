@@ -26,6 +26,10 @@ struct SinkOptions {
   /// Where not null, .h5 gets /x0: what sample `id` was made from, in the order of its pixels (H, W, C) or as it is
   /// (D).
   std::function<std::vector<float>(std::int64_t id)> start_of;
+  /// Where there are times, records carry their samples' states at these, which .h5 holds as /trajectory and .png draws
+  /// as lines through the plane. The shape is a state's, (C, H, W) or (D).
+  std::vector<double> trajectory_times;
+  std::vector<std::int64_t> trajectory_shape;
 };
 
 /// Items of records that the sink for `path` takes: PNG files, or raw pixels and floats. Throws ExitCode::kUsage for a

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Image stores (docs/formats/image-store.md) with a column each for id, seed, evaluations and status: a generated set
 // is a training set.
+#include <functional>
 #include <span>
 
 #include "data/image_store_writer.h"
@@ -26,14 +27,29 @@ data::SetInfo set_info(const SinkOptions& options) {
   return info;
 }
 
+std::vector<std::int64_t> channels_last(const std::vector<std::int64_t>& shape) {
+  return shape.size() == 1 ? shape : std::vector<std::int64_t>{shape[1], shape[2], shape[0]};
+}
+
 class H5Sink final : public OrderedSink {
  public:
   explicit H5Sink(const SinkOptions& options)
-      : OrderedSink(options), writer_(options.path, set_info(options), "pathline sample") {}
+      : OrderedSink(options),
+        item_bytes_(set_info(options).item_bytes()),
+        writer_(options.path, set_info(options), "pathline sample") {
+    if (options.trajectory_times.empty()) return;
+    std::vector<std::int64_t> shape = channels_last(options.trajectory_shape);
+    shape.insert(shape.begin(), static_cast<std::int64_t>(options.trajectory_times.size()));
+    write_states_ = writer_.open_floats("trajectory", shape);
+    writer_.add_array("trajectory_times", options.trajectory_times);
+  }
 
  private:
   void append(const Record& record) override {
-    writer_.append(record.item, record.label);
+    const std::span<const std::byte> item(record.item);
+    writer_.append(item.first(item_bytes_), record.label);
+    const auto states = item.subspan(item_bytes_);
+    if (write_states_ && !states.empty()) write_states_(record.id - options().first, states);
     ids_.push_back(record.id);
     nfe_.push_back(static_cast<std::int32_t>(record.nfe));
     status_.push_back(static_cast<std::uint8_t>(record.status));
@@ -51,12 +67,14 @@ class H5Sink final : public OrderedSink {
   }
 
   void add_starts() {
-    const std::vector<std::int64_t>& shape = options().sample_shape;
-    writer_.add_floats("x0", points() ? shape : std::vector<std::int64_t>{shape[1], shape[2], shape[0]},
+    writer_.add_floats("x0", channels_last(options().sample_shape),
                        [&](std::int64_t index) { return options().start_of(options().first + index); });
   }
 
+  const std::size_t item_bytes_;
   data::ImageStoreWriter writer_;
+  std::function<void(std::int64_t index, std::span<const std::byte> states)>
+      write_states_;  // those of failed samples stay zero
   std::vector<std::int64_t> ids_;
   std::vector<std::int32_t> nfe_;
   std::vector<std::uint8_t> status_;

@@ -68,7 +68,7 @@ class GridSink final : public OrderedSink {
 };
 
 /// Points of the plane on a square that holds them all, origin in the middle; each dot is blended over those before it,
-/// in its label's colour.
+/// in its label's colour. Where trajectories were asked for, those of the first samples lie below as thin lines.
 class ScatterSink final : public OrderedSink {
  public:
   explicit ScatterSink(const SinkOptions& options) : OrderedSink(options) {
@@ -77,44 +77,76 @@ class ScatterSink final : public OrderedSink {
   }
 
  private:
+  struct Point {
+    float x = 0, y = 0;
+  };
   struct Dot {
-    float x, y;
-    std::int64_t label;
+    Point place;
+    std::int64_t label = -1;
+    std::vector<Point> way;
   };
 
   void append(const Record& record) override {
-    std::array<float, 2> point;
-    std::memcpy(point.data(), record.item.data(), sizeof point);
-    if (record.status == SampleStatus::kDone) dots_.push_back({point[0], point[1], record.label});
+    if (record.status != SampleStatus::kDone) return;
+    Dot dot{{}, record.label, {}};
+    std::memcpy(&dot.place, record.item.data(), sizeof dot.place);
+    if (dots_.size() < kMostWays && record.item.size() > sizeof(Point)) {
+      dot.way.resize(record.item.size() / sizeof(Point) - 1);
+      std::memcpy(dot.way.data(), record.item.data() + sizeof(Point), dot.way.size() * sizeof(Point));
+    }
+    dots_.push_back(std::move(dot));
   }
 
   void commit() override {
     float reach = 1e-3f;
-    for (const Dot& dot : dots_) reach = std::max({reach, std::abs(dot.x), std::abs(dot.y)});
+    const auto hold = [&](const Point& point) { reach = std::max({reach, std::abs(point.x), std::abs(point.y)}); };
+    for (const Dot& dot : dots_) {
+      hold(dot.place);
+      for (const Point& point : dot.way) hold(point);
+    }
     data::Image picture(kSide, kSide, 3, 255);
     const float scale = static_cast<float>(kSide / 2 - kMargin) / reach;
-    for (const Dot& dot : dots_) draw(picture, dot, scale);
+    for (const Dot& dot : dots_) draw_way(picture, dot, scale);
+    for (const Dot& dot : dots_) draw_place(picture, dot, scale);
     write_picture(options().path, picture);
   }
 
-  static void draw(data::Image& picture, const Dot& dot, float scale) {
+  /// `share` of the label's colour over what is there.
+  static void blend(data::Image& picture, Point at, std::int64_t label, int share_of_8) {
     // the first colours of Matplotlib's tab10, which readers can tell apart
     static constexpr std::array<std::array<int, 3>, 6> kColours = {
         {{31, 119, 180}, {255, 127, 14}, {44, 160, 44}, {214, 39, 40}, {148, 103, 189}, {140, 86, 75}}};
-    const auto& colour = kColours[static_cast<std::size_t>(std::max<std::int64_t>(dot.label, 0)) % kColours.size()];
-    const std::int64_t middle_x = kSide / 2 + std::lround(dot.x * scale);
-    const std::int64_t middle_y = kSide / 2 - std::lround(dot.y * scale);
-    for (std::int64_t y = middle_y - 1; y <= middle_y + 1; ++y) {
-      for (std::int64_t x = middle_x - 1; x <= middle_x + 1; ++x) {
-        for (std::int64_t c = 0; c < 3; ++c) {
-          std::uint8_t& pixel = picture.at(y, x, c);
-          pixel = static_cast<std::uint8_t>((pixel + colour[static_cast<std::size_t>(c)]) / 2);
-        }
+    const auto& colour = kColours[static_cast<std::size_t>(std::max<std::int64_t>(label, 0)) % kColours.size()];
+    for (std::size_t c = 0; c < 3; ++c) {
+      std::uint8_t& pixel = picture.at(std::lround(at.y), std::lround(at.x), static_cast<std::int64_t>(c));
+      pixel = static_cast<std::uint8_t>((pixel * (8 - share_of_8) + colour[c] * share_of_8) / 8);
+    }
+  }
+
+  static Point on_picture(Point point, float scale) {
+    return {static_cast<float>(kSide / 2) + point.x * scale, static_cast<float>(kSide / 2) - point.y * scale};
+  }
+
+  static void draw_place(data::Image& picture, const Dot& dot, float scale) {
+    const Point middle = on_picture(dot.place, scale);
+    for (const float y : {-1.0f, 0.0f, 1.0f}) {
+      for (const float x : {-1.0f, 0.0f, 1.0f}) blend(picture, {middle.x + x, middle.y + y}, dot.label, 4);
+    }
+  }
+
+  static void draw_way(data::Image& picture, const Dot& dot, float scale) {
+    for (std::size_t i = 1; i < dot.way.size(); ++i) {
+      const Point from = on_picture(dot.way[i - 1], scale), to = on_picture(dot.way[i], scale);
+      const float steps = std::ceil(std::max(std::abs(to.x - from.x), std::abs(to.y - from.y)));
+      for (float k = 0; k < steps; ++k) {
+        const float share = k / steps;
+        blend(picture, {from.x + share * (to.x - from.x), from.y + share * (to.y - from.y)}, dot.label, 2);
       }
     }
   }
 
   static constexpr std::int64_t kSide = 640, kMargin = 12;
+  static constexpr std::size_t kMostWays = 256;  // more would cover one another
   std::vector<Dot> dots_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -42,6 +43,13 @@ SlotEngine<State>::SlotEngine(GuidedField field, const MethodMaker<State>& make_
   input_ = at::zeros(shape_, type);
   times_ = at::zeros({slots}, type);
   labels_ = at::zeros({slots}, at::kLong);
+}
+
+template <class State>
+void SlotEngine<State>::watch(const SampleWatch& watch) {
+  for (Flight& flight : flights_) {
+    flight.method->watch([watch, &flight](const TriedStep& step) { watch(flight.id, step, flight.nfe); });
+  }
 }
 
 template <class State>
@@ -206,11 +214,22 @@ void SlotEngine<State>::absorb(Flight& flight, std::span<const State> value) {
 
 template <class State>
 Finish SlotEngine<State>::take(const Flight& flight) const {
-  const std::vector<std::int64_t> shape(shape_.begin() + 1, shape_.end());
-  at::Tensor x = at::zeros(shape, input_.options());
-  if (!failed(flight.outcome)) std::ranges::copy(flight.method->state(), x.template mutable_data_ptr<State>());
-  return {flight.id,     std::move(x), flight.nfe, flight.method->rejected_steps(), flight.method->noise_floor_steps(),
-          flight.outcome};
+  std::vector<std::int64_t> shape(shape_.begin() + 1, shape_.end());
+  Finish finish{flight.id,
+                at::zeros(shape, input_.options()),
+                flight.nfe,
+                flight.method->rejected_steps(),
+                flight.method->noise_floor_steps(),
+                flight.outcome,
+                {}};
+  if (failed(flight.outcome)) return finish;
+  std::ranges::copy(flight.method->state(), finish.x.template mutable_data_ptr<State>());
+  const std::span<const State> trajectory = flight.method->trajectory();
+  if (trajectory.empty()) return finish;
+  shape.insert(shape.begin(), static_cast<std::int64_t>(trajectory.size() / elements_));
+  finish.trajectory = at::empty(shape, input_.options());
+  std::ranges::copy(trajectory, finish.trajectory.template mutable_data_ptr<State>());
+  return finish;
 }
 
 template class SlotEngine<float>;

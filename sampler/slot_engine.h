@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many samples at once, each at its own time, stage and step length, through networks whose batch shape never changes.
 // An evaluation of a sample asks for rows: one of the field, and where it is guided one more with the null label or of
-// the weaker network, and one of the push. A tick is one forward pass of one network, of the S rows that have waited for
-// it longest; a finished sample's place is taken by the next from the queue. Nothing of one row enters another, so a
-// sample depends neither on its batch mates nor on its row.
+// the weaker network, and one of the push. A tick is one forward pass of one network, of the S rows that have waited
+// for it longest; a finished sample's place is taken by the next from the queue. Nothing of one row enters another, so
+// a sample depends neither on its batch mates nor on its row.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -35,6 +35,7 @@ struct Finish {
   at::Tensor x;  // zeros if it failed
   std::int64_t nfe = 0, rejected = 0, noise_floor_steps = 0;
   Outcome outcome = Outcome::kDone;
+  at::Tensor trajectory;  // (times, sample...) of SolverOptions::trajectories; undefined if none was asked or it failed
 };
 
 /// What the rows did.
@@ -49,12 +50,14 @@ struct Work {
 template <class State>
 class SlotEngine {
  public:
-  /// Networks of S = `slots` rows. N of them (field, weaker, push) keep N (S - 1) + 1 samples going, of which each waits
-  /// for at least one row: so one of the networks always has S rows to do, as long as `next` gives samples.
+  /// Networks of S = `slots` rows. N of them (field, weaker, push) keep N (S - 1) + 1 samples going, of which each
+  /// waits for at least one row: so one of the networks always has S rows to do, as long as `next` gives samples.
   /// `labelled`: the field is given labels (S), else an undefined tensor; the push always is.
   SlotEngine(GuidedField field, const MethodMaker<State>& make_method, std::vector<std::int64_t> sample_shape,
              std::int64_t slots, bool labelled);
 
+  /// From here on; `watch` is called from several threads, at once for different samples.
+  void watch(const SampleWatch& watch);
   /// Until `next` gives nothing and all samples are out. Both callbacks run on the calling thread. Throws
   /// ExitCode::kUsage for a sample with a weight where there is nothing to be guided away from.
   Work run(const std::function<std::optional<Start>()>& next, const std::function<void(Finish&&)>& emit);
@@ -108,15 +111,15 @@ class SlotEngine {
 
   const GuidedField field_;
   const std::size_t slots_;
-  std::vector<std::int64_t> shape_;   // (S, sample...)
-  std::size_t elements_ = 1;          // of one sample
-  std::size_t guided_elements_ = 0;   // those that the weight acts on
-  std::int64_t grain_ = 1;            // rows worth a thread
-  std::vector<Network> networks_;     // field, then weaker and push where there are
+  std::vector<std::int64_t> shape_;  // (S, sample...)
+  std::size_t elements_ = 1;         // of one sample
+  std::size_t guided_elements_ = 0;  // those that the weight acts on
+  std::int64_t grain_ = 1;           // rows worth a thread
+  std::vector<Network> networks_;    // field, then weaker and push where there are
   std::vector<Flight> flights_;
-  std::vector<Row> rows_;             // of this tick
-  std::vector<std::size_t> groups_;   // their first rows: those of one flight lie together
-  std::size_t filled_ = 0;            // rows that are not zero
+  std::vector<Row> rows_;            // of this tick
+  std::vector<std::size_t> groups_;  // their first rows: those of one flight lie together
+  std::size_t filled_ = 0;           // rows that are not zero
   Work work_;
   at::Tensor input_, times_, labels_;  // (S, sample...), (S), (S)
 };

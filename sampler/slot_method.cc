@@ -23,6 +23,19 @@ void check_times(const SolverOptions& options) {
            options.guidance_to, " is no interval. Write the smaller time first, as in 0.2:0.8.");
 }
 
+void check_trajectories(const SolverOptions& options) {
+  const double direction = options.t1 < options.t0 ? -1 : 1;
+  const std::vector<double>& times = options.trajectories;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    PL_CHECK(direction * times[i] >= direction * options.t0 && direction * times[i] <= direction * options.t1, kUsage,
+             "--trajectories asks for t = ", times[i], ", but samples go from t = ", options.t0, " to ", options.t1,
+             ". Leave it out.");
+    PL_CHECK(i == 0 || direction * times[i - 1] < direction * times[i], kUsage,
+             "--trajectories asks for t = ", times[i], " after t = ", times[i - 1],
+             ". Write the times in the order in which samples pass them, each once.");
+  }
+}
+
 void check_tolerances(const SolverOptions& options) {
   PL_CHECK(options.rtol >= 0 && options.atol > 0 && std::isfinite(options.rtol + options.atol), kUsage,
            "rtol = ", options.rtol, " and atol = ", options.atol,
@@ -60,12 +73,12 @@ template <class State>
 MethodMaker<State> multistep_maker(const std::string& name, const SolverOptions& options, std::int64_t elements) {
   const auto line = std::make_shared<const Timeline>(
       timeline_of(options, time_grid(options.grid, options.steps, options.t0, options.t1)));
-  if (name == "ab2") return maker_of<AdamsBashforth2<State>>(line, elements);
+  if (name == "ab2") return maker_of<AdamsBashforth2<State>>(line, elements, options);
   PL_CHECK(0 <= options.t0 && options.t0 < options.t1 && options.t1 <= 1, kUsage, "solver ", name,
            " goes from noise to data, not from t = ", options.t0, " to ", options.t1,
            " (it predicts the data). Use ab2 or a Runge-Kutta method.");
-  if (name == "ddim") return maker_of<FlowDdim<State>>(line, elements);
-  return maker_of<DpmSolver2M<State>>(line, elements);
+  if (name == "ddim") return maker_of<FlowDdim<State>>(line, elements, options);
+  return maker_of<DpmSolver2M<State>>(line, elements, options);
 }
 
 }  // namespace
@@ -73,6 +86,7 @@ MethodMaker<State> multistep_maker(const std::string& name, const SolverOptions&
 template <class State>
 MethodMaker<State> method_maker(const SolverOptions& options, std::int64_t elements, const StepNoise& noise) {
   check_times(options);
+  check_trajectories(options);
   const Solver solver = find_solver(options.solver);
   const bool predicts_noise = !options.noise_schedule.empty();
   PL_CHECK((solver.name == "ddpm") <= predicts_noise, kUsage,

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include "sampler/solver_options.h"
 
@@ -28,6 +30,16 @@ enum class Outcome : std::uint8_t {
 
 inline bool failed(Outcome outcome) { return outcome != Outcome::kRunning && outcome != Outcome::kDone; }
 
+/// A step that was tried.
+struct TriedStep {
+  double t = 0, dt = 0;               // it went from t to t + dt
+  std::optional<double> error_ratio;  // error / tolerance; none where steps are given
+  bool accepted = true;
+};
+using StepWatch = std::function<void(const TriedStep&)>;
+/// The same of one sample of many, with its evaluations so far.
+using SampleWatch = std::function<void(std::int64_t id, const TriedStep& step, std::int64_t nfe)>;
+
 /// Not thread-safe; different methods may be used from different threads at once.
 template <class State>
 class SlotMethod {
@@ -45,6 +57,19 @@ class SlotMethod {
   virtual std::int64_t rejected_steps() const { return 0; }
   /// Steps accepted although their error was above the tolerance, because it does not fall with the step.
   virtual std::int64_t noise_floor_steps() const { return 0; }
+  /// The states at the times of SolverOptions::trajectories, one after the other, once the sample is done.
+  virtual std::span<const State> trajectory() const { return {}; }
+
+  /// `watch` is told every step from here on, inside absorb(), on the thread that calls that.
+  void watch(StepWatch watch) { watch_ = std::move(watch); }
+
+ protected:
+  void tell(const TriedStep& step) const {
+    if (watch_) watch_(step);
+  }
+
+ private:
+  StepWatch watch_;
 };
 
 /// Standard normal numbers for draw 0, 1, ... of a sample. Called from several threads.

@@ -103,6 +103,12 @@ void add_noise(const Solver& solver, const SolverOptions& options, Settings& set
   if (!options.clip_denoised) add("clip-denoised", std::string("no"));
 }
 
+void add_trajectories(const SolverOptions& options, Settings& settings) {
+  std::string times;
+  for (const double time : options.trajectories) times += (times.empty() ? "" : ",") + exact_text(time);
+  if (!times.empty()) settings.emplace_back("trajectories", times);
+}
+
 void add_guidance(const SolverOptions& options, Settings& settings) {
   std::string weights = exact_text(options.guidance);
   for (std::size_t i = 0; i < options.guidance_weights.size(); ++i) {
@@ -127,6 +133,7 @@ std::vector<std::pair<std::string, std::string>> settings_of(const SolverOptions
   add_steps(solver, options, settings);
   add_noise(solver, options, settings);
   add_guidance(options, settings);
+  add_trajectories(options, settings);
   return settings;
 }
 

@@ -35,6 +35,8 @@ struct SolverOptions {
   std::string variance = "fixed-small";  // fixed-small | fixed-large | learned-range; of ddpm
   bool clip_denoised = true;
 
+  std::vector<double> trajectories;  // times at which the state is kept, in the order in which they are passed
+
   /// The last so many elements of a row are a part of their own for the error control (likelihood).
   std::int64_t tail = 0;
 

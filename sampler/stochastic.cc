@@ -51,7 +51,7 @@ Timeline stochastic_timeline(const SolverOptions& options) {
 template <class State>
 Stochastic<State>::Stochastic(std::shared_ptr<const Timeline> line, std::int64_t elements, const SolverOptions& options,
                               StepNoise noise)
-    : GivenSteps<State>(std::move(line), elements),
+    : GivenSteps<State>(std::move(line), elements, options, Between::kHeld),
       diffusion_(Diffusion::parse(options.diffusion)),
       last_(last_step_of(options)),
       ends_on_data_(last_ != "none"),

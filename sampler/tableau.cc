@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources: Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", II.1 (classical methods) and II.5
-// (Dormand-Prince); Bogacki and Shampine, "A 3(2) pair of Runge-Kutta formulas" (1989); Shampine, "Some practical
-// Runge-Kutta formulas" (1986) for the second error estimate.
+// (Dormand-Prince) and II.6 (its dense output, by Shampine, in the form of the code DOPRI5); Bogacki and Shampine, "A
+// 3(2) pair of Runge-Kutta formulas" (1989); Shampine, "Some practical Runge-Kutta formulas" (1986) for the second
+// error estimate.
 #include "sampler/tableau.h"
 
 #include <utility>
 
 #include "core/error.h"
+#include "sampler/trajectory.h"
 
 namespace pathline::sampler {
 namespace {
@@ -64,7 +66,9 @@ Tableau dormand_prince(const std::string& name, double error_scale) {
            {35.0 / 384, 0.0, 500.0 / 1113, 125.0 / 192, -2187.0 / 6784, 11.0 / 84}},
           {35.0 / 384, 0.0, 500.0 / 1113, 125.0 / 192, -2187.0 / 6784, 11.0 / 84, 0.0},
           {0.0, 1.0 / 5, 3.0 / 10, 4.0 / 5, 8.0 / 9, 1.0, 1.0},
-          std::move(error)};
+          std::move(error),
+          {-12715105075.0 / 11282082432, 0.0, 87487479700.0 / 32700410799, -10690763975.0 / 1880347072,
+           701980252875.0 / 199316789632, -1453857185.0 / 822651844, 69997945.0 / 29380423}};
 }
 
 }  // namespace
@@ -91,6 +95,16 @@ bool Tableau::fsal() const {
     if (a.back()[i] != b[i]) return false;
   }
   return true;
+}
+
+std::vector<double> dense_weights(const Tableau& tableau, double theta, double dt) {
+  const auto [y, y_new, first, last] = hermite_weights(theta, dt);
+  std::vector<double> weights = {y, y_new};
+  const double share = dt * theta * theta * (1 - theta) * (1 - theta);
+  for (int i = 0; i < tableau.stages(); ++i) weights.push_back(tableau.d.empty() ? 0 : share * tableau.d[i]);
+  weights[2] += first;
+  weights.back() += last;
+  return weights;
 }
 
 const Tableau& find_tableau(const std::string& name) {

@@ -23,6 +23,16 @@ std::vector<std::uint8_t> to_8_bit(const at::Tensor& value) {
   return bytes;
 }
 
+namespace {
+
+void append_floats(const at::Tensor& values, std::vector<std::byte>& bytes) {
+  const at::Tensor floats = values.contiguous();
+  const auto* begin = reinterpret_cast<const std::byte*>(floats.const_data_ptr<float>());
+  bytes.insert(bytes.end(), begin, begin + floats.nbytes());
+}
+
+}  // namespace
+
 Record to_record(const Sample& sample) {
   Record record{sample.id, sample.label, sample.nfe, sample.rejected, sample.status, {}};
   if (sample.value.dim() == 3) {
@@ -30,10 +40,10 @@ Record to_record(const Sample& sample) {
     record.item.resize(pixels.size());
     std::memcpy(record.item.data(), pixels.data(), pixels.size());
   } else {
-    const at::Tensor value = sample.value.contiguous();
-    record.item.resize(static_cast<std::size_t>(value.numel()) * sizeof(float));
-    std::memcpy(record.item.data(), value.const_data_ptr<float>(), record.item.size());
+    append_floats(sample.value, record.item);
   }
+  const at::Tensor& states = sample.trajectory;
+  if (states.defined()) append_floats(states.dim() == 4 ? states.permute({0, 2, 3, 1}) : states, record.item);
   return record;
 }
 

@@ -13,7 +13,7 @@ namespace pathline::sampler {
 /// round((x + 1) * 127.5) clamped to 0 .. 255, halves to even; (C, H, W) fp32 to (H, W, C) bytes.
 std::vector<std::uint8_t> to_8_bit(const at::Tensor& value);
 
-/// Pixels of 8 bits, or a point's floats as they are.
+/// Pixels of 8 bits, or a point's floats as they are; then, where there is one, the trajectory's floats, channels last.
 Record to_record(const Sample& sample);
 
 /// A record of pixels (H, W, C) with its item as a PNG file.

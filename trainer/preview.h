@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A grid of samples while training, so that people see how far a run is.
+// A picture of samples while training, so that people see how far a run is.
 #pragma once
 
 #include <string>
@@ -11,9 +11,14 @@
 
 namespace pathline::trainer {
 
-/// All ranks: each solves its share of the ids, rank 0 writes the grid to `path`. Uses the model's present weights. The
-/// noise is that of `pathline sample --seed` with the run's seed, so grids of a run show the same pathlines growing up.
+/// All ranks: each solves its share of the ids, rank 0 draws them to `path`: images in a grid, points as dots at the
+/// end of their pathlines, in the plane of their first two coordinates. Uses the model's present weights. The noise is
+/// that of `pathline sample --seed` with the run's seed, so the pictures of a run show the same pathlines growing up.
 void write_preview(model::VelocityModel& model, const data::SetInfo& info, const Recipe& recipe,
                    const std::string& path, cluster::Communicator& ranks);
+
+/// A preview must not end a run hours later: throws ExitCode::kUsage if its solver is none, or if there are to be
+/// previews and samples of recipe.model are no picture.
+void check_preview(const Recipe& recipe, const data::SetInfo& info);
 
 }  // namespace pathline::trainer

@@ -11,23 +11,15 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "model/recompute.h"
-#include "sampler/slot_method.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/kernel_fingerprint.h"
+#include "trainer/preview.h"
 #include "trainer/restart_guard.h"
 #include "trainer/rollback.h"
 #include "trainer/starting_weights.h"
 
 namespace pathline::trainer {
 namespace {
-
-/// A preview must not end a run hours later.
-void check_preview(const Recipe& recipe) {
-  sampler::SolverOptions options;
-  options.solver = recipe.sample.solver;
-  options.steps = recipe.sample.steps;
-  sampler::method_maker<float>(options, 1, sampler::step_noise(0));
-}
 
 /// Empty if there is none at all. Each rank reads a share of the bytes.
 std::string newest_good(core::FileSystem& files, const RunDirectory& directory, cluster::Communicator& ranks) {
@@ -161,11 +153,11 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       setup.recipe = read_recipe(config);
     }
     check_ranks(setup.recipe, ranks);
-    check_preview(setup.recipe);
     at::set_num_threads(static_cast<int>(setup.recipe.run.threads));
     const auto seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
     setup.dataset = std::make_unique<Dataset>(setup.recipe.data, seed);
     take_from_data(config, setup.recipe.model, setup.dataset->info());
+    check_preview(setup.recipe, setup.dataset->info());
     if (reader) {
       for (const auto& change : check_resume(stored, config)) {
         if (ranks.rank() == 0) core::log_warning("resuming with another recipe: ", change);

@@ -6,6 +6,7 @@
 #include "apps/cli.h"
 #include "apps/sample/options.h"
 #include "apps/sample/run.h"
+#include "apps/sample/trace.h"
 #include "cluster/session.h"
 #include "launch/signals.h"
 
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
   apps::SampleOptions options;
   apps::add_sample_options(app, options);
   return apps::run_cli(app, argc, argv, [&] {
-    return cluster::run_with_ranks([&](cluster::Communicator& world) { return apps::run_sample(options, world); });
+    const auto run = options.trace ? apps::trace_sample : apps::run_sample;
+    return cluster::run_with_ranks([&](cluster::Communicator& world) { return run(options, world); });
   });
 }

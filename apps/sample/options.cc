@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "sampler/solver.h"
+#include "sampler/trajectory.h"
 
 namespace pathline::apps {
 namespace {
@@ -87,11 +88,10 @@ void add_solver_options(CLI::App& app, SampleOptions& options) {
 
 void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--checkpoint", options.checkpoint, "run directory, its checkpoints/ or one step-N/")->required();
-  app.add_option("--count", options.count, "how many samples")->required();
+  app.add_option("--count", options.count, "how many samples");
   app.add_option("--first", options.first, "id of the first sample: a part of a larger job")->capture_default_str();
   app.add_option("-o,--output", options.output,
-                 ".h5, .npz or .tar; a name that ends with / for a folder of PNG files; .png for one picture of all")
-      ->required();
+                 ".h5, .npz or .tar; a name that ends with / for a folder of PNG files; .png for one picture of all");
   add_solver_options(app, options);
   app.add_option("--labels", options.labels,
                  "all, none, labels such as 3 or 0-9 or 0,4,7, or a file of one label a line; ids cycle through them "
@@ -107,6 +107,13 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
       ->capture_default_str()
       ->check(CLI::IsMember({"fp32", "bf16"}));
   app.add_option("--decoder", options.decoder, "TorchScript file: from the model's samples to pixels in [-1, 1]");
+  app.add_option("--trajectories", options.trajectories,
+                 "write the states at these times, such as 0,0.25,1, or at K even ones, too: /trajectory (.h5; in the "
+                 "plane also .png)")
+      ->each([&options](const std::string& text) {
+        options.solver.trajectories = sampler::parse_trajectories(text);
+        return std::string();
+      });
   app.add_flag("--pairs", options.pairs, "write what each sample was made from, too: /x0 (.h5 only)");
   app.add_option("--moments", options.moments,
                  ".npz: mean and covariance of the samples' features, as `pathline evaluate moments` writes them");
@@ -116,12 +123,20 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
                  "of a rank (default: as the job began, else 1 under mpirun or srun, all cores alone)");
   app.add_option("--part-size", options.part_size,
                  "samples in a part file at most (default: about 10 s of work); parts are what a kill does not lose");
+  app.add_option("--trace", options.trace,
+                 "print every step of the sample with this id as a line of JSON, and write nothing");
   app.add_flag("--json", options.json, "print the result as JSON");
 }
 
 void check_sample_options(const SampleOptions& options) {
   PL_CHECK(options.first >= 0, ExitCode::kUsage, "--first is ", options.first, "; ids begin with 0.");
-  PL_CHECK(options.count > 0, ExitCode::kUsage, "--count is ", options.count, "; it must be at least 1.");
+  if (!options.trace) {
+    PL_CHECK(options.count > 0, ExitCode::kUsage, "--count is ", options.count,
+             "; it must be given and be at least 1.");
+    PL_CHECK(!options.output.empty(), ExitCode::kUsage,
+             "--output is missing (a set needs a place). Give one, such as -o samples.png.");
+  }
+  PL_CHECK(options.trace.value_or(0) >= 0, ExitCode::kUsage, "--trace is ", *options.trace, "; ids begin with 0.");
   PL_CHECK(options.threads >= 0, ExitCode::kUsage, "--threads is ", options.threads, "; it must be at least 1.");
   PL_CHECK(options.part_size >= 0, ExitCode::kUsage, "--part-size is ", options.part_size, "; it must be at least 1.");
   PL_CHECK(options.features.empty() || !options.moments.empty(), ExitCode::kUsage, "--features ", options.features,

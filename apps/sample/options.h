@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "sampler/generate.h"
@@ -14,7 +15,8 @@ class App;
 namespace pathline::apps {
 
 struct SampleOptions {
-  std::string checkpoint, output, labels, ema, decoder, guide_with, guidance_interval, classifier, moments, features;
+  std::string checkpoint, output, labels, ema, decoder, guide_with, guidance_interval, classifier, trajectories;
+  std::string moments, features;
   double classifier_scale = 1.0;      // of `classifier`, where there is one
   std::string precision = "fp32";     // of the network: fp32 | bf16
   std::int64_t first = 0, count = 0;  // ids [first, first + count)
@@ -24,6 +26,7 @@ struct SampleOptions {
   std::uint64_t seed = 0;
   sampler::SolverOptions solver;
   bool pairs = false;
+  std::optional<std::int64_t> trace;  // the sample whose steps are printed; no set is made then
   bool json = false;
   bool steps_given = false, tolerance_given = false;
 };

@@ -172,8 +172,8 @@ void classify_with(Plan& plan, const SampleOptions& options, sampler::TorchScrip
   PL_CHECK(!plan.labels.empty(), ExitCode::kUsage,
            "--classifier was given without labels (its gradient is that of one label). Leave --labels none out.");
   plan.classes = classes;
-  plan.job.classifier =
-      sampler::log_probability_gradient([held](const at::Tensor& x, const at::Tensor& t) { return held->at_times(x, t); });
+  plan.job.classifier = sampler::log_probability_gradient(
+      [held](const at::Tensor& x, const at::Tensor& t) { return held->at_times(x, t); });
   plan.job.solver.classifier_scale = options.classifier_scale;
 }
 
@@ -196,6 +196,8 @@ sampler::SinkOptions sink_options(const SampleOptions& options, const Plan& plan
   sink.seed = options.seed;
   sink.description = plan.description;
   sink.class_names = plan.class_names;
+  sink.trajectory_times = options.solver.trajectories;
+  sink.trajectory_shape = plan.job.sample_shape;
   if (options.pairs) {
     PL_CHECK(options.decoder.empty(), ExitCode::kUsage,
              "--pairs and --decoder do not go together (pixels and the latents' noise are no pairs). Leave one out.");

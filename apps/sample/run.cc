@@ -19,7 +19,6 @@
 #include "core/text.h"
 #include "launch/signals.h"
 #include "sampler/make_parts.h"
-#include "sampler/spread.h"
 
 namespace pathline::apps {
 namespace {
@@ -106,6 +105,9 @@ class SampleRun {
     std::int64_t item_bytes = plan_.item_shape.size() == 1 ? sizeof(float) : 1;
     for (const std::int64_t extent : plan_.item_shape) item_bytes *= extent;
     item_bytes += job_.feature_count * static_cast<std::int64_t>(sizeof(float));
+    std::int64_t state_bytes = sizeof(float);
+    for (const std::int64_t extent : plan_.job.sample_shape) state_bytes *= extent;
+    item_bytes += state_bytes * static_cast<std::int64_t>(plan_.job.solver.trajectories.size());
     sampler::Dealing dealing;
     dealing.first_range = plan_.job.slots;
     dealing.most = options_.part_size > 0 ? options_.part_size : std::max<std::int64_t>(1, kMostPartBytes / item_bytes);

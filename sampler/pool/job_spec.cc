@@ -136,7 +136,8 @@ const std::vector<OptionName>& option_names() {
                                                  {"decoder", kPath},
                                                  {"moments", kOutput},
                                                  {"features", kPath},
-                                                 {"pairs", kFlag}};
+                                                 {"pairs", kFlag},
+                                                 {"trajectories", kValue}};
   return kNames;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Closed-form velocity fields whose rows do not see each other.
+// Closed-form velocity fields whose rows do not see each other, and the order that errors show.
 #pragma once
 
 #include <ATen/TensorOperators.h>
@@ -7,6 +7,7 @@
 #include <ATen/ops/roll.h>
 #include <ATen/ops/sin.h>
 
+#include <cmath>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -21,6 +22,21 @@ inline at::Tensor per_row(const at::Tensor& t, const at::Tensor& x) {
   shape[0] = x.size(0);
   return t.view(shape);
 }
+
+/// x' = r x (1 - x) (1 + cos 3t): logistic in r (t + sin(3t) / 3).
+struct Logistic {
+  double rate = 0.5;
+
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor&) const {
+    return rate * x * (1 - x) * (1 + at::cos(3 * per_row(t, x)));
+  }
+
+  double at_time(double t, double start) const {
+    const double growth = std::exp(rate * (t + std::sin(3.0 * t) / 3));
+    return start * growth / (1 - start + start * growth);
+  }
+  double end(double start) const { return at_time(1.0, start); }
+};
 
 /// The field of scripts/solver_parity.py: v_i = sin(3 x_i) + cos(5 t) x_{i+1}. x (S, D).
 inline at::Tensor coupled_field(const at::Tensor& x, const at::Tensor& t, const at::Tensor&) {
@@ -45,7 +61,8 @@ struct MixtureField {
   at::Tensor weights;  // (K) fp64
   double deviation = 0.2;
 
-  /// x = a x1 + s x0, for a, s (S), against every component: how far off its mean (S, K, D), and the variance (S, 1, 1).
+  /// x = a x1 + s x0, for a, s (S), against every component: how far off its mean (S, K, D), and the variance (S, 1,
+  /// 1).
   std::pair<at::Tensor, at::Tensor> off_at(const at::Tensor& x, const at::Tensor& a, const at::Tensor& s) const {
     const at::Tensor alpha = a.to(at::kDouble).view({-1, 1, 1}), sigma = s.to(at::kDouble).view({-1, 1, 1});
     return {x.to(at::kDouble).unsqueeze(1) - alpha * means, sigma * sigma + alpha * alpha * (deviation * deviation)};
@@ -66,9 +83,7 @@ struct MixtureField {
   }
 
   /// Component k alone.
-  MixtureField component(std::int64_t k) const {
-    return {means.narrow(0, k, 1), weights.narrow(0, k, 1), deviation};
-  }
+  MixtureField component(std::int64_t k) const { return {means.narrow(0, k, 1), weights.narrow(0, k, 1), deviation}; }
 
   /// Velocity on the linear path: (x1 - x) / (1 - t), and at t = 1, where no solver asks, the limit is not needed.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor&) const {
@@ -76,5 +91,21 @@ struct MixtureField {
     return ((data - x) / (1 - per_row(t, x))).to(x.scalar_type());
   }
 };
+
+/// Slope of log2 error against log2 step over halvings, by least squares.
+inline double fitted_order(const std::vector<double>& errors) {
+  const double n = static_cast<double>(errors.size());
+  double mean_x = 0, mean_y = 0, xy = 0, xx = 0;
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    mean_x -= static_cast<double>(i) / n;
+    mean_y += std::log2(errors[i]) / n;
+  }
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    const double x = -static_cast<double>(i) - mean_x;
+    xy += x * (std::log2(errors[i]) - mean_y);
+    xx += x * x;
+  }
+  return xy / xx;
+}
 
 }  // namespace pathline::tests

@@ -2,6 +2,7 @@
 // Files are read again by code that the sinks do not use: the PNG decoder, the .npz and image store readers.
 #include "sampler/sink.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
@@ -12,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/file_system.h"
+#include "data/hdf5.h"
 #include "data/npz.h"
 #include "data/png.h"
 #include "data/shard_source.h"
@@ -175,6 +177,83 @@ TEST(H5Sink, WritesASetThatCanBeTrainedOn) {
     source->read(id, item);
     EXPECT_EQ(source->label(id), id + 5);
     for (std::size_t i = 0; i < item.size(); ++i) EXPECT_EQ(std::to_integer<std::size_t>(item[i]), 8 * id + i % 3);
+  }
+}
+
+TEST(H5Sink, HoldsTheStatesThatSamplesPassedBesideThem) {
+  const tests::TemporaryDirectory directory;
+  SinkOptions options = options_for(directory / "set.h5", 3, {3, 2, 2});
+  options.trajectory_times = {0, 0.3};
+  options.trajectory_shape = {4, 1, 2};  // a decoder makes other shapes of them
+  const auto sink = make_sink(options);
+  for (const std::int64_t id : {1, 0}) {
+    Sample sample = flat_sample(id, 3, 2);
+    sample.trajectory = at::arange(16 * id, 16 * (id + 1), at::kFloat).view({2, 4, 1, 2});
+    sink->put(to_record(sample));
+  }
+  Sample failed = flat_sample(2, 3, 2);
+  failed.status = SampleStatus::kFailed;
+  sink->put(to_record(failed));
+  sink->finish();
+
+  const data::hdf5::File file = data::hdf5::File::open(options.path);
+  const data::hdf5::DataSet states = file.data_set("/trajectory");
+  ASSERT_EQ(states.shape(), (std::vector<std::int64_t>{3, 2, 1, 2, 4}));
+  std::vector<float> values(48);
+  states.read(0, 3, data::hdf5::Element::kFloat32, std::as_writable_bytes(std::span(values)));
+  std::size_t i = 0;
+  for (const int id : {0, 1, 2}) {
+    for (int k = 0; k < 2; ++k) {
+      for (int x = 0; x < 2; ++x) {
+        for (int c = 0; c < 4; ++c) EXPECT_EQ(values[i++], id == 2 ? 0 : 16 * id + 8 * k + 2 * c + x);
+      }
+    }
+  }
+  std::vector<double> times(2);
+  file.data_set("/trajectory_times")
+      .read(0, 2, data::hdf5::Element::kFloat64, std::as_writable_bytes(std::span(times)));
+  EXPECT_EQ(times, options.trajectory_times);
+
+  const auto source = data::open_source({options.path});  // the set itself is as ever
+  std::vector<std::byte> item(source->info().item_bytes());
+  source->read(1, item);
+  for (std::size_t k = 0; k < item.size(); ++k) EXPECT_EQ(std::to_integer<std::size_t>(item[k]), 8 + k % 3);
+}
+
+TEST(PngSink, DrawsTheWaysOfPointsBelowThem) {
+  const tests::TemporaryDirectory directory;
+  SinkOptions options = options_for(directory / "ways.png", 1, {2});
+  options.trajectory_times = {0, 1};
+  options.trajectory_shape = {2};
+  const auto sink = make_sink(options);
+  Sample sample;
+  sample.value = at::full({2}, 1.0, at::kFloat);
+  sample.trajectory = at::full({2, 2}, -1.0, at::kFloat);
+  sample.trajectory[1] = 1.0;
+  sink->put(to_record(sample));
+  sink->finish();
+  const data::Image picture = read_picture(options.path);
+  const auto dark = [&](std::int64_t y, std::int64_t x) { return picture.at(y, x, 0) < 255; };
+  const std::int64_t side = picture.height, edge = 12;  // from the lower left to the upper right corner of what is used
+  for (std::int64_t x = edge; x < side - edge; ++x) EXPECT_TRUE(dark(side - x, x)) << x;
+  EXPECT_FALSE(dark(side / 2 + 2, side / 2 + 2));
+  EXPECT_LT(picture.at(edge, side - edge, 0), picture.at(side / 2, side / 2, 0));  // the point itself is darker
+}
+
+TEST(Sink, RefusesTrajectoriesWhereThereIsNoPlaceForThem) {
+  const tests::TemporaryDirectory directory;
+  const std::vector<std::int64_t> picture = {3, 8, 8};
+  for (const std::string name : {"set.npz", "set.tar", "set/", "set.png"}) {
+    SinkOptions options = options_for(directory / name, 3, picture);
+    options.trajectory_times = {1};
+    options.trajectory_shape = picture;
+    try {
+      make_sink(options);
+      ADD_FAILURE() << name;
+    } catch (const core::Error& error) {
+      EXPECT_EQ(error.code(), core::ExitCode::kUsage);
+      EXPECT_NE(std::string(error.what()).find("Write them to .h5"), std::string::npos) << error.what();
+    }
   }
 }
 

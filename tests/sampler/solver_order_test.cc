@@ -19,38 +19,11 @@
 namespace pathline::sampler {
 namespace {
 
-/// x' = r x (1 - x) (1 + cos 3t): logistic in r (t + sin(3t) / 3).
-struct Logistic {
-  double rate = 0.5;
-
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor&) const {
-    return rate * x * (1 - x) * (1 + at::cos(3 * tests::per_row(t, x)));
-  }
-
-  double end(double start) const {
-    const double growth = std::exp(rate * (1.0 + std::sin(3.0) / 3));
-    return start * growth / (1 - start + start * growth);
-  }
-};
+using tests::fitted_order;
+using tests::Logistic;
 
 const Logistic logistic;
 double logistic_end(double start) { return logistic.end(start); }
-
-/// Slope of log2 error against log2 step over halvings, by least squares.
-double fitted_order(const std::vector<double>& errors) {
-  const double n = static_cast<double>(errors.size());
-  double mean_x = 0, mean_y = 0, xy = 0, xx = 0;
-  for (std::size_t i = 0; i < errors.size(); ++i) {
-    mean_x -= static_cast<double>(i) / n;
-    mean_y += std::log2(errors[i]) / n;
-  }
-  for (std::size_t i = 0; i < errors.size(); ++i) {
-    const double x = -static_cast<double>(i) - mean_x;
-    xy += x * (std::log2(errors[i]) - mean_y);
-    xx += x * x;
-  }
-  return xy / xx;
-}
 
 /// Of `tableau` with given steps, whether or not it estimates its error: root of the sum of squares over five starts,
 /// since the leading term of a single one may change its sign.

@@ -37,8 +37,10 @@ TEST(Solver, TheDescriptionSaysWhatDeterminesTheSamples) {
   options.diffusion = "inc-dec:0.5";
   options.guidance_weights = {1.5, 3};
   options.guidance_from = 0.2;
+  options.trajectories = {0, 0.25, 1};
   EXPECT_EQ(described(options),
-            "solver em, steps 250, grid shift:3, diffusion inc-dec:0.5, guidance 1.5,3, guidance-interval 0.2:1");
+            "solver em, steps 250, grid shift:3, diffusion inc-dec:0.5, guidance 1.5,3, guidance-interval 0.2:1, "
+            "trajectories 0,0.25,1");
 }
 
 /// The exit code that makers of a method end with.

@@ -125,6 +125,26 @@ TEST(Tableau, ErrorEstimatesAreDistancesToSolutionsOfLowerOrder) {
   }
 }
 
+TEST(Tableau, DenseOutputFulfilsTheConditionsOfItsOrderAtEveryShareOfAStep) {
+  const std::map<std::string, int> orders = {
+      {"bosh3", 3}, {"dopri5", 4}, {"dopri5-shampine", 4}, {"tsit5", 4}, {"dopri8", 3}};
+  for (const auto& [name, order] : orders) {
+    const Tableau& tableau = find_tableau(name);
+    for (const double theta : {0.1, 1.0 / 3, 0.5, 0.75, 0.9}) {
+      const std::vector<double> dense = dense_weights(tableau, theta, 1.0);
+      std::vector<double> b;  // y(theta) = y + dt sum_i b_i k_i, with y' put in
+      for (std::size_t i = 0; i < tableau.b.size(); ++i) b.push_back(dense[1] * tableau.b[i] + dense[i + 2]);
+      EXPECT_NEAR(dense[0] + dense[1], 1, 1e-15);
+      for (int size = 1; size <= order; ++size) {
+        for (const Tree& tree : trees_of(size)) {
+          const auto exact = static_cast<double>(std::pow(static_cast<Real>(theta), size) / density(tree));
+          EXPECT_NEAR(static_cast<double>(elementary_weight(tree, tableau, b)), exact, 1e-14) << name << " " << theta;
+        }
+      }
+    }
+  }
+}
+
 TEST(Tableau, NodesAreRowSums) {
   for (const Tableau& tableau : tableaux()) {
     const std::string& name = tableau.name;
