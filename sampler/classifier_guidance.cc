@@ -64,10 +64,10 @@ Field velocity_push(Field gradient, double scale) {
 }
 
 Field noise_push(Field gradient, double scale, const std::string& schedule) {
-  return [gradient = std::move(gradient), scale, table = alpha_bars(schedule)](
-             const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
-    const at::Tensor factors = of_times(
-        t, [&](double index) { return -scale * std::sqrt(1 - table.at(static_cast<std::size_t>(index))); });
+  return [gradient = std::move(gradient), scale, table = alpha_bars(schedule)](const at::Tensor& x, const at::Tensor& t,
+                                                                               const at::Tensor& labels) {
+    const at::Tensor factors =
+        of_times(t, [&](double index) { return -scale * std::sqrt(1 - table.at(static_cast<std::size_t>(index))); });
     return times_rows(factors, gradient(x, t, labels));
   };
 }

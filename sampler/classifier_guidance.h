@@ -23,8 +23,8 @@ constexpr double kFirstClassifierTime = 1e-3;
 Field log_probability_gradient(Classifier classifier);
 
 /// What `scale` times the gradient adds to a velocity on the linear path: scale (1 - t) / t gradient. The factor has a
-/// pole at t = 0, where the gradient of log p(y | x, t) vanishes like t: below kFirstClassifierTime both are taken there.
-/// `gradient` is any field that gives grad log p at times of flow.
+/// pole at t = 0, where the gradient of log p(y | x, t) vanishes like t: below kFirstClassifierTime both are taken
+/// there. `gradient` is any field that gives grad log p at times of flow.
 Field velocity_push(Field gradient, double scale);
 
 /// What it adds to predicted noise: - scale sqrt(1 - alpha_bar) gradient, at the discrete times of the network, which

@@ -33,9 +33,9 @@ struct TorchScript::Impl {
     try {
       return module.get_method("forward")(inputs, options).toTensor();
     } catch (const std::exception& error) {
-      throw core::Error(ExitCode::kInput, core::concat("the network ", path, " fails on a tensor of shape ",
-                                                       inputs[0].toTensor().sizes(), ": ", first_line(error),
-                                                       ". Look at what it expects."));
+      throw core::Error(ExitCode::kInput,
+                        core::concat("the network ", path, " fails on a tensor of shape ", inputs[0].toTensor().sizes(),
+                                     ": ", first_line(error), ". Look at what it expects."));
     }
   }
 };

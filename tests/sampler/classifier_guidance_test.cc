@@ -108,7 +108,8 @@ TEST(ClassifierGuidance, IsLinearInItsScale) {
   const auto [x, labels] = rows_of(at::kDouble);
   const at::Tensor t = at::full({12}, 0.4, at::kDouble);
   const Field gradient = log_probability_gradient(flow_classifier);
-  EXPECT_LT(largest(velocity_push(gradient, 3.5)(x, t, labels) - 3.5 * velocity_push(gradient, 1)(x, t, labels)), 1e-13);
+  EXPECT_LT(largest(velocity_push(gradient, 3.5)(x, t, labels) - 3.5 * velocity_push(gradient, 1)(x, t, labels)),
+            1e-13);
 }
 
 TEST(ClassifierGuidance, OfTheExactClassifierMakesTheNoiseThatOfTheClass) {
@@ -132,10 +133,12 @@ Job job_with(const std::string& solver) {
 
 std::map<std::int64_t, Sample> samples_of(const Field& field, const Job& job) {
   std::map<std::int64_t, Sample> samples;
-  generate(field, job, 0, 9, [](std::int64_t id) { return id % kClasses; }, [&](Sample&& sample) {
-    EXPECT_EQ(sample.status, SampleStatus::kDone);
-    samples.emplace(sample.id, std::move(sample));
-  });
+  generate(
+      field, job, 0, 9, [](std::int64_t id) { return id % kClasses; },
+      [&](Sample&& sample) {
+        EXPECT_EQ(sample.status, SampleStatus::kDone);
+        samples.emplace(sample.id, std::move(sample));
+      });
   return samples;
 }
 

@@ -39,8 +39,8 @@ TorchScript network_of(const char* forward) {
 
 TEST(TorchScript, IsAClassifierWhoseGradientIsTheClosedForm) {
   const auto network = std::make_shared<TorchScript>(network_of(kLinear));
-  const Field gradient = log_probability_gradient(
-      [network](const at::Tensor& x, const at::Tensor& t) { return network->at_times(x, t); });
+  const Field gradient =
+      log_probability_gradient([network](const at::Tensor& x, const at::Tensor& t) { return network->at_times(x, t); });
   const at::Tensor x = at::arange(8, at::kFloat).view({4, 2}) / 8, t = at::tensor({0.1f, 0.4f, 0.7f, 1.0f});
   const at::Tensor labels = at::tensor({0, 2, 1, 1}, at::kLong);
   // d/dx log softmax_y = J^T (e_y - softmax), J the logits' derivatives.
@@ -66,7 +66,9 @@ TEST(TorchScript, SaysWhatItCannotDo) {
   };
   EXPECT_NE(said([] { TorchScript("/nowhere.ts"); }).find("/nowhere.ts"), std::string::npos);
   const TorchScript network = network_of(kLinear);
-  EXPECT_NE(said([&] { network.at_times(at::full({1, 7}, 1.0), at::full({1}, 1.0)); }).find("[1, 7]"),
+  EXPECT_NE(said([&] {
+              network.at_times(at::full({1, 7}, 1.0), at::full({1}, 1.0));
+            }).find("[1, 7]"),
             std::string::npos);
 }
 
