@@ -13,6 +13,9 @@ threads, and Dormand-Prince with Shampine's error estimate (dopri5-shampine here
   lockstep   pathline sample of S ids after S ids: a batch ends with its slowest sample
   torchode   batches of S: steps of its own for every sample, the network for the whole batch until the slowest is done
   torchdiffeq  batches of S with one step for all (its usual use; its samples depend on their batch mates)
+  bf16       as slots, the network in bf16
+
+Error is the mean distance, in grey levels, of the written pixels from those of a tolerance 100 times as small.
 
 --cpu-time compares seconds of the processor instead of the clock, for machines that others use, too; with --threads 1. From
 Pathline's the seconds of a start that makes one step are taken off; PyTorch's are those of the solve.
@@ -106,7 +109,7 @@ def network_of(options, shape, classes):
     return network.eval()
 
 
-def solve_torchdiffeq(network, x0, labels, options, count):
+def solve_torchdiffeq(network, x0, labels, options, count, needed):
     import torch
     from torchdiffeq import odeint
 
@@ -114,10 +117,13 @@ def solve_torchdiffeq(network, x0, labels, options, count):
         count[0] += 1
         return network(x, t.expand(len(x)), labels)
 
-    return odeint(field, x0, torch.tensor([0.0, 1.0]), method="dopri5", rtol=options.tolerance, atol=options.tolerance)[-1]
+    before = count[0]
+    end = odeint(field, x0, torch.tensor([0.0, 1.0]), method="dopri5", rtol=options.tolerance, atol=options.tolerance)[-1]
+    needed.extend([count[0] - before] * len(x0))
+    return end
 
 
-def solve_torchode(network, x0, labels, options, count):
+def solve_torchode(network, x0, labels, options, count, needed):
     import torch
     import torchode
 
@@ -134,7 +140,14 @@ def solve_torchode(network, x0, labels, options, count):
     solution = solver.solve(problem)
     if int(solution.status.max()) != 0:
         raise SystemExit("torchode failed")
+    needed.extend((6 * solution.stats["n_steps"] + 2).tolist())  # of each sample: the first slope, and the first step's length
     return solution.ys[:, -1].view_as(x0)
+
+
+def pixels_of(path):
+    import h5py
+    with h5py.File(path) as file:
+        return file["images"][:].astype(int)
 
 
 def torch_contestant(options):
@@ -147,20 +160,22 @@ def torch_contestant(options):
         labels = torch.from_numpy(file["labels"][:])
         ours = file["images"][:].astype(int)
         classes = int(file["labels"].attrs["classes"])
+    reference = pixels_of(options.reference)
     network = network_of(options, x0.shape, classes)
     solve = {"torchode": solve_torchode, "torchdiffeq": solve_torchdiffeq}[options.name]
-    count, ends = [0], []
+    count, needed, ends = [0], [], []
     with torch.no_grad():
         network(x0[:options.slots], torch.zeros(options.slots), labels[:options.slots])  # warm up
         clock = time.process_time if options.cpu_time else time.perf_counter
         started = clock()
         for begin in range(0, len(x0), options.slots):
             end = begin + options.slots
-            ends.append(solve(network, x0[begin:end], labels[begin:end], options, count))
+            ends.append(solve(network, x0[begin:end], labels[begin:end], options, count, needed))
         seconds = clock() - started
     pixels = ((torch.cat(ends) + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1).numpy().astype(int)
     off = numpy.abs(pixels - ours)
-    print(json.dumps({"seconds": seconds, "evaluations": count[0], "largest_difference": int(off.max()),
+    print(json.dumps({"seconds": seconds, "evaluations": count[0], "mean_nfe": sum(needed) / len(needed),
+                      "error": float(numpy.abs(pixels - reference).mean()), "largest_difference": int(off.max()),
                       "share_different": float((off > 0).mean())}))
 
 
@@ -181,9 +196,13 @@ def timed_sample(options, slots, first, count, output, *more):
     return result
 
 
+def dopri5(tolerance):
+    return ["--solver", "dopri5-shampine", "--rtol", str(tolerance), "--atol", str(tolerance)]
+
+
 def sample(options, slots, first, count, output, *more, solver=None):
     if solver is None:
-        solver = ["--solver", "dopri5-shampine", "--rtol", str(options.tolerance), "--atol", str(options.tolerance)]
+        solver = dopri5(options.tolerance)
     return json.loads(run([
         options.pathline, "sample", "--checkpoint", os.path.join(options.work, "run"), "--ema", "none", *solver,
         "--threads", str(options.threads), "--slots", str(slots), "--seed", "3", "--first", str(first), "--count", str(count), "-o",
@@ -203,11 +222,13 @@ def contestant(options, name, slots, count, directory):
     if name in ("slots", "bf16"):
         more = ["--precision", "bf16"] if name == "bf16" else []
         result = timed_sample(options, slots, 0, count, path, *more)
-        return {key: result.get(key) for key in ("seconds", "occupancy", "queued_occupancy", "mean_nfe", "network_seconds")}
+        result["error"] = float(abs(pixels_of(path) - pixels_of(options.reference)).mean())
+        return {key: result.get(key) for key in ("seconds", "occupancy", "queued_occupancy", "mean_nfe", "network_seconds", "error")}
     if name == "lockstep":
         batches = [timed_sample(options, slots, first, slots, path) for first in range(0, count, slots)]
         return {"seconds": sum(b["seconds"] for b in batches), "evaluations": sum(b["max_nfe"] for b in batches)}
-    command = [sys.executable, os.path.abspath(__file__), "torch", "--name", name, "--set", options.set, "--slots", str(slots)]
+    command = [sys.executable, os.path.abspath(__file__), "torch", "--name", name, "--set", options.set,
+               "--reference", options.reference, "--slots", str(slots)]
     for key in ("work", "peers", "tolerance", "threads", "hidden", "depth"):
         command += [f"--{key}", str(getattr(options, key))]
     command += ["--cpu-time"] if options.cpu_time else []
@@ -224,7 +245,9 @@ def compare_slots(options, slots, directory):
     import h5py
     count = slots * options.batches
     options.set = os.path.join(directory, f"set-{slots}.h5")
+    options.reference = os.path.join(directory, f"reference-{slots}.h5")
     sample(options, slots, 0, count, options.set, "--pairs")
+    sample(options, slots, 0, count, options.reference, solver=dopri5(options.tolerance / 100))
     with h5py.File(options.set) as file:
         nfe = file["nfe"][:].tolist()
     ideal = sum(nfe) / (list_schedule(nfe, slots) * slots)
@@ -258,6 +281,8 @@ def compare_slots(options, slots, directory):
         if name != "slots":
             record["speed"][name], text = ratio_text([r[name]["seconds"] / r["slots"]["seconds"] for r in rounds])
             line += f"; slots are {text} times as fast"
+        if "error" in rounds[0][name]:
+            line += f"; {rounds[0][name]['mean_nfe']:.1f} evaluations a sample, error {rounds[0][name]['error']:.4f}"
         if "largest_difference" in rounds[0][name]:
             line += f"; pixels differ by at most {rounds[0][name]['largest_difference']} ({100 * rounds[0][name]['share_different']:.2f} % differ)"
         print(line)
@@ -311,6 +336,7 @@ def main():
     both(sub)
     sub.add_argument("--name", choices=("torchode", "torchdiffeq"), required=True)
     sub.add_argument("--set", required=True)
+    sub.add_argument("--reference", required=True)
     sub.add_argument("--slots", type=int, required=True)
     options = parser.parse_args()
     options.run(options)
