@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/session.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "cluster/agree.h"
@@ -32,6 +33,14 @@ bool started_by_launcher(const Environment& environment) {
            " tasks without a process manager for MPI (each would work alone on the same files). "
            "Start with `srun --mpi=pmix`, or with mpirun inside the allocation.");
   return false;
+}
+
+int local_place(const Environment& environment) {
+  // Open MPI first: under mpirun inside an allocation Slurm's is 0 everywhere.
+  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}) {
+    if (const char* place = environment(name)) return std::max(0, std::atoi(place));
+  }
+  return 0;
 }
 
 Session::Session() {

@@ -20,6 +20,10 @@ Environment process_environment();
 /// srun started several tasks without one: each would take itself for the only rank.
 bool started_by_launcher(const Environment& environment = process_environment());
 
+/// This process's place among those that its launcher started on this host, 0 without one: for programs that do without
+/// MPI. Ranks that talk to each other use find_topology().
+int local_place(const Environment& environment = process_environment());
+
 class Session {
  public:
   Session();

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <limits>
@@ -37,7 +38,12 @@ std::vector<BatchPoint> measure_batch_curve(const Field& field, const Job& job, 
   const at::NoGradGuard no_grad;
   std::vector<BatchPoint> curve;
   for (std::int64_t slots = kFewest; slots == kFewest || slots <= most; slots *= 2) {
-    curve.push_back({slots, static_cast<double>(slots) / seconds_of_one(field, job, slots)});
+    try {
+      curve.push_back({slots, static_cast<double>(slots) / seconds_of_one(field, job, slots)});
+    } catch (const c10::OutOfMemoryError&) {
+      if (curve.empty()) throw;
+      break;
+    }
     const std::size_t n = curve.size();
     if (n > 1 && curve[n - 1].rows_per_second < kWorthwhile * curve[n - 2].rows_per_second) break;
   }

@@ -83,6 +83,14 @@ void use_bf16(model::VelocityModel& model) {
   }
 }
 
+void move_to(const model::VelocityModel& model, at::Device device) {
+  for (const auto* list : {&model.parameters(), &model.buffers()}) {
+    for (at::Tensor tensor : *list | std::views::transform(&model::NamedTensor::tensor)) {
+      if (tensor.device() != device) tensor.set_data(tensor.detach().to(device));
+    }
+  }
+}
+
 std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options) {
   if (options.input_size == 0) return {options.input_channels};
   return {options.input_channels, options.input_size, options.input_size};

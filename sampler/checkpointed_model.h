@@ -33,6 +33,9 @@ CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::st
 /// output, which stay fp32.
 void use_bf16(model::VelocityModel& model);
 
+/// Its weights and frozen tensors go there; no copy stays behind.
+void move_to(const model::VelocityModel& model, at::Device device);
+
 /// Fills tensors with a checkpoint's weights of one kind, by name. Throws ExitCode::kInput where one is missing or has
 /// another shape.
 void load_kind(const checkpoint::Reader& reader, const std::string& kind,

@@ -17,8 +17,8 @@ constexpr std::int64_t kBlock = 64;
 
 }  // namespace
 
-Features::Features(const std::string& network) {
-  if (!network.empty()) network_.emplace(network);
+Features::Features(const std::string& network, at::Device device) {
+  if (!network.empty()) network_.emplace(network, device);
 }
 
 at::Tensor Features::of(const at::Tensor& items) const {

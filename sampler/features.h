@@ -18,8 +18,8 @@ namespace pathline::sampler {
 /// A TorchScript network's features of pictures, or the pixels themselves.
 class Features {
  public:
-  /// `network`: its file, or empty. Throws ExitCode::kInput where it cannot be loaded.
-  explicit Features(const std::string& network);
+  /// `network`: its file, or empty; it computes on `device`. Throws ExitCode::kInput where it cannot be loaded.
+  explicit Features(const std::string& network, at::Device device = at::kCPU);
 
   /// (n, D) of pictures, uint8 (n, C, H, W), in [-1, 1] where they are pixels; of points (n, D): themselves. A network
   /// that knows `return_features` is given the bytes, any other fp32 in [-1, 1].

@@ -25,25 +25,28 @@ std::string first_line(const std::exception& error) {
 
 struct TorchScript::Impl {
   std::string path;
+  at::Device device;
   torch::jit::Module module;
 
-  at::Tensor run(const std::vector<c10::IValue>& inputs, const torch::jit::Kwargs& options) {
+  at::Tensor run(const std::vector<at::Tensor>& inputs, const torch::jit::Kwargs& options) {
     // As it is written from the first call on: graphs that are rewritten after a few calls would change bits then.
     const torch::jit::GraphOptimizerEnabledGuard as_written(false);
+    std::vector<c10::IValue> there;
+    for (const at::Tensor& input : inputs) there.emplace_back(input.to(device));
     try {
-      return module.get_method("forward")(inputs, options).toTensor();
+      return module.get_method("forward")(there, options).toTensor().to(inputs[0].device());
     } catch (const std::exception& error) {
       throw core::Error(ExitCode::kInput,
-                        core::concat("the network ", path, " fails on a tensor of shape ", inputs[0].toTensor().sizes(),
-                                     ": ", first_line(error), ". Look at what it expects."));
+                        core::concat("the network ", path, " fails on a tensor of shape ", inputs[0].sizes(), ": ",
+                                     first_line(error), ". Look at what it expects."));
     }
   }
 };
 
-TorchScript::TorchScript(const std::string& path) : impl_(std::make_unique<Impl>()) {
-  impl_->path = path;
+TorchScript::TorchScript(const std::string& path, at::Device device)
+    : impl_(std::make_unique<Impl>(Impl{path, device, {}})) {
   try {
-    impl_->module = torch::jit::load(path, at::Device(at::kCPU));
+    impl_->module = torch::jit::load(path, device);
     impl_->module.eval();
   } catch (const std::exception& error) {
     throw core::Error(ExitCode::kInput, core::concat(path, " cannot be loaded as TorchScript: ", first_line(error),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <memory>
 #include <string>
@@ -11,15 +12,15 @@ namespace pathline::sampler {
 
 class TorchScript {
  public:
-  /// Throws ExitCode::kInput naming `path` if it cannot be loaded. In evaluation mode, on the CPU.
-  explicit TorchScript(const std::string& path);
+  /// Throws ExitCode::kInput naming `path` if it cannot be loaded. In evaluation mode, on `device`.
+  explicit TorchScript(const std::string& path, at::Device device = at::kCPU);
   ~TorchScript();
   TorchScript(TorchScript&&) noexcept;
   TorchScript& operator=(TorchScript&&) noexcept;
 
-  /// forward(x), which must return one tensor. `return_features`: passes that as a keyword argument, as the Inception
-  /// network of StyleGAN's metrics wants it. Throws ExitCode::kInput with what the network complains about. No
-  /// gradients.
+  /// forward(x), which must return one tensor; the result lies where x does. `return_features`: passes that as a
+  /// keyword argument, as the Inception network of StyleGAN's metrics wants it. Throws ExitCode::kInput with what the
+  /// network complains about. No gradients.
   at::Tensor forward(const at::Tensor& x, bool return_features = false) const;
   /// forward(x, t) of samples and their times, which must return one tensor. Differentiable where gradients are on.
   /// Throws as forward() does.

@@ -2,7 +2,6 @@
 // Note [Streams]: forward, backward and update run on LibTorch's current stream, as its own kernels do; reductions and
 // gathers on one stream of higher priority, so that a bucket travels as soon as it is complete. Only events join the
 // two, nobody waits on the host but for the norm and the loss.
-#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
@@ -10,15 +9,12 @@
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
-#include <cstdlib>
-
-#include "cluster/agree.h"
 #include "cluster/cuda_array_math.h"
 #include "cluster/nccl_communicator.h"
-#include "cluster/topology.h"
 #include "core/cuda_error.h"
 #include "core/error.h"
-#include "core/log.h"
+#include "model/gpu_policy.h"
+#include "sampler/compute_device.h"
 #include "trainer/backend.h"
 #include "trainer/gradient_kernels_cuda.h"
 #include "trainer/host_backend.h"
@@ -129,53 +125,13 @@ class CudaBackend final : public Backend {
   std::unique_ptr<cluster::Communicator> ranks_;
 };
 
-/// The device of this rank, or -1 for the processor. The same decision on all ranks. Collective.
-int choose_device(const std::string& kind, cluster::Communicator& ranks) {
-  if (kind == "cpu") return -1;
-  const cluster::Topology topology = cluster::find_topology(ranks);
-  const int devices = c10::cuda::device_count();  // after CUDA_VISIBLE_DEVICES
-  std::vector<std::int64_t> least = {devices}, most = {devices};
-  ranks.all_reduce(least, cluster::Reduction::kMin);
-  ranks.all_reduce(most, cluster::Reduction::kMax);
-  if (kind == "auto" && most[0] == 0) return -1;
-  cluster::together(ranks, [&] {
-    const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
-    PL_CHECK(devices > 0, core::ExitCode::kEnvironment, "no GPU can be used here (run.device = \"", kind,
-             "\"; CUDA_VISIBLE_DEVICES is ", visible == nullptr ? "not set" : visible,
-             "). Look at nvidia-smi, or train on the processor with --set run.device=cpu.");
-    PL_CHECK(topology.local_size <= devices, core::ExitCode::kEnvironment, topology.local_size,
-             " ranks were started on this host, which has ", devices, devices == 1 ? " GPU" : " GPUs",
-             " for them (a rank needs one of its own; CUDA_VISIBLE_DEVICES is ",
-             visible == nullptr ? "not set" : visible, "). Start one rank a GPU, for example mpirun -n ", devices,
-             ", or use --set run.device=cpu.");
-  });
-  return topology.local_rank;
-}
-
-/// What decides the bits of LibTorch's own kernels.
-void set_policy(const TrainOptions& train) {
-  at::Context& context = at::globalContext();
-  context.setFloat32MatmulPrecision(train.tf32 ? "high" : "highest");
-  context.setAllowTF32CuDNN(train.tf32);
-  const bool reproducible = train.reduction == "tree";
-  context.setBenchmarkCuDNN(!reproducible);
-  if (!reproducible) return;
-  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);  // cuBLAS promises equal bits only then
-  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
-  context.setDeterministicFillUninitializedMemory(false);  // would write every new tensor twice
-  context.setDeterministicCuDNN(true);
-  // Of attention, only flash and the plain one have gradients with equal bits.
-  context.setSDPUseMemEfficient(false);
-  context.setSDPUseCuDNN(false);
-}
-
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(const Recipe& recipe, cluster::Communicator& ranks) {
-  const int index = choose_device(recipe.run.device, ranks);
+  const int index = sampler::choose_gpu({recipe.run.device, "train on the processor with --set run.device=cpu"}, ranks);
   if (index < 0) return make_host_backend(ranks);
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));
-  set_policy(recipe.train);
+  model::set_gpu_policy({recipe.train.tf32, recipe.train.reduction == "tree"});
   return std::make_unique<CudaBackend>(index, ranks);
 }
 

@@ -32,6 +32,9 @@ void add_options(CLI::App& app, LikelihoodCommand& command) {
   app.add_option("--slots", how.slots, "solves in the network at once on a rank, a multiple of 16")
       ->capture_default_str();
   app.add_option("--ema", command.ema, "decay of the averaged weights, or none (default: the recipe's first)");
+  app.add_option("--device", command.device, "where the network computes: auto (a GPU where there is one), cpu or cuda")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   app.add_option("--threads", command.threads, "of a rank (default: 1 under mpirun or srun, all cores alone)");
   app.add_option("-o,--output", command.output, ".npz of every item's figures");
   app.add_flag("--json", command.json, "print the result as JSON");

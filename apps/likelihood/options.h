@@ -11,7 +11,7 @@
 namespace pathline::apps {
 
 struct LikelihoodCommand {
-  std::string checkpoint, ema, output, labels = "data", dequantize = "uniform";
+  std::string checkpoint, ema, output, labels = "data", dequantize = "uniform", device = "auto";
   std::vector<std::string> data;
   std::int64_t first = 0, count = 0;  // items; count 0: all from the first
   std::int64_t threads = 0;           // 0: 1 under a launcher, all cores alone

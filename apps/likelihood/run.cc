@@ -19,6 +19,7 @@
 #include "data/shard_source.h"
 #include "launch/signals.h"
 #include "sampler/checkpointed_model.h"
+#include "sampler/compute_device.h"
 #include "sampler/row_check.h"
 #include "sampler/spread_likelihood.h"
 
@@ -76,7 +77,8 @@ class LikelihoodRun {
       : command_(command), world_(world), root_(world.rank() == 0) {}
 
   int run() {
-    cluster::together(world_, [&] { prepare(); });
+    const int gpu = sampler::choose_gpu({command_.device, "compute on the processor with --device cpu"}, world_);
+    cluster::together(world_, [&] { prepare(gpu); });
     core::Progress progress("likelihood", ids_.count(), "items", root_);
     const auto densities =
         sampler::densities_on_ranks(world_, field_, command_.how, sampler::sample_shape_of(loaded_.model->options()),
@@ -90,11 +92,12 @@ class LikelihoodRun {
   }
 
  private:
-  void prepare() {
+  void prepare(int gpu) {
     check_command(command_, root_);
     at::set_num_threads(static_cast<int>(threads_of(command_)));
     core::PosixFileSystem files;
     loaded_ = sampler::load_checkpointed_model(files, command_.checkpoint, command_.ema);
+    sampler::move_to(*loaded_.model, sampler::open_device(gpu));
     source_ = data::open_source(command_.data);
     const data::SetInfo& info = source_->info();
     check_fits(info, loaded_);

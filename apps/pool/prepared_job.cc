@@ -53,7 +53,7 @@ std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::strin
     if (same && job.options.checkpoint == path) return job.loaded;
     if (same && job.weaker && job.options.guide_with == path) return job.weaker;
   }
-  return load_model(files_, path, options);
+  return load_model(files_, path, options, compute_);
 }
 
 const PreparedJob& JobShelf::keep(PreparedJob&& job) {
@@ -68,7 +68,7 @@ PreparedJob JobShelf::load(std::int64_t id, const pool::JobSpec& spec) {
   const auto source = [this](const std::string& path, const SampleOptions& options) {
     return model_for(path, options);
   };
-  return {load_job(options_of(spec), decided_of(spec), source), id};
+  return {load_job(options_of(spec), decided_of(spec), compute_, source), id};
 }
 
 const PreparedJob& JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec) {

@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "apps/sample/loaded_job.h"
 #include "apps/sample/options.h"
@@ -27,7 +28,8 @@ struct PreparedJob : LoadedJob {
 class JobShelf {
  public:
   /// `models` are kept at most.
-  JobShelf(core::FileSystem& files, std::size_t models) : files_(files), most_(models) {}
+  JobShelf(core::FileSystem& files, std::size_t models, Compute compute)
+      : files_(files), most_(models), compute_(std::move(compute)) {}
 
   /// Sets LibTorch's threads to the job's. Throws core::Error where the job cannot be done at all: no such option, no
   /// such checkpoint, rows that depend on their place. What is returned lives until the next call.
@@ -43,6 +45,7 @@ class JobShelf {
 
   core::FileSystem& files_;
   const std::size_t most_;
+  const Compute compute_;
   std::list<PreparedJob> jobs_;  // the newest first
 };
 

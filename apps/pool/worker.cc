@@ -14,8 +14,8 @@
 #include "core/log.h"
 #include "core/machine.h"
 #include "launch/signals.h"
+#include "sampler/compute_device.h"
 #include "sampler/pool/worker_link.h"
-#include "trainer/kernel_fingerprint.h"
 
 namespace pathline::apps {
 namespace {
@@ -31,11 +31,24 @@ void pause(double seconds) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
 }
 
-pool::WorkerInfo info_of(const WorkerOptions& options) {
+/// Workers of a host take its GPUs in turn; they come and go, so nobody counts them.
+Compute opened(const WorkerOptions& options) {
+  const int devices = options.device == "cpu" ? 0 : sampler::usable_gpus();
+  const int place = cluster::local_place();
+  if (devices > 0 && place >= devices) {
+    core::log_warning("worker ", place, " of this host shares a GPU: of ", devices,
+                      " it takes every one in turn (start as many workers as GPUs)");
+  }
+  const sampler::DevicePlaces places{devices, devices, devices > 0 ? place % devices : 0, 1};
+  const int gpu = sampler::gpu_for({options.device, "compute on the processor with --device cpu"}, places);
+  return open_compute(gpu, options.cuda_graph ? sampler::Launch::kGraph : sampler::Launch::kEager);
+}
+
+pool::WorkerInfo info_of(const WorkerOptions& options, const Compute& compute) {
   pool::WorkerInfo info;
   info.host = core::host_name();
   info.pid = ::getpid();
-  info.fingerprint = trainer::kernel_fingerprint("cpu");
+  info.fingerprint = compute.kernels;
   const std::int64_t cores = std::max(1u, std::thread::hardware_concurrency());
   info.threads = options.threads > 0 ? options.threads : cluster::started_by_launcher() ? 1 : cores;
   info.name = options.name.empty() ? core::concat(info.host, "-", info.pid) : options.name;
@@ -46,9 +59,10 @@ class Worker {
  public:
   explicit Worker(const WorkerOptions& options)
       : options_(options),
+        compute_(opened(options)),
         connection_(options.connect),
-        link_(connection_, info_of(options), stop, {.patience = options.patience}),
-        shelf_(files_, static_cast<std::size_t>(options.models)),
+        link_(connection_, info_of(options, compute_), stop, {.patience = options.patience}),
+        shelf_(files_, static_cast<std::size_t>(options.models), compute_),
         ahead_(link_),
         writer_(files_, link_) {}
 
@@ -141,6 +155,7 @@ class Worker {
   }
 
   const WorkerOptions options_;
+  const Compute compute_;
   core::PosixFileSystem files_;
   pool::Connection connection_;
   pool::WorkerLink link_;

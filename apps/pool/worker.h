@@ -11,8 +11,10 @@ namespace pathline::apps {
 
 struct WorkerOptions {
   pool::ConnectOptions connect;
-  std::string name;            // for people; empty: host and rank
-  std::int64_t threads = 0;    // 0: all cores, or 1 under a launcher
+  std::string name;             // for people; empty: host and rank
+  std::int64_t threads = 0;     // 0: all cores, or 1 under a launcher
+  std::string device = "auto";  // auto | cpu | cuda
+  bool cuda_graph = true;
   std::int64_t models = 3;     // kept loaded
   double exit_when_idle = -1;  // seconds without work; negative: never
   double patience = 600;       // seconds without a dispatcher

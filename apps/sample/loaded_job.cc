@@ -32,28 +32,32 @@ sampler::Record LoadedJob::packed(sampler::Record&& record) const {
 }
 
 std::shared_ptr<sampler::CheckpointedModel> load_model(core::FileSystem& files, const std::string& path,
-                                                       const SampleOptions& options) {
+                                                       const SampleOptions& options, const Compute& compute) {
   auto loaded =
       std::make_shared<sampler::CheckpointedModel>(sampler::load_checkpointed_model(files, path, options.ema));
   if (options.precision == "bf16") sampler::use_bf16(*loaded->model);
+  sampler::move_to(*loaded->model, compute.device);
   return loaded;
 }
 
-LoadedJob load_job(const SampleOptions& options, const Decided& decided, const ModelSource& model_for) {
+LoadedJob load_job(const SampleOptions& options, const Decided& decided, const Compute& compute,
+                   const ModelSource& model_for) {
   LoadedJob job;
   job.options = options;
+  job.compute = compute;
   job.loaded = model_for(options.checkpoint, options);
   job.plan = plan_for(options, *job.loaded, decided);
   const bool noise = !job.plan.job.solver.noise_schedule.empty();
-  const auto field_of = noise ? sampler::noise_field_of : sampler::field_of;
-  job.field = field_of(*job.loaded->model);
+  const auto answer = noise ? sampler::NetworkAnswer::kAsOriginal : sampler::NetworkAnswer::kVelocity;
+  job.field = compute.field_of(*job.loaded->model, answer);
   if (!options.guide_with.empty()) {
     job.weaker = model_for(options.guide_with, options);
-    guide_with(job.plan, *job.weaker, field_of(*job.weaker->model));
+    guide_with(job.plan, *job.weaker, compute.field_of(*job.weaker->model, answer));
   }
-  if (!options.classifier.empty()) classify_with(job.plan, options, sampler::TorchScript(options.classifier));
-  if (!options.decoder.empty()) job.decoder.emplace(options.decoder);
-  if (!options.moments.empty()) job.features.emplace(options.features);
+  if (!options.classifier.empty())
+    classify_with(job.plan, options, sampler::TorchScript(options.classifier, compute.device));
+  if (!options.decoder.empty()) job.decoder.emplace(options.decoder, compute.device);
+  if (!options.moments.empty()) job.features.emplace(options.features, compute.device);
   return job;
 }
 
@@ -82,7 +86,7 @@ void check_rows(const LoadedJob& job) {
 }  // namespace
 
 void settle(LoadedJob& job, const Decided& decided) {
-  complete(job.plan, job.options, *job.loaded, decided);
+  complete(job.plan, job.options, *job.loaded, decided, job.compute.kernels);
   check_rows(job);
   sampler::Sample trial;
   trial.value = sampler::start_noise(job.options.seed, job.options.first, job.plan.job.sample_shape);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "apps/sample/compute.h"
 #include "apps/sample/options.h"
 #include "apps/sample/plan.h"
 #include "core/file_system.h"
@@ -21,6 +22,7 @@ namespace pathline::apps {
 
 struct LoadedJob {
   SampleOptions options;
+  Compute compute;
   std::shared_ptr<sampler::CheckpointedModel> loaded, weaker;  // weaker: that of --guide-with
   std::optional<sampler::TorchScript> decoder;
   std::optional<sampler::Features> features;  // where moments are asked for
@@ -40,12 +42,13 @@ struct LoadedJob {
 using ModelSource =
     std::function<std::shared_ptr<sampler::CheckpointedModel>(const std::string& path, const SampleOptions& options)>;
 
-/// Reads it, in the options' averages and precision. Local: no rank talks to another.
+/// Reads it, in the options' averages and precision, onto the device. Local: no rank talks to another.
 std::shared_ptr<sampler::CheckpointedModel> load_model(core::FileSystem& files, const std::string& path,
-                                                       const SampleOptions& options);
+                                                       const SampleOptions& options, const Compute& compute);
 
 /// All but what settle() fills in; slots may be undecided. Throws core::Error where the job cannot be done.
-LoadedJob load_job(const SampleOptions& options, const Decided& decided, const ModelSource& model_for);
+LoadedJob load_job(const SampleOptions& options, const Decided& decided, const Compute& compute,
+                   const ModelSource& model_for);
 
 /// As many slots as the network's speed on this machine asks for, `field` being the job's; says the batch curve.
 std::int64_t measured_slots(const sampler::Field& field, const LoadedJob& job);

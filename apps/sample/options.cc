@@ -86,6 +86,16 @@ void add_solver_options(CLI::App& app, SampleOptions& options) {
 
 }  // namespace
 
+void add_device_options(CLI::App& app, std::string& device, bool& cuda_graph) {
+  app.add_option("--device", device,
+                 "where the network computes: auto (as the job began, else a GPU where there is one), cpu or cuda; a "
+                 "rank takes one GPU of its host")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  app.add_flag("!--no-cuda-graph", cuda_graph,
+               "start every kernel of the network by itself; for what cannot be captured");
+}
+
 void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--checkpoint", options.checkpoint, "run directory, its checkpoints/ or one step-N/")->required();
   app.add_option("--count", options.count, "how many samples");
@@ -106,6 +116,7 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--precision", options.precision, "of the network: fp32 or bf16; state and time stay as they are")
       ->capture_default_str()
       ->check(CLI::IsMember({"fp32", "bf16"}));
+  add_device_options(app, options.device, options.cuda_graph);
   app.add_option("--decoder", options.decoder, "TorchScript file: from the model's samples to pixels in [-1, 1]");
   app.add_option("--trajectories", options.trajectories,
                  "write the states at these times, such as 0,0.25,1, or at K even ones, too: /trajectory (.h5; in the "

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sampler/generate.h"
+#include "sampler/gpu_field.h"
 
 namespace CLI {
 class App;
@@ -17,8 +18,10 @@ namespace pathline::apps {
 struct SampleOptions {
   std::string checkpoint, output, labels, ema, decoder, guide_with, guidance_interval, classifier, trajectories;
   std::string moments, features;
-  double classifier_scale = 1.0;      // of `classifier`, where there is one
-  std::string precision = "fp32";     // of the network: fp32 | bf16
+  double classifier_scale = 1.0;   // of `classifier`, where there is one
+  std::string precision = "fp32";  // of the network: fp32 | bf16
+  std::string device = "auto";     // auto | cpu | cuda
+  bool cuda_graph = true;
   std::int64_t first = 0, count = 0;  // ids [first, first + count)
   std::string slots;                  // a number, "auto", or empty: by count
   std::int64_t threads = 0;           // 0: as the job began, else 1 under a launcher and all cores alone
@@ -33,6 +36,13 @@ struct SampleOptions {
 
 /// Adds all options to `app`; `options` must outlive it.
 void add_sample_options(CLI::App& app, SampleOptions& options);
+
+inline sampler::Launch launch_of(const SampleOptions& options) {
+  return options.cuda_graph ? sampler::Launch::kGraph : sampler::Launch::kEager;
+}
+
+/// --device and --no-cuda-graph, which a pool's worker has, too.
+void add_device_options(CLI::App& app, std::string& device, bool& cuda_graph);
 
 /// Throws ExitCode::kUsage for values out of range; says which options have no effect.
 void check_sample_options(const SampleOptions& options);

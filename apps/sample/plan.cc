@@ -17,7 +17,6 @@
 #include "sampler/classifier_guidance.h"
 #include "sampler/solver.h"
 #include "sampler/solver_record.h"
-#include "trainer/kernel_fingerprint.h"
 
 namespace pathline::apps {
 namespace {
@@ -47,6 +46,12 @@ std::int64_t usual_threads() {
 std::int64_t number_in(const std::optional<sampler::JobRecord>& record, const std::string& name) {
   const std::string text = record ? record->value(name) : "";
   return text.empty() ? 0 : core::parse_integer(text, "the job record's " + name);
+}
+
+DeviceKind device_asked_for(const SampleOptions& options, const std::optional<sampler::JobRecord>& begun) {
+  const std::string kernels = begun ? begun->value("kernels") : "";
+  const std::string kind = options.device == "auto" && !kernels.empty() ? device_kind_of(kernels) : options.device;
+  return kind == "cpu" ? DeviceKind::kCpu : kind == "cuda" ? DeviceKind::kCuda : DeviceKind::kAny;
 }
 
 std::vector<std::int64_t> labels_for(const SampleOptions& options, std::int64_t classes) {
@@ -94,6 +99,7 @@ Decided decide(const SampleOptions& options, const std::optional<sampler::JobRec
   if (decided.slots == 0 && !measured) decided.slots = usual_slots(options.count);
   if (options.threads > 0) decided.threads = options.threads;
   if (decided.threads == 0) decided.threads = usual_threads();
+  decided.device = device_asked_for(options, begun);
   return decided;
 }
 
@@ -124,7 +130,7 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
 }
 
 void complete(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded,
-              const Decided& decided) {
+              const Decided& decided, const std::string& kernels) {
   plan.job.slots = decided.slots;
   sampler::JobRecord& record = plan.record;
   record.add("checkpoint", checkpoint_text(loaded));
@@ -138,7 +144,7 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   if (!options.classifier.empty()) record.add("classifier", "crc32c " + crc_of_file(options.classifier));
   record.add("slots", std::to_string(decided.slots));
   record.add("threads", std::to_string(decided.threads));
-  record.add("kernels", trainer::kernel_fingerprint("cpu"));
+  record.add("kernels", kernels);
   if (!options.decoder.empty()) record.add("decoder", "crc32c " + crc_of_file(options.decoder));
   if (!options.moments.empty()) {
     record.add("features", options.features.empty() ? "pixels" : "crc32c " + crc_of_file(options.features));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/sample/compute.h"
 #include "apps/sample/options.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/job_record.h"
@@ -20,6 +21,7 @@ namespace pathline::apps {
 /// What a job fixes when it begins, the same on all ranks and in all its starts. 0: not decided yet.
 struct Decided {
   std::int64_t slots = 0, threads = 0;
+  DeviceKind device = DeviceKind::kAny;
 };
 
 /// As an earlier start decided, where this one is not asked for something else, else as the options say; slots stay 0
@@ -52,9 +54,10 @@ void guide_with(Plan& plan, const sampler::CheckpointedModel& weaker, sampler::F
 /// ExitCode::kUsage where the labels do not fit, kInput for a network that is no classifier of these samples.
 void classify_with(Plan& plan, const SampleOptions& options, sampler::TorchScript network);
 
-/// Record and description, once slots and threads are decided. Reads the manifest and the decoder's file.
+/// Record and description, once slots and threads are decided; `kernels` as in Compute. Reads the manifest and the
+/// decoder's file.
 void complete(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded,
-              const Decided& decided);
+              const Decided& decided, const std::string& kernels);
 
 /// The decoder's pixels for one sample (C, h, w): (C', H, W). Throws ExitCode::kInput where it gives something else.
 at::Tensor decoded(const sampler::TorchScript& decoder, const at::Tensor& value);

@@ -60,9 +60,10 @@ class SampleRun {
     });
     decided = agreed(decided);
     at::set_num_threads(static_cast<int>(decided.threads));
+    const Compute compute = choose_compute(decided.device, launch_of(options_), world_);
     cluster::together(world_, [&] {
-      job_ = load_job(options_, decided, [this](const std::string& path, const SampleOptions& options) {
-        return load_model(files_, path, options);
+      job_ = load_job(options_, decided, compute, [&](const std::string& path, const SampleOptions& options) {
+        return load_model(files_, path, options, compute);
       });
       if (root_ && decided.slots == 0) decided.slots = measured_slots(job_.field, job_);
     });

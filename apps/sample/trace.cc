@@ -33,7 +33,7 @@ const char* name_of(sampler::Outcome outcome) {
 
 void print(const ordered_json& line) { std::printf("%s\n", line.dump().c_str()); }
 
-LoadedJob job_of(const SampleOptions& options) {
+LoadedJob job_of(const SampleOptions& options, cluster::Communicator& world) {
   core::PosixFileSystem files;
   std::optional<sampler::JobRecord> begun;
   if (!options.output.empty()) begun = sampler::PartStore(files, options.output).begun();
@@ -41,8 +41,9 @@ LoadedJob job_of(const SampleOptions& options) {
   PL_CHECK(decided.slots > 0, ExitCode::kUsage,
            "--slots auto was asked with --trace (they are measured when a set begins). Give their number.");
   at::set_num_threads(static_cast<int>(decided.threads));
-  LoadedJob job = load_job(options, decided, [&files](const std::string& path, const SampleOptions& wanted) {
-    return load_model(files, path, wanted);
+  const Compute compute = choose_compute(decided.device, launch_of(options), world);
+  LoadedJob job = load_job(options, decided, compute, [&](const std::string& path, const SampleOptions& wanted) {
+    return load_model(files, path, wanted, compute);
   });
   settle(job, decided);
   return job;
@@ -57,7 +58,7 @@ int trace_sample(const SampleOptions& options, cluster::Communicator& world) {
   check_sample_options(options);
   SampleOptions alone = options;
   alone.count = std::max<std::int64_t>(1, options.count);
-  LoadedJob job = job_of(alone);
+  LoadedJob job = job_of(alone, world);
   std::int64_t steps = 0;
   job.plan.job.watch = [&steps](std::int64_t, const sampler::TriedStep& step, std::int64_t nfe) {
     ordered_json line = {{"step", ++steps}, {"t", step.t}, {"dt", step.dt}};

@@ -33,6 +33,8 @@ std::int64_t Dispatcher::job_for(const WorkerInfo& worker) {
       "SELECT id, priority, (SELECT count(*) FROM ranges WHERE job = jobs.id AND state = 'leased'), served FROM jobs "
       "WHERE state IN ('queued', 'running') AND paused = 0 AND fingerprint IN ('', ?1) "
       "AND json_extract(spec, '$.threads') <= ?2 "
+      "AND (coalesce(json_extract(spec, '$.device'), 'auto') = 'auto' "
+      "OR (json_extract(spec, '$.device') = 'cuda') = (?1 LIKE 'gpu %')) "
       "AND EXISTS (SELECT 1 FROM ranges WHERE job = jobs.id AND state = 'waiting')",
       {worker.fingerprint, worker.threads});
   while (rows.next()) loads.push_back({rows.integer(0), rows.integer(1), rows.integer(2), rows.integer(3)});

@@ -124,6 +124,7 @@ const std::vector<OptionName>& option_names() {
                                                  {"labels", kPath},
                                                  {"ema", kValue},
                                                  {"precision", kValue},
+                                                 {"device", kValue},
                                                  {"diffusion", kValue},
                                                  {"last-step", kValue},
                                                  {"last-step-size", kValue},
@@ -160,6 +161,10 @@ JobSpec checked(JobSpec spec) {
     if (option.kind != OptionName::kOutput || given == spec.options.end()) continue;
     PL_CHECK(given->second.starts_with('/'), ExitCode::kUsage, "\"", option.name, "\" of a job is \"", given->second,
              "\"; it must be an absolute path that all workers can write.");
+  }
+  if (const auto device = spec.options.find("device"); device != spec.options.end()) {
+    const bool known = device->second == "auto" || device->second == "cpu" || device->second == "cuda";
+    PL_CHECK(known, ExitCode::kUsage, refusal("device", "auto, cpu or cuda"));
   }
   check_range("count", spec.count, 1, kMostSamples);
   check_range("first", spec.first, 0, kMostSamples);

@@ -16,7 +16,7 @@ struct WorkerInfo {
   std::string name;  // for people
   std::string host;
   std::int64_t pid = 0;
-  std::string fingerprint;   // of its kernels
+  std::string fingerprint;   // of its kernels; "gpu ..." where they run on a GPU
   std::int64_t threads = 1;  // the most that it can give a job
 };
 

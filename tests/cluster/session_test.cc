@@ -14,12 +14,17 @@
 namespace pathline::cluster {
 namespace {
 
-bool started_with(std::map<std::string, std::string> variables) {
-  return started_by_launcher([&](const std::string& name) -> const char* {
+using Variables = std::map<std::string, std::string>;
+
+Environment environment_of(const Variables& variables) {
+  return [&variables](const std::string& name) -> const char* {
     const auto found = variables.find(name);
     return found == variables.end() ? nullptr : found->second.c_str();
-  });
+  };
 }
+
+bool started_with(const Variables& variables) { return started_by_launcher(environment_of(variables)); }
+int place_with(const Variables& variables) { return local_place(environment_of(variables)); }
 
 TEST(StartedByLauncher, KnowsMpirunAndSrun) {
   EXPECT_TRUE(started_with({{"OMPI_COMM_WORLD_SIZE", "4"}}));
@@ -41,6 +46,13 @@ TEST(StartedByLauncher, RefusesTasksThatDoNotKnowOfEachOther) {
     EXPECT_EQ(error.code(), core::ExitCode::kEnvironment);
     EXPECT_NE(std::string(error.what()).find("--mpi=pmix"), std::string::npos);
   }
+}
+
+TEST(LocalPlace, IsTheOneThatTheLauncherGave) {
+  EXPECT_EQ(place_with({}), 0);
+  EXPECT_EQ(place_with({{"SLURM_LOCALID", "3"}}), 3);
+  EXPECT_EQ(place_with({{"MPI_LOCALRANKID", "1"}}), 1);
+  EXPECT_EQ(place_with({{"OMPI_COMM_WORLD_LOCAL_RANK", "2"}, {"SLURM_LOCALID", "0"}}), 2);
 }
 
 /// A start without a launcher, also where these tests themselves were started by one.

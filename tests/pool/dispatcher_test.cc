@@ -378,6 +378,32 @@ TEST(Dispatcher, KernelsAndThreadsBelongToTheJob) {
   EXPECT_EQ(pool.dispatcher->job(1).fingerprint, "avx2");
 }
 
+TEST(Dispatcher, AJobThatWantsGpusIsNotBegunByProcessors) {
+  Pool pool;
+  JobSpec spec;
+  spec.checkpoint = "/runs/a";
+  spec.count = 64;
+  spec.slots = 16;
+  spec.options = {{"device", "cuda"}};
+  spec.output = "/out/gpu.h5";
+  const std::int64_t on_gpus = pool.dispatcher->submit(spec);
+  const std::string processor = pool.worker("cpu AVX512; torch 2"), gpu = pool.worker("gpu H200; torch 2");
+  EXPECT_FALSE(pool.dispatcher->lease(processor));
+  EXPECT_EQ(pool.dispatcher->lease(gpu)->job, on_gpus);
+  spec.options = {{"device", "cpu"}};
+  spec.output = "/out/cpu.h5";
+  spec.priority = 1;
+  const std::int64_t on_processors = pool.dispatcher->submit(spec);
+  EXPECT_EQ(pool.dispatcher->lease(gpu)->job, on_gpus);
+  EXPECT_EQ(pool.dispatcher->lease(processor)->job, on_processors);
+  spec.options = {{"device", "auto"}};
+  spec.output = "/out/any.h5";
+  spec.priority = 2;
+  const std::int64_t anywhere = pool.dispatcher->submit(spec);
+  EXPECT_EQ(pool.dispatcher->lease(processor)->job, anywhere);
+  EXPECT_EQ(pool.dispatcher->lease(gpu)->job, on_gpus) << "a processor has begun the other one";
+}
+
 TEST(Dispatcher, JobsShareWorkersAndPriorityGoesFirst) {
   Pool pool;
   const std::int64_t a = pool.submit(1000, "a.h5"), b = pool.submit(1000, "b.h5");

@@ -74,7 +74,7 @@ TEST(JobSpec, RefusesWhatIsNoJob) {
                              R"("priority": 100000)", R"("output": "relative.h5")",
                              R"("output": "/")",      R"("checkpoint": "")",
                              R"("solver": [3])",      R"("labels": null)",
-                             R"("ema": "\u0000")"}) {
+                             R"("ema": "\u0000")",    R"("device": "tpu")"}) {
     EXPECT_NE(refusal_of("{" + kRest + ", " + member + "}"), "") << member;
   }
 }

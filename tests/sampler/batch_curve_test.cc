@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sampler/batch_curve.h"
 
+#include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 
 #include "tests/sampler/fields.h"
@@ -26,6 +27,21 @@ TEST(BatchCurve, AsksForNoMoreSlotsThanThereAreSamples) {
   EXPECT_EQ(largest, 16);
   measure_batch_curve(field, job, 64);
   EXPECT_LE(largest, 64);
+}
+
+TEST(BatchCurve, EndsWhereMemoryDoes) {
+  Job job;
+  job.sample_shape = {1, 2, 2};
+  const auto field_for = [](std::int64_t most) -> Field {
+    return [most](const at::Tensor& x, const at::Tensor&, const at::Tensor&) {
+      if (x.size(0) > most) throw c10::OutOfMemoryError({__func__, __FILE__, __LINE__}, "no memory");
+      return x;
+    };
+  };
+  const auto curve = measure_batch_curve(field_for(16), job, 256);
+  ASSERT_EQ(curve.size(), 1u);
+  EXPECT_EQ(curve[0].slots, 16);
+  EXPECT_THROW(measure_batch_curve(field_for(8), job, 256), c10::OutOfMemoryError);
 }
 
 }  // namespace
