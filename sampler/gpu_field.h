@@ -4,10 +4,10 @@
 //
 // Note [What crosses the bus]
 // Registers and the arithmetic of solvers stay on the processor: the same bits whatever the GPU, one engine for both.
-// By estimate a tick then moves 8 bytes an element: for 64 slots of 3 x 64 x 64 6.3 MB, 0.25 ms at 25 GB/s; of a latent of 4 x 32 x
-// 32 2.1 MB, 0.08 ms, where DiT-XL/2 computes 15 TFLOP, 40 ms at 400 TFLOP/s. A tick's arithmetic on the processor
-// (some 10 passes over the state) is of the same order with a few threads. Two half batches in turn would hide both; a
-// network that is worth a GPU makes them a few percent, and half batches cost more where it is small.
+// A tick then moves 8 bytes an element. Estimated: for 64 slots of 3 x 64 x 64 6.3 MB, 0.25 ms at 25 GB/s; of a latent
+// of 4 x 32 x 32 2.1 MB, 0.08 ms, where DiT-XL/2 computes 15 TFLOP, 40 ms at 400 TFLOP/s. A tick's arithmetic on the
+// processor (some 10 passes over the state) is of the same order with a few threads. Two half batches in turn would
+// hide both; a network that is worth a GPU makes them a few percent, and half batches cost more where it is small.
 #pragma once
 
 #include "model/velocity_model.h"
