@@ -13,6 +13,7 @@ set(PATHLINE_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (address,u
 
 add_library(pathline_settings INTERFACE)
 target_include_directories(pathline_settings INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_definitions(pathline_settings INTERFACE AT_PER_OPERATOR_HEADERS)  # <ATen/TensorOperators.h> without all of ATen
 # No contraction: a*b+c is rounded twice unless std::fma is written. Otherwise the vector body and the scalar tail of
 # one loop, or two CPU generations, would give different bits (docs/architecture.md, "Same bits").
 target_compile_options(pathline_settings INTERFACE "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-ffp-contract=off>")
@@ -24,7 +25,8 @@ endif()
 
 find_program(PATHLINE_CCACHE ccache)
 if(PATHLINE_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${PATHLINE_CCACHE}" CACHE STRING "")
+  # What ccache must overlook to keep sources with precompiled headers: their contents stand for the headers' times.
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${PATHLINE_CCACHE}")
 endif()
 find_program(PATHLINE_MOLD mold)
 if(PATHLINE_MOLD)
