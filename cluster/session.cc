@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
 
 #include "cluster/agree.h"
 #include "cluster/mpi_communicator.h"
@@ -34,6 +35,8 @@ bool started_by_launcher(const Environment& environment) {
            "Start with `srun --mpi=pmix`, or with mpirun inside the allocation.");
   return false;
 }
+
+std::int64_t usual_threads() { return started_by_launcher() ? 1 : std::max(1u, std::thread::hardware_concurrency()); }
 
 int local_place(const Environment& environment) {
   // Open MPI first: under mpirun inside an allocation Slurm's is 0 everywhere.

@@ -2,6 +2,7 @@
 // The ranks of this start of a program: those that mpirun or srun started, or this process alone, without MPI.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +20,10 @@ Environment process_environment();
 /// True if a launcher with a process manager that MPI can use started this process. Throws ExitCode::kEnvironment if
 /// srun started several tasks without one: each would take itself for the only rank.
 bool started_by_launcher(const Environment& environment = process_environment());
+
+/// Threads of a process where nobody says: one under a launcher, whose ranks share the cores and must give one rank's
+/// bits; else all cores.
+std::int64_t usual_threads();
 
 /// This process's place among those that its launcher started on this host, 0 without one: for programs that do without
 /// MPI. Ranks that talk to each other use find_topology().

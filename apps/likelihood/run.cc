@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <memory>
 #include <span>
-#include <thread>
 
 #include "apps/likelihood/report.h"
 #include "cluster/agree.h"
@@ -21,6 +20,7 @@
 #include "sampler/checkpointed_model.h"
 #include "sampler/compute_device.h"
 #include "sampler/row_check.h"
+#include "sampler/slot_count.h"
 #include "sampler/spread_likelihood.h"
 
 namespace pathline::apps {
@@ -28,7 +28,7 @@ namespace {
 
 using core::ExitCode;
 
-constexpr std::int64_t kSlotMultiple = 16;
+using sampler::kSlotMultiple;
 
 void check_command(const LikelihoodCommand& command, bool root) {
   core::check_choice("--labels", command.labels, {"data", "null"});
@@ -65,12 +65,6 @@ at::Tensor item(const data::ShardSource& source, std::int64_t i, const Likelihoo
   return sampler::dequantized(pixels, command.how.seed, i, uniform).permute({2, 0, 1}).contiguous();
 }
 
-/// Under a launcher ranks share the cores, and one rank must give the bits of many.
-std::int64_t threads_of(const LikelihoodCommand& command) {
-  if (command.threads > 0) return command.threads;
-  return cluster::started_by_launcher() ? 1 : std::max(1u, std::thread::hardware_concurrency());
-}
-
 class LikelihoodRun {
  public:
   LikelihoodRun(const LikelihoodCommand& command, cluster::Communicator& world)
@@ -94,7 +88,7 @@ class LikelihoodRun {
  private:
   void prepare(int gpu) {
     check_command(command_, root_);
-    at::set_num_threads(static_cast<int>(threads_of(command_)));
+    at::set_num_threads(static_cast<int>(command_.threads > 0 ? command_.threads : cluster::usual_threads()));
     core::PosixFileSystem files;
     loaded_ = sampler::load_checkpointed_model(files, command_.checkpoint, command_.ema);
     sampler::move_to(*loaded_.model, sampler::open_device(gpu));

@@ -49,8 +49,7 @@ pool::WorkerInfo info_of(const WorkerOptions& options, const Compute& compute) {
   info.host = core::host_name();
   info.pid = ::getpid();
   info.fingerprint = compute.kernels;
-  const std::int64_t cores = std::max(1u, std::thread::hardware_concurrency());
-  info.threads = options.threads > 0 ? options.threads : cluster::started_by_launcher() ? 1 : cores;
+  info.threads = options.threads > 0 ? options.threads : cluster::usual_threads();
   info.name = options.name.empty() ? core::concat(info.host, "-", info.pid) : options.name;
   return info;
 }

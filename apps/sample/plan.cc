@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "cluster/session.h"
@@ -15,6 +14,7 @@
 #include "core/random.h"
 #include "core/text.h"
 #include "sampler/classifier_guidance.h"
+#include "sampler/slot_count.h"
 #include "sampler/solver.h"
 #include "sampler/solver_record.h"
 
@@ -23,7 +23,7 @@ namespace {
 
 using core::ExitCode;
 
-constexpr std::int64_t kSlotMultiple = 16, kMostSlots = 64;
+using sampler::kSlotMultiple;
 
 std::int64_t slots_asked_for(const SampleOptions& options) {
   const std::int64_t slots = core::parse_integer(options.slots, "--slots");
@@ -31,16 +31,6 @@ std::int64_t slots_asked_for(const SampleOptions& options) {
            "; it must be auto or a multiple of ", kSlotMultiple, " (kernels treat other batches unevenly). Try ",
            std::max(kSlotMultiple, slots / kSlotMultiple * kSlotMultiple), ".");
   return slots;
-}
-
-/// By count alone, so that any number of ranks chooses the same.
-std::int64_t usual_slots(std::int64_t count) {
-  return std::min(kMostSlots, (count + kSlotMultiple - 1) / kSlotMultiple * kSlotMultiple);
-}
-
-/// Under a launcher ranks share the cores, and one rank must give the bits of many.
-std::int64_t usual_threads() {
-  return cluster::started_by_launcher() ? 1 : std::max(1u, std::thread::hardware_concurrency());
 }
 
 std::int64_t number_in(const std::optional<sampler::JobRecord>& record, const std::string& name) {
@@ -96,9 +86,9 @@ Decided decide(const SampleOptions& options, const std::optional<sampler::JobRec
   Decided decided{number_in(begun, "slots"), number_in(begun, "threads")};
   const bool measured = options.slots == "auto";
   if (!options.slots.empty() && !measured) decided.slots = slots_asked_for(options);
-  if (decided.slots == 0 && !measured) decided.slots = usual_slots(options.count);
+  if (decided.slots == 0 && !measured) decided.slots = sampler::usual_slots(options.count);
   if (options.threads > 0) decided.threads = options.threads;
-  if (decided.threads == 0) decided.threads = usual_threads();
+  if (decided.threads == 0) decided.threads = cluster::usual_threads();
   decided.device = device_asked_for(options, begun);
   return decided;
 }

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "sampler/slot_count.h"
 
 namespace pathline::pool {
 namespace {
@@ -15,7 +16,9 @@ namespace {
 using core::ExitCode;
 using nlohmann::ordered_json;
 
-constexpr std::int64_t kMostSamples = std::int64_t{1} << 40, kMostSlots = 64, kSlotMultiple = 16;
+using sampler::kSlotMultiple;
+
+constexpr std::int64_t kMostSamples = std::int64_t{1} << 40;
 
 /// A member of a job that the pool itself reads.
 struct Field {
@@ -170,8 +173,7 @@ JobSpec checked(JobSpec spec) {
   check_range("first", spec.first, 0, kMostSamples);
   check_range("threads", spec.threads, 1, 1024);
   check_range("priority", spec.priority, -1000, 1000);
-  if (spec.slots == 0)
-    spec.slots = std::min(kMostSlots, (spec.count + kSlotMultiple - 1) / kSlotMultiple * kSlotMultiple);
+  if (spec.slots == 0) spec.slots = sampler::usual_slots(spec.count);
   if (spec.slots != kMeasuredSlots) check_slots(spec.slots);
   return spec;
 }

@@ -10,15 +10,6 @@
 namespace pathline::pool {
 namespace {
 
-int status_of(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const Refused& refused) {
-    return refused.status();
-  }
-  return 0;
-}
-
 TEST(Dispatcher, AJobGoesFromQueuedToCompletedAndEverySampleIsMadeOnce) {
   Pool pool;
   const std::int64_t job = pool.submit(100);

@@ -9,17 +9,6 @@
 namespace pathline::pool {
 namespace {
 
-int status_of(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const Refused& refused) {
-    return refused.status();
-  } catch (const core::Error& error) {
-    return error.code() == core::ExitCode::kUsage ? 400 : 500;
-  }
-  return 0;
-}
-
 std::int64_t submit_auto(Pool& pool, std::int64_t count) {
   JobSpec spec;
   spec.checkpoint = "/runs/a";
@@ -44,7 +33,7 @@ TEST(MeasuredSlots, AreThoseOfTheFirstWorkerForAll) {
   EXPECT_EQ(kinds, (std::multiset<std::string>{"", "slots"}));
   pool.dispatcher->set_slots(first, measuring->token, 48);
   EXPECT_EQ(status_of([&] { pool.dispatcher->set_slots(first, measuring->token, 32); }), 409);  // once
-  pool.start();                                                                                // it is in the store
+  pool.start();                                                                                 // it is in the store
   EXPECT_EQ(pool.dispatcher->job(job).spec.slots, 48);
   EXPECT_EQ(pool.dispatcher->job(job).fingerprint, "cpu");
   const auto samples = pool.dispatcher->lease(second);

@@ -6,12 +6,14 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 
 #include "checkpoint/checkpoint.h"
+#include "core/error.h"
 #include "core/log.h"
 #include "sampler/pool/dispatcher.h"
 #include "sampler/pool/paths.h"
@@ -118,5 +120,17 @@ class Pool {
   double now = 1000;
   std::unique_ptr<Dispatcher> dispatcher;
 };
+
+/// With what the dispatcher refuses it; 0 if it does not.
+inline int status_of(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const Refused& refused) {
+    return refused.status();
+  } catch (const core::Error& error) {
+    return error.code() == core::ExitCode::kUsage ? 400 : 500;
+  }
+  return 0;
+}
 
 }  // namespace pathline::pool
