@@ -4,6 +4,8 @@
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 #include <utility>
 
 #include "core/error.h"
@@ -48,26 +50,30 @@ std::int64_t elements_of(const Job& job) {
 /// One call of generate().
 class Generation {
  public:
-  Generation(const Job& job, const NextId& next, const std::function<std::int64_t(std::int64_t)>& label_of,
-             const Emit& emit)
-      : job_(job), next_(next), label_of_(label_of), emit_(emit) {}
+  Generation(const Job& batch, const NextRequest& next, const Emit& emit) : batch_(batch), next_(next), emit_(emit) {}
 
   template <class State>
   Statistics run(const GuidedField& field) {
-    const MethodMaker<State> methods = method_maker<State>(job_.solver, elements_of(job_), step_noise(job_.seed));
-    SlotEngine<State> engine(field, methods, job_.sample_shape, job_.slots, job_.null_label >= 0);
-    if (job_.watch) engine.watch(job_.watch);
+    const auto methods = [](const Job& job) {
+      return method_maker<State>(job.solver, elements_of(job), step_noise(job.seed));
+    };
+    SlotEngine<State> engine(field, methods(batch_), batch_.sample_shape, batch_.slots, batch_.null_label >= 0);
+    methods_ = {{&batch_, 0}};
+    if (batch_.watch) engine.watch(batch_.watch);
     const auto next = [&]() -> std::optional<Start> {
-      const std::optional<std::int64_t> id = next_();
-      if (!id) {
+      const std::optional<Request> request = next_();
+      if (!request) {
         note_work(engine.work());
         total_.queued_useful = total_.useful_rows;
         total_.queued_rows = total_.evaluated_rows;
         return std::nullopt;
       }
-      const at::Tensor x = start_noise(job_.seed, *id, job_.sample_shape);
-      return Start{*id, label_of_field(label_of_(*id), job_), x.to(c10::CppTypeToScalarType<State>::value),
-                   job_.solver.guidance_of(*id)};
+      const auto [method, unknown] = methods_.try_emplace(request->job, 0);
+      if (unknown) {
+        PL_ASSERT(share_batch(*request->job, batch_));
+        method->second = engine.add_method(methods(*request->job));
+      }
+      return start_of(*request, method->second, c10::CppTypeToScalarType<State>::value);
     };
     engine.run(next, [&](Finish&& finish) {
       note_work(engine.work());
@@ -77,9 +83,20 @@ class Generation {
   }
 
  private:
+  Start start_of(const Request& request, std::size_t method, at::ScalarType type) {
+    const Job& job = *request.job;
+    out_[++last_ticket_] = request;
+    return {request.id,
+            label_of_field(request.label, job),
+            start_noise(job.seed, request.id, job.sample_shape).to(type),
+            job.solver.guidance_of(request.id),
+            method,
+            last_ticket_};
+  }
+
   void note_work(const Work& work) {
     total_.useful_rows = work.useful;
-    total_.evaluated_rows = work.ticks * job_.slots;
+    total_.evaluated_rows = work.ticks * batch_.slots;
     total_.field_seconds = work.field_seconds;
   }
 
@@ -93,27 +110,36 @@ class Generation {
     total_.nfe += finish.nfe;
     total_.max_nfe = std::max(total_.max_nfe, finish.nfe);
     total_.rejected_steps += finish.rejected;
-    emit_(
-        Sample{finish.id, label_of_(finish.id), finish.x.to(at::kFloat), finish.nfe, finish.rejected,
-               failed(finish.outcome) ? SampleStatus::kFailed : SampleStatus::kDone, finish.outcome,
-               finish.noise_floor_steps, finish.trajectory.defined() ? finish.trajectory.to(at::kFloat) : at::Tensor()},
-        total_);
+    const Request request = out_.extract(finish.ticket).mapped();
+    emit_({request.job, request.id, request.label, finish.x.to(at::kFloat), finish.nfe, finish.rejected,
+           failed(finish.outcome) ? SampleStatus::kFailed : SampleStatus::kDone, finish.outcome,
+           finish.noise_floor_steps, finish.trajectory.defined() ? finish.trajectory.to(at::kFloat) : at::Tensor()},
+          total_);
   }
 
-  const Job& job_;
-  const NextId& next_;
-  const std::function<std::int64_t(std::int64_t)>& label_of_;
+  const Job& batch_;
+  const NextRequest& next_;
   const Emit& emit_;
+  std::map<const Job*, std::size_t> methods_;  // of the engine
+  std::map<std::int64_t, Request> out_;        // by ticket: those whose samples are being made
+  std::int64_t last_ticket_ = 0;
   Statistics total_;
 };
 
 }  // namespace
 
-Statistics generate(const Field& field, const Job& job, const NextId& next,
-                    const std::function<std::int64_t(std::int64_t id)>& label_of, const Emit& emit) {
+bool share_batch(const Job& a, const Job& b) {
+  const auto evaluation = [](const Job& job) {
+    return std::tuple(job.sample_shape, job.null_label, job.slots, !job.guide, !job.classifier,
+                      job.solver.guidance_channels, job.solver.classifier_scale, job.solver.noise_schedule);
+  };
+  return evaluation(a) == evaluation(b);
+}
+
+Statistics generate(const Field& field, const Job& job, const NextRequest& next, const Emit& emit) {
   const double begin = core::monotonic_seconds();
   const bool points = job.sample_shape.size() == 1;
-  Generation generation(job, next, label_of, emit);
+  Generation generation(job, next, emit);
   GuidedField guided{field, job.null_label, job.solver.guidance_channels, job.guide, push_of(job)};
   if (points) {
     for (Field* one : {&guided.field, &guided.weaker, &guided.push}) *one = with_fp64_state(*one);
@@ -121,6 +147,15 @@ Statistics generate(const Field& field, const Job& job, const NextId& next,
   Statistics total = points ? generation.run<double>(guided) : generation.run<float>(guided);
   total.seconds = core::monotonic_seconds() - begin;
   return total + Statistics{};
+}
+
+Statistics generate(const Field& field, const Job& job, const NextId& next,
+                    const std::function<std::int64_t(std::int64_t id)>& label_of, const Emit& emit) {
+  const NextRequest requests = [&]() -> std::optional<Request> {
+    const std::optional<std::int64_t> id = next();
+    return id ? std::optional(Request{&job, *id, label_of(*id)}) : std::nullopt;
+  };
+  return generate(field, job, requests, emit);
 }
 
 Statistics generate(const Field& field, const Job& job, std::int64_t first, std::int64_t last,

@@ -19,7 +19,10 @@
 
 namespace pathline::sampler {
 
+struct Job;
+
 struct Sample {
+  const Job* job = nullptr;  // which asked for it
   std::int64_t id = 0;
   std::int64_t label = -1;
   at::Tensor value;           // (C, H, W) or (D), fp32, on the CPU
@@ -59,15 +62,30 @@ struct Job {
   SampleWatch watch;  // see SlotEngine::watch(); empty: nobody watches
 };
 
-/// The next id to make; nothing where there are no more (it is not asked again then).
+/// A sample to make.
+struct Request {
+  const Job* job = nullptr;  // must live until the sample is out
+  std::int64_t id = 0;
+  std::int64_t label = -1;  // -1: none
+};
+
+/// The next one; nothing where there are no more (it is not asked again then).
+using NextRequest = std::function<std::optional<Request>()>;
 using NextId = std::function<std::optional<std::int64_t>()>;
 /// A finished sample, and what was done so far (without `seconds` and what is derived).
 using Emit = std::function<void(Sample&&, const Statistics& so_far)>;
 
-/// Solves every id that `next` gives. `label_of(id)` gives its label (-1: none); the start x0 is standard normal keyed
-/// by (seed, id). `emit` gets samples in order of completion. All callbacks run on the calling thread. Local: no rank
-/// talks to another. With solver.noise_schedule the field is given discrete times and predicts noise. Throws
-/// ExitCode::kUsage for options that describe no solver.
+/// May samples of both lie in one batch, where they have the same networks? Seeds, labels, weights, solvers and
+/// tolerances may differ.
+bool share_batch(const Job& a, const Job& b);
+
+/// Solves every request, in the batches of `job`'s networks, which all jobs of requests share (share_batch()). The
+/// start x0 of a sample is standard normal keyed by (seed, id). `emit` gets samples in order of completion. All
+/// callbacks run on the calling thread. Local: no rank talks to another. With solver.noise_schedule the field is given
+/// discrete times and predicts noise. Throws ExitCode::kUsage for options that describe no solver.
+Statistics generate(const Field& field, const Job& job, const NextRequest& next, const Emit& emit);
+
+/// The same for ids of `job` alone; `label_of(id)` gives their labels (-1: none).
 Statistics generate(const Field& field, const Job& job, const NextId& next,
                     const std::function<std::int64_t(std::int64_t id)>& label_of, const Emit& emit);
 

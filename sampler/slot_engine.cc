@@ -17,7 +17,7 @@ namespace pathline::sampler {
 template <class State>
 SlotEngine<State>::SlotEngine(GuidedField field, const MethodMaker<State>& make_method,
                               std::vector<std::int64_t> sample_shape, std::int64_t slots, bool labelled)
-    : field_(std::move(field)), slots_(static_cast<std::size_t>(slots)) {
+    : field_(std::move(field)), slots_(static_cast<std::size_t>(slots)), makers_{make_method} {
   PL_CHECK(slots > 0, core::ExitCode::kUsage, "slots is ", slots, "; a batch needs at least 1.");
   shape_.push_back(slots);
   for (const std::int64_t extent : sample_shape) {
@@ -35,10 +35,7 @@ SlotEngine<State>::SlotEngine(GuidedField field, const MethodMaker<State>& make_
   if (field_.weaker) networks_.push_back({field_.weaker, labelled, {}});
   if (field_.push) networks_.push_back({field_.push, true, {}});
   flights_.resize(networks_.size() * (slots_ - 1) + 1);
-  for (Flight& flight : flights_) {
-    flight.method = make_method();
-    flight.x.resize(elements_);
-  }
+  for (Flight& flight : flights_) flight.x.resize(elements_);
   const at::TensorOptions type = at::TensorOptions().dtype(c10::CppTypeToScalarType<State>::value);
   input_ = at::zeros(shape_, type);
   times_ = at::zeros({slots}, type);
@@ -46,10 +43,15 @@ SlotEngine<State>::SlotEngine(GuidedField field, const MethodMaker<State>& make_
 }
 
 template <class State>
+std::size_t SlotEngine<State>::add_method(MethodMaker<State> make_method) {
+  makers_.push_back(std::move(make_method));
+  return makers_.size() - 1;
+}
+
+template <class State>
 void SlotEngine<State>::watch(const SampleWatch& watch) {
-  for (Flight& flight : flights_) {
-    flight.method->watch([watch, &flight](const TriedStep& step) { watch(flight.id, step, flight.nfe); });
-  }
+  watch_ = watch;
+  for (Flight& flight : flights_) flight.method = nullptr;
 }
 
 template <class State>
@@ -88,15 +90,26 @@ bool SlotEngine<State>::refill(Flight& flight, const std::function<std::optional
            "guidance was asked of an unconditional model (it has no labels to be guided by). Leave --guidance out.");
   flight.id = start->id;
   flight.label = start->label;
+  flight.ticket = start->ticket;
   flight.guidance = start->guidance;
   flight.nfe = 0;
   flight.outcome = Outcome::kRunning;
   flight.moved = false;
   const at::Tensor x = start->x.contiguous();
   PL_ASSERT(static_cast<std::size_t>(x.numel()) == elements_);
-  flight.method->start(start->id, {x.template const_data_ptr<State>(), elements_});
+  method_of(flight, start->method).start(start->id, {x.template const_data_ptr<State>(), elements_});
   plan(flight);
   return true;
+}
+
+/// The one of the sample before where it will do: its registers are there.
+template <class State>
+SlotMethod<State>& SlotEngine<State>::method_of(Flight& flight, std::size_t maker) {
+  if (flight.method && flight.made_by == maker) return *flight.method;
+  flight.method = makers_.at(maker)();
+  flight.made_by = maker;
+  if (watch_) flight.method->watch([this, &flight](const TriedStep& step) { watch_(flight.id, step, flight.nfe); });
+  return *flight.method;
 }
 
 /// What the method wants evaluated next, and the terms that it takes.
@@ -221,7 +234,8 @@ Finish SlotEngine<State>::take(const Flight& flight) const {
                 flight.method->rejected_steps(),
                 flight.method->noise_floor_steps(),
                 flight.outcome,
-                {}};
+                {},
+                flight.ticket};
   if (failed(flight.outcome)) return finish;
   std::ranges::copy(flight.method->state(), finish.x.template mutable_data_ptr<State>());
   const std::span<const State> trajectory = flight.method->trajectory();

@@ -24,9 +24,11 @@ namespace pathline::sampler {
 /// A sample that waits to be made.
 struct Start {
   std::int64_t id = 0;
-  std::int64_t label = 0;  // as the field wants it
-  at::Tensor x;            // one sample, of the engine's state type
-  double guidance = 1.0;   // its weight
+  std::int64_t label = 0;   // as the field wants it
+  at::Tensor x;             // one sample, of the engine's state type
+  double guidance = 1.0;    // its weight
+  std::size_t method = 0;   // which solves it: 0, or one of SlotEngine::add_method()
+  std::int64_t ticket = 0;  // of the caller's; comes back with the finished sample
 };
 
 /// A sample that is ready, or has failed.
@@ -36,6 +38,7 @@ struct Finish {
   std::int64_t nfe = 0, rejected = 0, noise_floor_steps = 0;
   Outcome outcome = Outcome::kDone;
   at::Tensor trajectory;  // (times, sample...) of SolverOptions::trajectories; undefined if none was asked or it failed
+  std::int64_t ticket = 0;
 };
 
 /// What the rows did.
@@ -56,6 +59,8 @@ class SlotEngine {
   SlotEngine(GuidedField field, const MethodMaker<State>& make_method, std::vector<std::int64_t> sample_shape,
              std::int64_t slots, bool labelled);
 
+  /// A further method for Start::method, from the next sample on: samples of different solvers share the batches.
+  std::size_t add_method(MethodMaker<State> make_method);
   /// From here on; `watch` is called from several threads, at once for different samples.
   void watch(const SampleWatch& watch);
   /// Until `next` gives nothing and all samples are out. Both callbacks run on the calling thread. Throws
@@ -70,7 +75,8 @@ class SlotEngine {
 
   struct Flight {
     std::unique_ptr<SlotMethod<State>> method;
-    std::int64_t id = 0, label = 0;
+    std::size_t made_by = 0;  // which maker made it
+    std::int64_t id = 0, label = 0, ticket = 0;
     double guidance = 1.0;
     std::int64_t nfe = 0;
     Outcome outcome = Outcome::kRunning;
@@ -97,6 +103,7 @@ class SlotEngine {
   };
 
   bool refill(Flight& flight, const std::function<std::optional<Start>()>& next);
+  SlotMethod<State>& method_of(Flight& flight, std::size_t maker);
   void plan(Flight& flight);
   void ask(std::size_t flight);
   Network& network_of(Term term);
@@ -116,6 +123,8 @@ class SlotEngine {
   std::size_t guided_elements_ = 0;  // those that the weight acts on
   std::int64_t grain_ = 1;           // rows worth a thread
   std::vector<Network> networks_;    // field, then weaker and push where there are
+  std::vector<MethodMaker<State>> makers_;
+  SampleWatch watch_;
   std::vector<Flight> flights_;
   std::vector<Row> rows_;            // of this tick
   std::vector<std::size_t> groups_;  // their first rows: those of one flight lie together

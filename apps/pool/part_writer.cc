@@ -62,11 +62,11 @@ void discard(core::FileSystem& files, const std::string& path) {
 
 }  // namespace
 
-void PartWriter::write(const PreparedJob& job, const pool::Lease& lease, std::vector<sampler::Record> records,
-                       pool::CommitReport report) {
+void PartWriter::write(std::shared_ptr<const PreparedJob> job, const pool::Lease& lease,
+                       std::vector<sampler::Record> records, pool::CommitReport report) {
   const auto held = std::make_shared<std::vector<sampler::Record>>(std::move(records));
   const std::uint64_t number =
-      thread_.post([this, &job, lease, held, report] { write_now(job, lease, *held, report); });
+      thread_.post([this, job, lease, held, report] { write_now(*job, lease, *held, report); });
   if (number > kMostWaiting) thread_.wait_for(number - kMostWaiting);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <vector>
 
 #include "apps/pool/prepared_job.h"
@@ -17,8 +18,7 @@ namespace pathline::apps {
 class PartWriter {
  public:
   PartWriter(core::FileSystem& files, pool::WorkerLink& link) : files_(files), link_(link) {}
-  /// `job` must live until wait() has returned.
-  void write(const PreparedJob& job, const pool::Lease& lease, std::vector<sampler::Record> records,
+  void write(std::shared_ptr<const PreparedJob> job, const pool::Lease& lease, std::vector<sampler::Record> records,
              pool::CommitReport report);
   /// All are written. Throws pool::Unreachable where the dispatcher stayed away.
   void wait() { thread_.wait_for_all(); }

@@ -48,17 +48,17 @@ sampler::Record PreparedJob::missing(std::int64_t id) const {
 }
 
 std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::string& path, const SampleOptions& options) {
-  for (const PreparedJob& job : jobs_) {
-    const bool same = job.options.ema == options.ema && job.options.precision == options.precision;
-    if (same && job.options.checkpoint == path) return job.loaded;
-    if (same && job.weaker && job.options.guide_with == path) return job.weaker;
+  for (const auto& job : jobs_) {
+    const bool same = job->options.ema == options.ema && job->options.precision == options.precision;
+    if (same && job->options.checkpoint == path) return job->loaded;
+    if (same && job->weaker && job->options.guide_with == path) return job->weaker;
   }
   return load_model(files_, path, options, compute_);
 }
 
-const PreparedJob& JobShelf::keep(PreparedJob&& job) {
-  std::erase_if(jobs_, [&](const PreparedJob& other) { return other.id == job.id; });
-  jobs_.push_front(std::move(job));
+std::shared_ptr<const PreparedJob> JobShelf::keep(PreparedJob&& job) {
+  std::erase_if(jobs_, [&](const auto& other) { return other->id == job.id; });
+  jobs_.push_front(std::make_shared<const PreparedJob>(std::move(job)));
   while (jobs_.size() > most_) jobs_.pop_back();
   return jobs_.front();
 }
@@ -71,9 +71,9 @@ PreparedJob JobShelf::load(std::int64_t id, const pool::JobSpec& spec) {
   return {load_job(options_of(spec), decided_of(spec), compute_, source), id};
 }
 
-const PreparedJob& JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec) {
-  const auto found = std::ranges::find(jobs_, id, &PreparedJob::id);
-  if (found != jobs_.end() && found->plan.job.slots == spec.slots) {  // else another worker's measure was taken
+std::shared_ptr<const PreparedJob> JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec) {
+  const auto found = std::ranges::find_if(jobs_, [&](const auto& job) { return job->id == id; });
+  if (found != jobs_.end() && (*found)->plan.job.slots == spec.slots) {  // else another worker's measure was taken
     at::set_num_threads(static_cast<int>(spec.threads));
     jobs_.splice(jobs_.begin(), jobs_, found);
     return jobs_.front();
@@ -93,7 +93,7 @@ std::int64_t JobShelf::measure_slots(std::int64_t id, const pool::JobSpec& spec,
   pool::JobSpec measured = spec;
   measured.slots = apps::measured_slots(field, job);
   settle(job, decided_of(measured));
-  return keep(std::move(job)).plan.job.slots;
+  return keep(std::move(job))->plan.job.slots;
 }
 
 }  // namespace pathline::apps

@@ -32,21 +32,21 @@ class JobShelf {
       : files_(files), most_(models), compute_(std::move(compute)) {}
 
   /// Sets LibTorch's threads to the job's. Throws core::Error where the job cannot be done at all: no such option, no
-  /// such checkpoint, rows that depend on their place. What is returned lives until the next call.
-  const PreparedJob& prepare(std::int64_t id, const pool::JobSpec& spec);
+  /// such checkpoint, rows that depend on their place.
+  std::shared_ptr<const PreparedJob> prepare(std::int64_t id, const pool::JobSpec& spec);
 
   /// How many slots serve a job of kMeasuredSlots best here. `stop` ends it: ExitCode::kStopped. Keeps the model.
   std::int64_t measure_slots(std::int64_t id, const pool::JobSpec& spec, const std::function<bool()>& stop);
 
  private:
   PreparedJob load(std::int64_t id, const pool::JobSpec& spec);
-  const PreparedJob& keep(PreparedJob&& job);
+  std::shared_ptr<const PreparedJob> keep(PreparedJob&& job);
   std::shared_ptr<sampler::CheckpointedModel> model_for(const std::string& path, const SampleOptions& options);
 
   core::FileSystem& files_;
   const std::size_t most_;
   const Compute compute_;
-  std::list<PreparedJob> jobs_;  // the newest first
+  std::list<std::shared_ptr<const PreparedJob>> jobs_;  // the newest first
 };
 
 }  // namespace pathline::apps

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <thread>
 
 #include "apps/pool/assembly.h"
@@ -96,16 +97,17 @@ class Worker {
 
   void work_on(const pool::Lease& lease) {
     if (lease.measure) return measure(lease);
-    const PreparedJob* job = prepared(lease);
+    const auto job = prepared(lease);
     if (!job) return;
     if (lease.assembly) return put_together(*job, lease);
-    RangeWork(*job, link_, ahead_, writer_, stop, poison_).run(lease);
-    writer_.wait();  // before the job may leave the shelf
+    const Prepare prepare = [this](const pool::Lease& other) { return prepared(other); };
+    RangeWork(prepare, link_, ahead_, writer_, stop, poison_).run(job, lease);
+    writer_.wait();
   }
 
-  const PreparedJob* prepared(const pool::Lease& lease) {
+  std::shared_ptr<const PreparedJob> prepared(const pool::Lease& lease) {
     try {
-      return &shelf_.prepare(lease.job, lease.spec);
+      return shelf_.prepare(lease.job, lease.spec);
     } catch (const std::exception& error) {
       refuse_job(lease, error);
       return nullptr;

@@ -120,19 +120,19 @@ const std::vector<OptionName>& option_names() {
                                                  {"path", kValue},
                                                  {"guidance", kValue},
                                                  {"guidance-interval", kValue},
-                                                 {"guidance-channels", kValue},
-                                                 {"guide-with", kPath},
-                                                 {"classifier", kPath},
-                                                 {"classifier-scale", kValue},
+                                                 {"guidance-channels", kValue, true},
+                                                 {"guide-with", kPath, true},
+                                                 {"classifier", kPath, true},
+                                                 {"classifier-scale", kValue, true},
                                                  {"labels", kPath},
-                                                 {"ema", kValue},
-                                                 {"precision", kValue},
-                                                 {"device", kValue},
+                                                 {"ema", kValue, true},
+                                                 {"precision", kValue, true},
+                                                 {"device", kValue, true},
                                                  {"diffusion", kValue},
                                                  {"last-step", kValue},
                                                  {"last-step-size", kValue},
                                                  {"snr", kValue},
-                                                 {"noise-schedule", kValue},
+                                                 {"noise-schedule", kValue, true},
                                                  {"respacing", kValue},
                                                  {"variance", kValue},
                                                  {"eta", kValue},
@@ -207,6 +207,17 @@ std::string to_json(const JobSpec& spec) {
     }
   }
   return object.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+bool same_networks(const JobSpec& a, const JobSpec& b) {
+  const auto text = [](const JobSpec& spec, std::string_view name) {
+    const auto found = spec.options.find(std::string(name));
+    return found == spec.options.end() ? "" : found->second;
+  };
+  return a.checkpoint == b.checkpoint && a.slots == b.slots && a.threads == b.threads &&
+         std::ranges::all_of(option_names(), [&](const OptionName& option) {
+           return !option.of_networks || text(a, option.name) == text(b, option.name);
+         });
 }
 
 std::vector<std::string> sample_arguments(const JobSpec& spec) {

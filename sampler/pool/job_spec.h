@@ -36,6 +36,7 @@ struct JobSpec {
 struct OptionName {
   std::string_view name;
   enum Kind { kValue, kPath, kOutput, kFlag } kind;  // clients make paths absolute; an output need not exist
+  bool of_networks = false;                          // says which networks are evaluated, and on what
 };
 const std::vector<OptionName>& option_names();
 
@@ -47,6 +48,10 @@ std::string to_json(const JobSpec& spec);
 
 /// The same checks for one that was made otherwise; resolves `slots`.
 JobSpec checked(JobSpec spec);
+
+/// Do both evaluate the same networks in batches of the same size? Then their samples may lie in the same batches
+/// (sampler::share_batch() has the last word).
+bool same_networks(const JobSpec& a, const JobSpec& b);
 
 /// The arguments of `pathline sample` that mean this job.
 std::vector<std::string> sample_arguments(const JobSpec& spec);

@@ -79,5 +79,22 @@ TEST(JobSpec, RefusesWhatIsNoJob) {
   }
 }
 
+TEST(JobSpec, JobsOfTheSameNetworksAreToldFromOthers) {
+  const auto parsed = [](const std::string& more) {
+    return parse_job_spec(R"({"checkpoint": "/r/step-1", "output": "/o.npz", "count": 9)" + more + "}");
+  };
+  const JobSpec job = parsed("");
+  for (const char* same : {R"(, "seed": 4)", R"(, "solver": "heun", "steps": 3)", R"(, "guidance": 2)",
+                           R"(, "labels": "1")", R"(, "count": 5)", R"(, "decoder": "/d.ts")"}) {
+    EXPECT_TRUE(same_networks(job, parsed(same))) << same;
+  }
+  for (const char* other : {R"(, "checkpoint": "/r/step-2")", R"(, "slots": 32)", R"(, "threads": 2)",
+                            R"(, "ema": "raw")", R"(, "precision": "bf16")", R"(, "guide-with": "/w")",
+                            R"(, "classifier": "/c.ts")", R"(, "noise-schedule": "cosine")"}) {
+    EXPECT_FALSE(same_networks(job, parsed(other))) << other;
+    EXPECT_FALSE(same_networks(parsed(other), job)) << other;
+  }
+}
+
 }  // namespace
 }  // namespace pathline::pool

@@ -88,6 +88,44 @@ TEST(SlotEngine, ASampleHasTheSameBitsWhateverItsSlot) {
   }
 }
 
+TEST(SlotEngine, JobsThatShareBatchesMakeWhatEachMakesAlone) {
+  Job quick = job_with("heun", 4), slow = job_with("dopri5", 4), drawn = job_with("em", 4);
+  slow.seed = 12;
+  slow.solver.guidance = 2;
+  drawn.solver.steps = 5;
+  const std::vector<const Job*> jobs = {&quick, &slow, &drawn};
+  std::map<const Job*, std::map<std::int64_t, Sample>> alone;
+  Statistics apart;
+  for (const Job* job : jobs) {
+    Statistics one;
+    alone[job] = samples_of(*job, 0, 5, &one);
+    apart = apart + one;
+  }
+  ASSERT_LT(apart.occupancy, 0.9);  // a job of five leaves slots of four empty
+
+  std::int64_t asked = 0, made = 0;
+  const NextRequest in_turn = [&]() -> std::optional<Request> {
+    if (asked == 15) return std::nullopt;
+    const std::int64_t id = asked / 3;
+    return Request{jobs[static_cast<std::size_t>(asked++ % 3)], id, label_of(id)};
+  };
+  const Statistics shared = generate(labelled_field, quick, in_turn, [&](Sample&& sample, const Statistics&) {
+    const Sample& expected = alone.at(sample.job).at(sample.id);
+    EXPECT_TRUE(at::equal(sample.value, expected.value)) << sample.job->solver.solver << " " << sample.id;
+    EXPECT_EQ(sample.nfe, expected.nfe);
+    EXPECT_EQ(sample.label, expected.label);
+    ++made;
+  });
+  EXPECT_EQ(made, 15);
+  EXPECT_EQ(shared.useful_rows, apart.useful_rows);
+  EXPECT_LT(shared.evaluated_rows, apart.evaluated_rows);
+
+  Job other = quick;
+  EXPECT_TRUE(share_batch(quick, slow) && share_batch(quick, other));
+  other.slots = 8;
+  EXPECT_FALSE(share_batch(quick, other));
+}
+
 TEST(SlotEngine, EvaluatesOnlyTheFullShapeAndCountsWhatItUses) {
   const Job job = job_with("dopri5", 4);
   std::int64_t calls = 0;
