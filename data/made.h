@@ -31,13 +31,17 @@ const std::vector<std::string>& shape_names();
 /// the distance to the outline. Only + - * / and square roots of double: the same bits everywhere.
 Image draw_shape(std::int64_t shape, std::int64_t size, std::uint64_t seed, std::uint64_t index);
 
-/// One point of a 2-D set and its label (-1 where there is none), as FFJORD's toy_data.py draws them (Grathwohl et al.,
-/// "FFJORD", ICLR 2019): moons and checkerboard within about [-4, 4], eight Gaussians on a circle of radius 2.83.
+/// One point of a 2-D set and its label (-1 where there is none). Moons are scikit-learn's make_moons(noise=0.05), as
+/// in the code of seed 002: half circles of radius 1, the upper around (0, 0), the lower around (1, 0.5). The others
+/// are as FFJORD's toy_data.py draws them (Grathwohl et al., "FFJORD", ICLR 2019): a checkerboard within [-4, 4], eight
+/// Gaussians on a circle of radius 2.83.
 struct LabelledPoint {
   float x = 0, y = 0;
   std::int64_t label = -1;
 };
 LabelledPoint moon_point(std::uint64_t seed, std::uint64_t index);
+/// Of the moons, in nats: the logarithm of the integral over both half circles of the noise's density. Entropy 0.300.
+double moon_log_density(double x, double y);
 LabelledPoint checkerboard_point(std::uint64_t seed, std::uint64_t index);
 LabelledPoint eight_gaussians_point(std::uint64_t seed, std::uint64_t index);
 

@@ -61,10 +61,43 @@ TEST(MadePoints, MoonsLieAtTheirHalfCircles) {
   for (std::uint64_t i = 0; i < 2000; ++i) {
     const LabelledPoint point = moon_point(1, i);
     EXPECT_EQ(point.label, static_cast<std::int64_t>(i % 2));
-    const double x = (point.x + 1) / 2.0, y = (point.y + 0.2) / 2.0;  // undo FFJORD's scaling
-    const double radius = point.label == 0 ? std::hypot(x, y) : std::hypot(x - 1, y - 0.5);
-    EXPECT_NEAR(radius, 1, 0.6);  // 6 standard deviations of 0.1: one in 5e8
+    const double radius = point.label == 0 ? std::hypot(point.x, point.y) : std::hypot(point.x - 1, point.y - 0.5);
+    EXPECT_NEAR(radius, 1, 0.3);  // 6 standard deviations of 0.05: one in 5e8
   }
+}
+
+TEST(MadePoints, TheNoiseOfMoonsIsATwentieth) {
+  constexpr int kCount = 20000;
+  double squares = 0;
+  for (std::uint64_t i = 0; i < kCount; ++i) {
+    const LabelledPoint point = moon_point(4, i);
+    const double radius = point.label == 0 ? std::hypot(point.x, point.y) : std::hypot(point.x - 1, point.y - 0.5);
+    squares += (radius - 1) * (radius - 1);
+  }
+  // Mean square 0.0025 (and 4e-6 from the curvature) with a deviation of 0.0025 sqrt(2 / 20000) = 2.5e-5; 5 of them.
+  EXPECT_NEAR(squares / kCount, 0.0025, 1.25e-4);
+}
+
+TEST(MadePoints, TheDensityOfMoonsIsOneAltogether) {
+  double sum = 0;
+  constexpr double kStep = 0.02;  // 0.4 of the noise: the trapezoidal rule of a normal density is off by 1e-50
+  for (double x = -1.5; x < 2.5; x += kStep) {
+    for (double y = -1; y < 1.5; y += kStep) sum += std::exp(moon_log_density(x, y)) * kStep * kStep;
+  }
+  EXPECT_NEAR(sum, 1, 1e-6);
+}
+
+TEST(MadePoints, MoonsHaveTheEntropyOfTheirDensity) {
+  double sum = 0;
+  constexpr int kCount = 20000;
+  for (std::uint64_t i = 0; i < kCount; ++i) {
+    const LabelledPoint point = moon_point(5, i);
+    sum -= moon_log_density(point.x, point.y);
+  }
+  EXPECT_NEAR(sum / kCount, 0.300, 0.03);  // log p has a deviation of about 0.9: of the mean 0.0064
+  // On the middle of an arc the density is a line's, 1 / (2 pi noise sqrt(2 pi)), but for the curvature (noise^2 / 8).
+  EXPECT_NEAR(moon_log_density(0, 1), -std::log(2 * 3.14159265 * 0.05 * std::sqrt(2 * 3.14159265)), 1e-3);
+  EXPECT_NEAR(moon_log_density(0, 50), -49 * 49 / 0.005, 20);  // far away
 }
 
 TEST(MadePoints, TheCheckerboardHasEightFilledSquares) {
