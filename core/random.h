@@ -34,6 +34,8 @@ enum class Purpose : std::uint32_t {
   // likelihood; index = item
   kLikelihoodDequantize = 0x30000,
   kLikelihoodProbe = 0x30001,  // + number of the probe
+  // evaluation; index = number of the draw
+  kEvaluationDraw = 0x40000,  // + 1 for the reference
 };
 
 /// Philox 4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).

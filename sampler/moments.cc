@@ -2,7 +2,6 @@
 #include "sampler/moments.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cdist.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/matmul.h>
@@ -39,20 +38,6 @@ at::Tensor tensor_of(const data::NpyArray& array, const std::string& what) {
 at::Tensor square_root(const at::Tensor& matrix) {
   const auto [values, vectors] = at::linalg_eigh(matrix);
   return at::matmul(vectors * values.clamp_min(0.0).sqrt(), vectors.t());
-}
-
-/// Sum of |x_i - y_j| over all pairs.
-double distance_sum(const at::Tensor& x, const at::Tensor& y) {
-  constexpr std::int64_t kBlock = 1024;
-  double sum = 0;
-  for (std::int64_t begin = 0; begin < x.size(0); begin += kBlock) {
-    const at::Tensor rows = x.slice(0, begin, std::min(begin + kBlock, x.size(0)));
-    for (std::int64_t other = 0; other < y.size(0); other += kBlock) {
-      const at::Tensor columns = y.slice(0, other, std::min(other + kBlock, y.size(0)));
-      sum += at::cdist(rows, columns, 2.0, /*use_mm_for_euclid_dist=*/2).sum().item<double>();
-    }
-  }
-  return sum;
 }
 
 }  // namespace
@@ -134,15 +119,6 @@ double frechet_distance(const Moments& a, const Moments& b) {
   const double cross = values.clamp_min(0.0).sqrt().sum().item<double>();
   const double apart = (a.mean() - b.mean()).square().sum().item<double>();
   return apart + first.trace().item<double>() + second.trace().item<double>() - 2 * cross;
-}
-
-double energy_distance(const at::Tensor& x, const at::Tensor& y) {
-  PL_CHECK(x.dim() == 2 && y.dim() == 2 && x.size(1) == y.size(1) && x.size(0) > 0 && y.size(0) > 0, ExitCode::kInput,
-           "sets of shapes ", x.sizes(), " and ", y.sizes(),
-           " have no energy distance (points of one dimension are needed).");
-  const at::Tensor a = x.to(at::kDouble), b = y.to(at::kDouble);
-  const auto n = static_cast<double>(a.size(0)), m = static_cast<double>(b.size(0));
-  return 2 * distance_sum(a, b) / (n * m) - distance_sum(a, a) / (n * n) - distance_sum(b, b) / (m * m);
 }
 
 }  // namespace pathline::sampler

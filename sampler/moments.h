@@ -42,8 +42,4 @@ class Moments {
 /// zero (rounding) count as zero. Throws ExitCode::kInput for different D.
 double frechet_distance(const Moments& a, const Moments& b);
 
-/// Squared energy distance of two sets of points, x (N, D) and y (M, D): 2 E|X - Y| - E|X - X'| - E|Y - Y'|, each a
-/// mean over all pairs (a point with itself included), fp64. 0 for equal sets. O((N + M)^2 D) operations in blocks.
-double energy_distance(const at::Tensor& x, const at::Tensor& y);
-
 }  // namespace pathline::sampler

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "apps/allocator.h"
 #include "apps/cli.h"
@@ -16,6 +18,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "launch/signals.h"
+#include "sampler/energy_distance.h"
 #include "sampler/features.h"
 #include "sampler/moments.h"
 #include "sampler/set_rows.h"
@@ -28,6 +31,7 @@ using core::ExitCode;
 struct Options {
   std::string first, second, features, output;
   std::int64_t count = 0, batch = 64, threads = 0;
+  sampler::EnergyDraws draws;
   bool json = false;
 };
 
@@ -90,6 +94,10 @@ int fid(const Options& options) {
   return 0;
 }
 
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 int energy(const Options& options) {
   core::PosixFileSystem files;
   const auto points_of = [&](const std::string& path) {
@@ -98,15 +106,21 @@ int energy(const Options& options) {
              " holds pictures; the energy distance is taken between points. Use fid.");
     return rows.read(0, used(options, rows, path));
   };
-  const at::Tensor first = points_of(options.first), second = points_of(options.second);
-  const double distance = sampler::energy_distance(first, second);
+  const sampler::DrawnEnergy drawn =
+      sampler::drawn_energy(points_of(options.first), points_of(options.second), options.draws);
+  const double distance = mean_of(drawn.distance), floor = mean_of(drawn.floor);
   if (options.json) {
-    const nlohmann::ordered_json result = {
-        {"squared_energy_distance", distance}, {"count", first.size(0)}, {"reference_count", second.size(0)}};
+    const nlohmann::ordered_json result = {{"squared_energy_distance", distance},
+                                           {"reference_against_itself", floor},
+                                           {"draws", drawn.distance},
+                                           {"points", options.draws.points}};
     std::printf("%s\n", result.dump().c_str());
   } else {
-    std::printf("squared energy distance %.6g: %lld points against %lld\n", distance,
-                static_cast<long long>(first.size(0)), static_cast<long long>(second.size(0)));
+    std::printf(
+        "squared energy distance %.6g, the reference against itself %.6g: mean of %lld draws of %lld points against "
+        "%lld\n",
+        distance, floor, static_cast<long long>(options.draws.draws), static_cast<long long>(options.draws.points),
+        static_cast<long long>(options.draws.points));
   }
   return 0;
 }
@@ -155,7 +169,11 @@ int program(int argc, const char* const* argv) {
   add_features(sub, options);
   sub = add_command(app, options, run, "energy", "squared energy distance between sets of points", energy);
   sub->add_option("set", options.first, "points: .h5 or .npz")->required();
-  sub->add_option("reference", options.second, "likewise")->required();
+  sub->add_option("reference", options.second, "likewise, at least twice --points of them")->required();
+  sub->add_option("--draws", options.draws.draws, "the distance is their mean")->capture_default_str();
+  sub->add_option("--points", options.draws.points, "of the set, and of the reference, in a draw")
+      ->capture_default_str();
+  sub->add_option("--seed", options.draws.seed, "key of the draws")->capture_default_str();
   app.require_subcommand(1);
   return run_cli(app, argc, argv, [&] { return run(); });
 }

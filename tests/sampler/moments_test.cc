@@ -143,24 +143,5 @@ TEST(FrechetDistance, RefusesFeaturesOfOtherNetworks) {
   EXPECT_THROW(a.merge(b), core::Error);
 }
 
-TEST(EnergyDistance, IsTheMeanOverAllPairs) {
-  const auto column = [](std::vector<double> values) { return at::tensor(values, at::kDouble).unsqueeze(1); };
-  EXPECT_DOUBLE_EQ(energy_distance(column({0}), column({3})), 6);
-  EXPECT_DOUBLE_EQ(energy_distance(column({0, 2}), column({1})), 1);  // 2 * 1 - (0 + 2 + 2 + 0) / 4
-  const at::Tensor many = normal_rows(1500, 2, 7);                    // more than a block
-  EXPECT_NEAR(energy_distance(many, many), 0, 1e-12);
-  EXPECT_NEAR(energy_distance(many, at::cat({many, many})), 0, 1e-12);
-}
-
-TEST(EnergyDistance, OfGaussiansTendsToTheClosedForm) {
-  // X ~ N(0, 1), Y ~ N(m, 1): X - Y ~ N(m, 2), X - X' ~ N(0, 2);
-  // E|N(m, s^2)| = s sqrt(2/pi) e^(-m^2/2s^2) + m erf(m / s sqrt 2)
-  const double m = 1.5, s = std::sqrt(2.0), root = std::sqrt(2 / M_PI);
-  const double apart = s * root * std::exp(-m * m / (2 * s * s)) + m * std::erf(m / (s * std::sqrt(2.0)));
-  const double expected = 2 * apart - 2 * s * root;
-  const double measured = energy_distance(normal_rows(4000, 1, 8), normal_rows(4000, 1, 9) + m);
-  EXPECT_NEAR(measured, expected, 0.06);  // standard error of a mean of 4,000 about 0.02 for each set
-}
-
 }  // namespace
 }  // namespace pathline::sampler
