@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "model/velocity_model.h"
+#include "model/module.h"
 
 namespace pathline::model {
 

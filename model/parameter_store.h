@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "model/velocity_model.h"
+#include "model/module.h"
 
 namespace pathline::model {
 

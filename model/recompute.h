@@ -12,7 +12,7 @@
 
 namespace pathline::model {
 
-/// "none" | "every:n" | "all" -> 0 | n | 1, as VelocityModel::set_activation_checkpointing takes it.
+/// "none" | "every:n" | "all" -> 0 | n | 1, as Module::set_activation_checkpointing takes it.
 /// Throws ExitCode::kUsage for anything else.
 std::int64_t parse_activation_checkpointing(const std::string& text);
 

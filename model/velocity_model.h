@@ -4,35 +4,16 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "model/model_options.h"
+#include "model/module.h"
 
 namespace pathline::model {
 
-/// What the field is asked for, beside state and time. Tensors live on the model's device.
-struct Condition {
-  at::Tensor labels;  // (N) int64 in [0, classes]; `classes` is the null label. Undefined for unconditional models.
-  /// Keys of dropout: training position of each row's sample. Used only in training mode.
-  std::uint64_t seed = 0;
-  std::vector<std::uint64_t> positions;  // (N), empty outside training
-};
-
-struct NamedTensor {
-  std::string name;  // as the original Python code names it
-  at::Tensor tensor;
-};
-
-/// One network. Not thread-safe. Whether autograd records is the caller's choice (at::NoGradGuard).
-class VelocityModel {
+class VelocityModel : public Module {
  public:
-  virtual ~VelocityModel() = default;
-
   /// v(x, t | condition): x (N, C, H, W) fp32 for images or (N, D) for points, t (N) fp32 flow time (0 noise, 1 data).
   /// Returns x's shape, fp32 (the extra channels of learn_sigma are cut off). Maps t as options().time_input says.
   virtual at::Tensor velocity(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
@@ -40,38 +21,13 @@ class VelocityModel {
   /// What the original's forward returns: with learn_sigma twice the channels (but SiT drops the second half). `t` is
   /// what the original network is fed (not flow time): for proofs against original code.
   virtual at::Tensor forward_as_original(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
-
-  /// Trainable tensors in order of execution. The tensors are the model's own: writing into them changes the model.
-  virtual const std::vector<NamedTensor>& parameters() const = 0;
-  /// Frozen tensors that are stored with the weights (pos_embed).
-  virtual const std::vector<NamedTensor>& buffers() const = 0;
-
-  virtual const ModelOptions& options() const = 0;
-  virtual void set_training(bool training) = 0;
-
-  /// `gate(n)` returns when parameters()[0, n) may be read. Every forward calls it on its own thread before each group
-  /// of layers (stem, every block, head), n growing to the number of parameters; a forward cut short by an exception
-  /// stops anywhere. A block that is computed once more for its gradients does not call it. The training engine waits
-  /// here for parameters that are still being gathered. An empty function takes the gate away.
-  virtual void set_parameter_gate(std::function<void(std::size_t)> gate) = 0;
-
-  /// Blocks every, 2 every, ... (counted from 1 in order of execution) keep only their inputs for the backward pass and
-  /// are computed again there; 1: all, 0: none (at first). No bit of any gradient changes; second derivatives are not
-  /// available. Blocks are those of a transformer; of a U-Net the residual and the attention blocks. The model must
-  /// outlive the backward pass. Throws ExitCode::kUsage where the network has no blocks (MLP) and every > 0.
-  virtual void set_activation_checkpointing(std::int64_t every) = 0;
 };
 
-/// A new model. Initial weights follow the original code's laws but are keyed by (seed, parameter name).
-/// Throws ExitCode::kUsage for options that make no network.
+/// make_module() of a velocity model. Throws ExitCode::kUsage for another kind of network too.
 std::unique_ptr<VelocityModel> make_model(const ModelOptions& options, std::uint64_t seed);
 
-struct ParameterShape {
-  std::string name;
-  std::vector<std::int64_t> shape;
-};
-
-/// Names and shapes of make_model(options)->parameters() without their memory.
-std::vector<ParameterShape> parameter_table(const ModelOptions& options);
+/// `module` itself. Throws ExitCode::kUsage if it is another kind of network; `user` ("flow.objective = \"flow\"",
+/// "classifier-free guidance") is who needs a velocity.
+VelocityModel& as_velocity_model(Module& module, const std::string& user);
 
 }  // namespace pathline::model

@@ -116,7 +116,7 @@ void copy_fitting(const NamedTensor& mine, const at::Tensor& source, Fit fit, co
 struct Differences {
   std::vector<std::string> missing, unknown, shapes;
 
-  void check(const std::string& path, const VelocityModel& model) const {
+  void check(const std::string& path, const Module& model) const {
     std::string text;
     append(text, "missing: ", missing);
     append(text, "not of this model: ", unknown);
@@ -144,7 +144,7 @@ struct Source {
 };
 
 /// Pairs every parameter with its tensor in the file, or throws.
-std::vector<Source> plan(const core::SafetensorsHeader& header, const std::string& path, const VelocityModel& model,
+std::vector<Source> plan(const core::SafetensorsHeader& header, const std::string& path, const Module& model,
                          MissingWeights missing) {
   std::map<std::string, const core::TensorEntry*> unused;
   for (const core::TensorEntry& entry : header.tensors) unused[entry.name] = &entry;
@@ -178,7 +178,7 @@ std::vector<Source> plan(const core::SafetensorsHeader& header, const std::strin
 
 }  // namespace
 
-void load_weights(core::FileSystem& files, const std::string& path, VelocityModel& model, MissingWeights missing) {
+void load_weights(core::FileSystem& files, const std::string& path, Module& model, MissingWeights missing) {
   const core::SafetensorsHeader header = core::read_safetensors_header(files, path);
   at::NoGradGuard no_grad;
   for (const Source& source : plan(header, path, model, missing)) {
@@ -190,7 +190,7 @@ void load_weights(core::FileSystem& files, const std::string& path, VelocityMode
   }
 }
 
-void save_weights(core::FileSystem& files, const std::string& path, const VelocityModel& model) {
+void save_weights(core::FileSystem& files, const std::string& path, const Module& model) {
   std::vector<NamedTensor> tensors;  // fp32 on the host, alive until written
   for (const auto* list : {&model.buffers(), &model.parameters()}) {
     for (const NamedTensor& each : *list) {

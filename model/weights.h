@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/file_system.h"
-#include "model/velocity_model.h"
+#include "model/module.h"
 
 namespace pathline::model {
 
@@ -16,9 +16,9 @@ enum class MissingWeights { kError, kZero };
 /// New label rows and channels of the data may be missing with kZero: they start at zero (fine-tuning).
 /// Throws ExitCode::kUsage listing names that are missing, unknown or of another shape ("a checkpoint of another
 /// model").
-void load_weights(core::FileSystem& files, const std::string& path, VelocityModel& model, MissingWeights missing);
+void load_weights(core::FileSystem& files, const std::string& path, Module& model, MissingWeights missing);
 
 /// Parameters and buffers as F32, in order of execution, with metadata {"format": "pt", "pathline_model": TOML}.
-void save_weights(core::FileSystem& files, const std::string& path, const VelocityModel& model);
+void save_weights(core::FileSystem& files, const std::string& path, const Module& model);
 
 }  // namespace pathline::model

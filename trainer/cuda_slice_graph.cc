@@ -18,8 +18,7 @@ constexpr int kWarmUps = 2;  // lets cuBLAS and cuDNN choose their kernels and a
 
 class CudaSliceGraph final : public SliceGraph {
  public:
-  CudaSliceGraph(const TwoPartObjective& objective, model::VelocityModel& model, double share)
-      : objective_(objective), model_(model) {
+  CudaSliceGraph(const TwoPartObjective& objective, model::Module& model, double share) : objective_(objective) {
     const auto options = at::TensorOptions().dtype(at::kFloat).device(device_of(model));
     share_ = at::scalar_tensor(share, options);
     for (const auto& parameter : model.parameters()) parameters_.push_back(parameter.tensor);
@@ -41,7 +40,7 @@ class CudaSliceGraph final : public SliceGraph {
  private:
   /// Gradients by value, not into .grad: there no hook takes them away.
   void compute() {
-    const at::Tensor losses = objective_.loss_of(*input_, model_);
+    const at::Tensor losses = objective_.loss_of(*input_);
     gradients_ = torch::autograd::grad({losses.sum()}, parameters_, {share_}, /*retain_graph=*/false,
                                        /*create_graph=*/false, /*allow_unused=*/true);
     losses_ = losses.detach();
@@ -66,7 +65,6 @@ class CudaSliceGraph final : public SliceGraph {
   }
 
   const TwoPartObjective& objective_;
-  model::VelocityModel& model_;
   at::Tensor share_;
   std::vector<at::Tensor> parameters_;
   std::optional<Question> input_;  // tensors that the graph reads
@@ -77,8 +75,7 @@ class CudaSliceGraph final : public SliceGraph {
 
 }  // namespace
 
-std::unique_ptr<SliceGraph> make_slice_graph(const TwoPartObjective& objective, model::VelocityModel& model,
-                                             double share) {
+std::unique_ptr<SliceGraph> make_slice_graph(const TwoPartObjective& objective, model::Module& model, double share) {
   PL_CHECK(device_of(model).is_cuda(), core::ExitCode::kUsage,
            "train.cuda_graph = true, but this rank computes on the processor. Leave it away, or use a GPU "
            "(run.device).");

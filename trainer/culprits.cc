@@ -22,7 +22,7 @@ bool all_finite(const at::Tensor& tensor) { return at::isfinite(tensor).all().it
 
 class Search {
  public:
-  Search(const TrainOptions& train, const Objective& objective, model::VelocityModel& model, const data::SetInfo& info,
+  Search(const TrainOptions& train, const Objective& objective, model::Module& model, const data::SetInfo& info,
          data::Batch& batch)
       : train_(train), objective_(objective), model_(model), info_(info), batch_(batch) {}
 
@@ -49,8 +49,7 @@ class Search {
   void look_at_losses(std::int64_t first, std::int64_t count) {
     const at::NoGradGuard no_grad;
     const Slice slice = samples_of(batch_, info_, first, count);
-    const at::Tensor losses =
-        objective_.loss_per_sample(slice, model_).to(at::kCPU, at::kDouble).contiguous();  // (count)
+    const at::Tensor losses = objective_.loss_per_sample(slice).to(at::kCPU, at::kDouble).contiguous();  // (count)
     for (std::int64_t i = 0; i < count; ++i) {
       if (std::isfinite(losses.const_data_ptr<double>()[i])) continue;
       note(first + i, all_finite(slice.x1.select(0, i)) ? Fault::kLoss : Fault::kValues);
@@ -59,7 +58,7 @@ class Search {
 
   /// Through grad(), not backward(): what listens to the parameters' gradients must not hear of this.
   bool gradient_is_finite(std::int64_t first, std::int64_t count) {
-    const at::Tensor losses = objective_.loss_per_sample(samples_of(batch_, info_, first, count), model_);  // (count)
+    const at::Tensor losses = objective_.loss_per_sample(samples_of(batch_, info_, first, count));  // (count)
     const at::Tensor loss = losses.sum().div(train_.batch);
     torch::autograd::variable_list parameters;
     for (const auto& parameter : model_.parameters()) parameters.push_back(parameter.tensor);
@@ -70,7 +69,7 @@ class Search {
 
   const TrainOptions& train_;
   const Objective& objective_;
-  model::VelocityModel& model_;
+  model::Module& model_;
   const data::SetInfo& info_;
   data::Batch& batch_;
   std::vector<Culprit> found_;
@@ -105,7 +104,7 @@ const char* text_of(Fault fault) {
 
 }  // namespace
 
-std::vector<Culprit> find_culprits(const Recipe& recipe, const Objective& objective, model::VelocityModel& model,
+std::vector<Culprit> find_culprits(const Recipe& recipe, const Objective& objective, model::Module& model,
                                    const data::SetInfo& info, data::Batch& batch, cluster::Communicator& ranks) {
   std::vector<Culprit> all = gathered(Search(recipe.train, objective, model, info, batch)(), ranks);
   // A rank without a bad loss looks at gradients; where another rank has one, that is not what the step failed of.

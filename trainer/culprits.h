@@ -26,7 +26,7 @@ struct Culprit {
 
 /// All ranks, each with its part of the batch that was not finite, the weights as they were. In order of position,
 /// equal on all ranks; the same on any number of ranks. Empty if every sample alone is finite (their sum overflowed).
-std::vector<Culprit> find_culprits(const Recipe& recipe, const Objective& objective, model::VelocityModel& model,
+std::vector<Culprit> find_culprits(const Recipe& recipe, const Objective& objective, model::Module& model,
                                    const data::SetInfo& info, data::Batch& batch, cluster::Communicator& ranks);
 
 /// One sentence for people; `batch` is the size of the window. Names the first eight.

@@ -8,7 +8,7 @@ namespace pathline::trainer {
 namespace {
 
 /// Frozen tensors go where the parameters go; the model keeps its handles.
-void move_buffers(const model::VelocityModel& model, at::Device device) {
+void move_buffers(const model::Module& model, at::Device device) {
   for (const auto& buffer : model.buffers()) {
     at::Tensor tensor = buffer.tensor;
     if (tensor.device() != device) tensor.set_data(tensor.to(device));
@@ -17,7 +17,7 @@ void move_buffers(const model::VelocityModel& model, at::Device device) {
 
 }  // namespace
 
-Engine make_engine(const Recipe& recipe, model::VelocityModel& model, cluster::Communicator& ranks) {
+Engine make_engine(const Recipe& recipe, model::Module& model, cluster::Communicator& ranks) {
   Engine engine;
   engine.backend = make_backend(recipe, ranks);
   move_buffers(model, engine.backend->device());

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "cluster/communicator.h"
-#include "model/velocity_model.h"
+#include "model/module.h"
 #include "trainer/backend.h"
 #include "trainer/options.h"
 #include "trainer/sharded_state.h"
@@ -19,6 +19,6 @@ struct Engine {
 
 /// The model's parameters become views of the state. Model and recipe must outlive it. Throws on all ranks together.
 /// Collective.
-Engine make_engine(const Recipe& recipe, model::VelocityModel& model, cluster::Communicator& ranks);
+Engine make_engine(const Recipe& recipe, model::Module& model, cluster::Communicator& ranks);
 
 }  // namespace pathline::trainer

@@ -51,12 +51,12 @@ MadeTraining::MadeTraining(core::Config config, cluster::Communicator& ranks) : 
     check_ranks(recipe_, ranks);
     at::set_num_threads(static_cast<int>(recipe_.run.threads));
     info_ = made_info(recipe_.model);
-    model_ = model::make_model(recipe_.model, static_cast<std::uint64_t>(recipe_.run.seed));
+    model_ = model::make_module(recipe_.model, static_cast<std::uint64_t>(recipe_.run.seed));
     model_->set_activation_checkpointing(model::parse_activation_checkpointing(recipe_.train.activation_checkpointing));
     model_->set_training(true);
   });
   engine_ = make_engine(recipe_, *model_, ranks);
-  objective_ = make_objective(recipe_.flow, static_cast<std::uint64_t>(recipe_.run.seed));
+  objective_ = make_objective(recipe_.flow, static_cast<std::uint64_t>(recipe_.run.seed), *model_);
   step_ = std::make_unique<TrainingStep>(recipe_, *objective_, *model_, *engine_.state, *engine_.backend, info_, ranks,
                                          where_);
 }

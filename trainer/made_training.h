@@ -18,7 +18,7 @@ class MadeTraining {
   MadeTraining(core::Config config, cluster::Communicator& ranks);
 
   const Recipe& recipe() const { return recipe_; }
-  model::VelocityModel& model() { return *model_; }
+  model::Module& model() { return *model_; }
   ShardedState& state() { return *engine_.state; }
   MemoryUse gradient_memory() const { return step_->memory(); }
 
@@ -33,7 +33,7 @@ class MadeTraining {
   cluster::Communicator& ranks_;
   Recipe recipe_;
   data::SetInfo info_;
-  std::unique_ptr<model::VelocityModel> model_;
+  std::unique_ptr<model::Module> model_;
   Engine engine_;
   std::unique_ptr<Objective> objective_;
   cluster::Whereabouts where_;

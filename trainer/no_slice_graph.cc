@@ -4,7 +4,7 @@
 
 namespace pathline::trainer {
 
-std::unique_ptr<SliceGraph> make_slice_graph(const TwoPartObjective&, model::VelocityModel&, double) {
+std::unique_ptr<SliceGraph> make_slice_graph(const TwoPartObjective&, model::Module&, double) {
   throw core::Error(core::ExitCode::kUsage,
                     "train.cuda_graph = true, but this program was built without CUDA. Leave it away.");
 }

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "flow/flow_options.h"
@@ -20,15 +19,21 @@ namespace pathline::trainer {
 struct Slice {
   at::Tensor x1;                         // (n, C, H, W) or (n, D) fp32, on the CPU or the model's device
   std::vector<std::int64_t> labels;      // (n), -1 without labels
-  std::vector<std::uint64_t> positions;  // (n)
+  std::vector<std::uint64_t> positions;  // (n); of held-out samples their numbers
 };
 
+/// Of held-out samples: number i belongs to bin i mod kTimeBins of t.
+inline constexpr int kTimeBins = 10;
+
+/// Made with its model, which must outlive it.
 class Objective {
  public:
   virtual ~Objective() = default;
   /// (n) loss of each sample on the model's device, differentiable in its parameters. A pure function of slice, seed
   /// and weights.
-  virtual at::Tensor loss_per_sample(const Slice& slice, model::VelocityModel& model) const = 0;
+  virtual at::Tensor loss_per_sample(const Slice& slice) const = 0;
+  /// (n) as above, of held-out samples: with draws of their own, no label dropped, t in the sample's bin.
+  virtual at::Tensor held_out_loss_per_sample(const Slice& slice) const = 0;
 };
 
 /// What the network is asked about a slice, and the answer wanted, on its device.
@@ -42,32 +47,33 @@ struct Question {
 /// (so that a CUDA graph can hold it).
 class TwoPartObjective : public Objective {
  public:
-  virtual Question question(const Slice& slice, const model::VelocityModel& model) const = 0;
-  virtual at::Tensor loss_of(const Question& question, model::VelocityModel& model) const = 0;
-  at::Tensor loss_per_sample(const Slice& slice, model::VelocityModel& model) const final {
-    return loss_of(question(slice, model), model);
-  }
+  virtual Question question(const Slice& slice) const = 0;
+  virtual at::Tensor loss_of(const Question& question) const = 0;
+  at::Tensor loss_per_sample(const Slice& slice) const final { return loss_of(question(slice)); }
 };
 
 /// Conditional flow matching: draw t and noise, interpolate, predict, squared error.
 class FlowObjective final : public TwoPartObjective {
  public:
-  FlowObjective(const flow::FlowOptions& options, std::uint64_t seed);
-  Question question(const Slice& slice, const model::VelocityModel& model) const override;
-  at::Tensor loss_of(const Question& question, model::VelocityModel& model) const override;
+  FlowObjective(const flow::FlowOptions& options, std::uint64_t seed, model::VelocityModel& model);
+  Question question(const Slice& slice) const override;
+  at::Tensor loss_of(const Question& question) const override;
+  at::Tensor held_out_loss_per_sample(const Slice& slice) const override;
 
  private:
+  model::VelocityModel& model_;
   flow::TimeLaw time_;
   double label_drop_;
   std::uint64_t seed_;
 };
 
-std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed);
+/// Throws ExitCode::kUsage for a kind of network that the objective cannot train.
+std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed, model::Module& model);
 
 /// Where the model's parameters lie.
-at::Device device_of(const model::VelocityModel& model);
+at::Device device_of(const model::Module& model);
 
 /// The condition for given labels: undefined labels for unconditional models.
-model::Condition condition_for(const model::VelocityModel& model, const at::Tensor& labels);
+model::Condition condition_for(const model::Module& model, const at::Tensor& labels);
 
 }  // namespace pathline::trainer

@@ -165,7 +165,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       setup.progress = reader->state();
       warn_of_changes(setup.progress, kernel_fingerprint(setup.recipe.run.device), *setup.dataset);
     }
-    setup.model = model::make_model(setup.recipe.model, seed);
+    setup.model = model::make_module(setup.recipe.model, seed);
     setup.model->set_activation_checkpointing(
         model::parse_activation_checkpointing(setup.recipe.train.activation_checkpointing));
     if (!reader) load_starting_weights(files, setup.recipe.model, *setup.model);

@@ -19,7 +19,7 @@ struct RunSetup {
   std::unique_ptr<cluster::Watchdog> watchdog;  // from the moment that the recipe is known
   std::unique_ptr<RunDirectory> directory;
   std::unique_ptr<Dataset> dataset;
-  std::unique_ptr<model::VelocityModel> model;
+  std::unique_ptr<model::Module> model;
   Engine engine;
   checkpoint::State progress;  // as restored, or at the start
   std::string resumed_from;    // a step-N directory, or empty

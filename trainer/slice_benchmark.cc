@@ -32,8 +32,8 @@ Slice made_slice(const Recipe& recipe) {
   return slice;
 }
 
-std::unique_ptr<model::VelocityModel> training_model(const Recipe& recipe) {
-  auto model = model::make_model(recipe.model, static_cast<std::uint64_t>(recipe.run.seed));
+std::unique_ptr<model::Module> training_model(const Recipe& recipe) {
+  auto model = model::make_module(recipe.model, static_cast<std::uint64_t>(recipe.run.seed));
   model->set_activation_checkpointing(model::parse_activation_checkpointing(recipe.train.activation_checkpointing));
   model->set_training(true);
   if (recipe.train.precision == "bf16") {
@@ -50,9 +50,9 @@ std::unique_ptr<model::VelocityModel> training_model(const Recipe& recipe) {
 SliceBenchmark benchmark_slice(const Recipe& recipe) {
   at::set_num_threads(static_cast<int>(recipe.run.threads));
   const auto model = training_model(recipe);
-  const auto objective = make_objective(recipe.flow, static_cast<std::uint64_t>(recipe.run.seed));
+  const auto objective = make_objective(recipe.flow, static_cast<std::uint64_t>(recipe.run.seed), *model);
   const Slice slice = made_slice(recipe);
-  const auto pass = [&] { objective->loss_per_sample(slice, *model).sum().backward(); };
+  const auto pass = [&] { objective->loss_per_sample(slice).sum().backward(); };
 
   SliceBenchmark result;
   const double before = peak_memory_bytes();

@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "model/velocity_model.h"
+#include "model/module.h"
 #include "trainer/objective.h"
 
 namespace pathline::trainer {
@@ -26,7 +26,6 @@ class SliceGraph {
 
 /// Whether `model` can be captured: on a GPU, without dropout (its keys come from the host). Throws ExitCode::kUsage.
 /// Objective and model must outlive it.
-std::unique_ptr<SliceGraph> make_slice_graph(const TwoPartObjective& objective, model::VelocityModel& model,
-                                             double share);
+std::unique_ptr<SliceGraph> make_slice_graph(const TwoPartObjective& objective, model::Module& model, double share);
 
 }  // namespace pathline::trainer

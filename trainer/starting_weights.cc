@@ -10,7 +10,7 @@ namespace pathline::trainer {
 namespace {
 
 void load_from_checkpoint(core::FileSystem& files, const std::string& path, const std::string& kind,
-                          model::VelocityModel& model) {
+                          model::Module& model) {
   const checkpoint::Reader reader(files, checkpoint::resolve(files, path));
   PL_CHECK(reader.has_kind(kind), core::ExitCode::kUsage, reader.directory(), " has no \"", kind,
            "\" (model.init asks for it). `pathline checkpoint show` lists what it has.");
@@ -19,7 +19,7 @@ void load_from_checkpoint(core::FileSystem& files, const std::string& path, cons
 
 }  // namespace
 
-void load_starting_weights(core::FileSystem& files, const model::ModelOptions& options, model::VelocityModel& model) {
+void load_starting_weights(core::FileSystem& files, const model::ModelOptions& options, model::Module& model) {
   const std::string& init = options.init;
   if (init.empty()) return;
   if (init.ends_with(".safetensors")) {

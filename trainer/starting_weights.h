@@ -3,12 +3,12 @@
 #pragma once
 
 #include "core/file_system.h"
-#include "model/velocity_model.h"
+#include "model/module.h"
 
 namespace pathline::trainer {
 
 /// Does nothing without model.init. FILE.safetensors is read by model::load_weights; RUN[:KIND] takes KIND
 /// ("ema-0.999", "master"; default master) out of a run's newest checkpoint. Throws ExitCode::kUsage or kInput.
-void load_starting_weights(core::FileSystem& files, const model::ModelOptions& options, model::VelocityModel& model);
+void load_starting_weights(core::FileSystem& files, const model::ModelOptions& options, model::Module& model);
 
 }  // namespace pathline::trainer

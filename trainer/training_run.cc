@@ -41,7 +41,7 @@ class TrainingRun {
         setup_(prepare_run(request, files_, ranks)),
         dataset_(*setup_.dataset),
         model_(*setup_.model),
-        objective_(make_objective(recipe().flow, seed())),
+        objective_(make_objective(recipe().flow, seed(), model_)),
         state_(*setup_.engine.state),
         step_(recipe(), *objective_, model_, state_, *setup_.engine.backend, dataset_.info(), ranks, here()),
         control_(ranks),
@@ -268,7 +268,7 @@ class TrainingRun {
   /// Nothing if the run is to stop.
   std::optional<HeldOutLoss> held_out() {
     const std::int64_t chunk = recipe().train.batch / recipe().train.slices;
-    return held_out_loss(dataset_, model_, seed(), chunk, ranks_, [this] { return asked_.stop_anywhere(ranks_); });
+    return held_out_loss(dataset_, *objective_, model_, chunk, ranks_, [this] { return asked_.stop_anywhere(ranks_); });
   }
 
   void preview() {
@@ -277,7 +277,7 @@ class TrainingRun {
     std::optional<ShardedState::AverageInPlace> average;
     if (!recipe().ema.decays.empty()) average.emplace(state_, 0);
     const std::string path = core::concat(setup_.directory->samples(), "/step-", progress().step, ".png");
-    write_preview(model_, dataset_.info(), recipe(), path, ranks_);
+    write_preview(model::as_velocity_model(model_, "a preview"), dataset_.info(), recipe(), path, ranks_);
     start_window();
   }
 
@@ -325,7 +325,7 @@ class TrainingRun {
   core::PosixFileSystem files_;
   RunSetup setup_;
   Dataset& dataset_;
-  model::VelocityModel& model_;
+  model::Module& model_;
   std::unique_ptr<Objective> objective_;
   ShardedState& state_;
   TrainingStep step_;

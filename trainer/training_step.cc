@@ -45,9 +45,9 @@ cluster::SliceRange own_samples(const TrainOptions& train, const cluster::Commun
   return {slices.first * size, slices.last * size};
 }
 
-TrainingStep::TrainingStep(const Recipe& recipe, const Objective& objective, model::VelocityModel& model,
-                           ShardedState& state, Backend& backend, const data::SetInfo& info,
-                           cluster::Communicator& ranks, cluster::Whereabouts& where)
+TrainingStep::TrainingStep(const Recipe& recipe, const Objective& objective, model::Module& model, ShardedState& state,
+                           Backend& backend, const data::SetInfo& info, cluster::Communicator& ranks,
+                           cluster::Whereabouts& where)
     : recipe_(recipe),
       objective_(objective),
       model_(model),
@@ -122,7 +122,7 @@ std::vector<double> TrainingStep::accumulate(data::Batch& batch) {
   for (std::int64_t number = 0; number < slices * passes; ++number) {
     gradients_.start_pass();
     const Slice samples = samples_of(batch, info_, number * size, size);
-    const at::Tensor per_sample = graph_ ? replay(samples) : objective_.loss_per_sample(samples, model_);
+    const at::Tensor per_sample = graph_ ? replay(samples) : objective_.loss_per_sample(samples);
     if (!graph_) per_sample.sum().backward(share);  // sum over samples / batch, never a mean of means
     const at::Tensor loss = per_sample.detach().to(at::kDouble).sum();
     if (number % passes == 0)
@@ -139,7 +139,7 @@ std::vector<double> TrainingStep::accumulate(data::Batch& batch) {
 /// A captured pass hands over its gradients when all of them are there.
 at::Tensor TrainingStep::replay(const Slice& samples) {
   state_.wait_for_all_parameters();
-  const at::Tensor losses = graph_->run(two_parts(objective_).question(samples, model_));
+  const at::Tensor losses = graph_->run(two_parts(objective_).question(samples));
   const std::vector<at::Tensor>& gradients = graph_->gradients();
   for (std::size_t i = gradients.size(); i-- > 0;) {
     if (gradients[i].defined()) gradients_.take(gradients.size() - 1 - i, gradients[i]);

@@ -34,7 +34,7 @@ struct StepResult {
 class TrainingStep {
  public:
   /// All references must outlive it. `where` is told how far a step is.
-  TrainingStep(const Recipe& recipe, const Objective& objective, model::VelocityModel& model, ShardedState& state,
+  TrainingStep(const Recipe& recipe, const Objective& objective, model::Module& model, ShardedState& state,
                Backend& backend, const data::SetInfo& info, cluster::Communicator& ranks, cluster::Whereabouts& where);
   ~TrainingStep();
 
@@ -54,7 +54,7 @@ class TrainingStep {
 
   const Recipe& recipe_;
   const Objective& objective_;
-  model::VelocityModel& model_;
+  model::Module& model_;
   ShardedState& state_;
   Backend& backend_;
   const data::SetInfo& info_;

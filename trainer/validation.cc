@@ -8,38 +8,9 @@
 #include <sstream>
 
 #include "core/log.h"
-#include "flow/keyed_draws.h"
-#include "flow/linear_path.h"
-#include "flow/transfer.h"
 
 namespace pathline::trainer {
-namespace {
-
-/// (n) times in bins i mod kTimeBins.
-at::Tensor stratified_times(std::uint64_t seed, const std::vector<std::uint64_t>& numbers) {
-  at::Tensor times = flow::keyed_times(seed, core::Purpose::kValidationTime, numbers, flow::TimeLaw());
-  float* t = times.mutable_data_ptr<float>();
-  for (std::size_t n = 0; n < numbers.size(); ++n) {
-    t[n] = (static_cast<float>(numbers[n] % kTimeBins) + t[n]) / static_cast<float>(kTimeBins);
-  }
-  return times;
-}
-
-at::Tensor losses_of(const Slice& slice, model::VelocityModel& model, std::uint64_t seed) {
-  const at::Device device = device_of(model);
-  const at::Tensor x1 = flow::sent_to(slice.x1, device);
-  const at::Tensor t = flow::sent_to(stratified_times(seed, slice.positions), device);
-  const at::Tensor x0 =
-      flow::keyed_noise(seed, core::Purpose::kValidationNoise, slice.positions, x1.sizes().slice(1), device);
-  const auto path = flow::linear_path(x0, x1, t);
-  const auto labels = flow::dropped_labels(seed, slice.positions, slice.labels, 0.0, model.options().classes, device);
-  const at::Tensor v = model.velocity(path.x, t, condition_for(model, labels));
-  return flow::squared_error_per_sample(v, path.velocity);
-}
-
-}  // namespace
-
-std::optional<HeldOutLoss> held_out_loss(const Dataset& dataset, model::VelocityModel& model, std::uint64_t seed,
+std::optional<HeldOutLoss> held_out_loss(const Dataset& dataset, const Objective& objective, model::Module& model,
                                          std::int64_t chunk, cluster::Communicator& ranks,
                                          const std::function<bool()>& give_up) {
   const at::NoGradGuard no_grad;
@@ -53,7 +24,7 @@ std::optional<HeldOutLoss> held_out_loss(const Dataset& dataset, model::Velocity
     }
     if (turn % ranks.size() != ranks.rank()) continue;
     const std::int64_t last = std::min(count, first + chunk);
-    const at::Tensor found = losses_of(dataset.validation_slice(first, last), model, seed).to(at::kCPU);
+    const at::Tensor found = objective.held_out_loss_per_sample(dataset.validation_slice(first, last)).to(at::kCPU);
     std::copy_n(found.const_data_ptr<float>(), last - first, losses.begin() + first);
   }
   model.set_training(true);

@@ -12,10 +12,9 @@
 
 #include "cluster/communicator.h"
 #include "trainer/dataset.h"
+#include "trainer/objective.h"
 
 namespace pathline::trainer {
-
-inline constexpr int kTimeBins = 10;
 
 struct HeldOutLoss {
   double mean = 0;
@@ -26,7 +25,7 @@ struct HeldOutLoss {
 /// Rank 0 names the first sample whose loss is not finite; the mean is then not finite either. `give_up` is asked on
 /// all ranks before each chunk they evaluate side by side and answers the same on all; after a true there is no result.
 std::optional<HeldOutLoss> held_out_loss(
-    const Dataset& dataset, model::VelocityModel& model, std::uint64_t seed, std::int64_t chunk,
+    const Dataset& dataset, const Objective& objective, model::Module& model, std::int64_t chunk,
     cluster::Communicator& ranks, const std::function<bool()>& give_up = [] { return false; });
 
 /// "loss", "loss_t0.0" ... as metrics.jsonl names them, with a prefix ("ema_").

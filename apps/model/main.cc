@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "data/npz.h"
+#include "model/velocity_model.h"
 #include "model/weights.h"
 
 namespace pathline::apps {

@@ -72,7 +72,7 @@ std::vector<MemoryUse> ledger_after_a_step(const Recipe& recipe, cluster::Commun
   const auto model = model::make_model(recipe.model, 0);
   model->set_training(true);
   const Engine engine = make_engine(recipe, *model, ranks);
-  const auto objective = make_objective(recipe.flow, 0);
+  const auto objective = make_objective(recipe.flow, 0, *model);
   cluster::Whereabouts where;
   TrainingStep step(recipe, *objective, *model, *engine.state, *engine.backend, info, ranks, where);
   data::Batch batch = batch_of(recipe, ranks);

@@ -97,7 +97,7 @@ Outcome trained(const Recipe& recipe, cluster::Communicator& ranks, const cluste
   model->set_activation_checkpointing(model::parse_activation_checkpointing(recipe.train.activation_checkpointing));
   const auto backend = make_host_backend(ranks);
   ShardedState state(model->parameters(), recipe, *backend, ranks, levels);
-  const auto objective = make_objective(recipe.flow, 5);
+  const auto objective = make_objective(recipe.flow, 5, *model);
   const data::SetInfo info = pictures();
   cluster::Whereabouts where;
   TrainingStep step(recipe, *objective, *model, state, *backend, info, ranks, where);
