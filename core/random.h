@@ -24,6 +24,8 @@ enum class Purpose : std::uint32_t {
   kParameters = 9,  // initial weights; index = hash of the parameter's name
   kValidationTime = 10,
   kValidationNoise = 11,
+  kJitter = 12,            // noise beside the path
+  kValidationJitter = 13,
   kDropout = 1000,  // + layer number
   // generation; index = sample id
   kGenerationNoise = 0x10000,

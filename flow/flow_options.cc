@@ -7,20 +7,29 @@
 
 namespace pathline::flow {
 
+Parameterisation parameterisation_of(const FlowOptions& options) {
+  PL_CHECK(options.objective != "score" || options.predict != "velocity", core::ExitCode::kUsage,
+           "flow.objective = \"score\" with flow.predict = \"velocity\" (denoising score matching learns the score, or "
+           "what gives it). Set predict = \"score\", \"noise\", \"x1\" or \"edm\", or objective = \"flow\".");
+  return {Path::parse(options.path), options.predict, options.weight};
+}
+
 void bind(core::Config& recipe, FlowOptions& options) {
   using core::OnResume;
   recipe.bind("flow", "objective", options.objective, OnResume::kFixed, "what is learned");
   recipe.bind("flow", "path", options.path, OnResume::kFixed, "x_t between noise (t = 0) and data (t = 1)");
-  recipe.bind("flow", "predict", options.predict, OnResume::kFixed, "what the network's output means");
-  recipe.bind("flow", "time", options.time, OnResume::kFixed, "law of t: uniform | logit-normal:m,s");
+  recipe.bind("flow", "predict", options.predict, OnResume::kFixed,
+              "what the network's output means: velocity | x1 | noise | score | edm");
+  recipe.bind("flow", "weight", options.weight, OnResume::kFixed,
+              "of the squared error: auto | none | velocity | likelihood | sigma2 | edm");
+  recipe.bind("flow", "time", options.time, OnResume::kFixed,
+              "law of t: uniform | logit-normal:m,s | mode:k | cosmap | edm:m,s");
   recipe.bind("flow", "coupling", options.coupling, OnResume::kFixed, "which noise meets which sample");
   recipe.bind("flow", "label_drop", options.label_drop, OnResume::kFixed,
               "share of labels replaced by the null label, for guidance");
-  core::check_choice("flow.objective", options.objective, {"flow"});
-  core::check_choice("flow.path", options.path, {"linear"});
-  core::check_choice("flow.predict", options.predict, {"velocity"});
+  core::check_choice("flow.objective", options.objective, {"flow", "score"});
   core::check_choice("flow.coupling", options.coupling, {"independent"});
-  TimeLaw::parse(options.time);
+  TimeLaw::parse(options.time, parameterisation_of(options).path());
   PL_CHECK(options.label_drop >= 0.0 && options.label_drop <= 1.0, core::ExitCode::kUsage,
            "flow.label_drop = ", options.label_drop,
            " is not a share (each label is dropped with that probability). Use a number from 0 to 1.");

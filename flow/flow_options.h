@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// The section [flow] of a recipe.
+// The section [flow] of a recipe. docs/recipes.md explains the values.
 #pragma once
 
 #include <string>
 
 #include "core/config.h"
+#include "flow/parameterisation.h"
 
 namespace pathline::flow {
 
 struct FlowOptions {
   std::string objective = "flow";
-  std::string path = "linear";
-  std::string predict = "velocity";
-  std::string time = "uniform";  // uniform | logit-normal:m,s
+  std::string path = "linear";       // as Path::parse()
+  std::string predict = "velocity";  // as Parameterisation
+  std::string weight = "auto";       // the same
+  std::string time = "uniform";      // as TimeLaw::parse()
   std::string coupling = "independent";
   double label_drop = 0.1;  // share of labels replaced by the null label; 0 for unconditional data
 };
+
+/// Throws ExitCode::kUsage for what does not go together.
+Parameterisation parameterisation_of(const FlowOptions& options);
 
 /// Reads [flow]; throws ExitCode::kUsage for a value that this version does not offer, listing those it does.
 void bind(core::Config& recipe, FlowOptions& options);

@@ -33,11 +33,11 @@ at::Tensor keyed_noise(std::uint64_t seed, core::Purpose purpose, std::span<cons
 }
 
 at::Tensor keyed_times(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,
-                       const TimeLaw& law, at::Device device) {
+                       const TimeLaw& law) {
   at::Tensor times = at::empty({static_cast<std::int64_t>(positions.size())}, at::kFloat);
   float* out = times.mutable_data_ptr<float>();
   for (std::size_t n = 0; n < positions.size(); ++n) out[n] = law(core::Draws(seed, positions[n], purpose));
-  return sent_to(times, device);  // few numbers, and laws in fp64: computed on the host
+  return times;
 }
 
 at::Tensor dropped_labels(std::uint64_t seed, std::span<const std::uint64_t> positions,

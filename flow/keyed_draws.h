@@ -21,9 +21,9 @@ at::Tensor positions_on(at::Device device, std::span<const std::uint64_t> positi
 at::Tensor keyed_noise(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,
                        at::IntArrayRef shape, at::Device device = at::kCPU);
 
-/// (N) fp32.
+/// (N) fp32, on the processor: few numbers, and laws in fp64.
 at::Tensor keyed_times(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,
-                       const TimeLaw& law, at::Device device = at::kCPU);
+                       const TimeLaw& law);
 
 /// (N) int64: `labels`, each replaced by `null_label` with probability `drop`; one coin a sample.
 at::Tensor dropped_labels(std::uint64_t seed, std::span<const std::uint64_t> positions,

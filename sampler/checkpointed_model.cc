@@ -67,6 +67,7 @@ CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::st
   loaded.recipe = core::Config::from_text(reader.state().recipe, loaded.directory);
   model::ModelOptions options;
   model::bind(loaded.recipe, options);
+  flow::bind(loaded.recipe, loaded.flow);
   std::vector<double> decays;
   loaded.recipe.bind("ema", "decays", decays, core::OnResume::kChangeable, "averages of weights");
   loaded.kind = kind_of_weights(reader, ema, decays);

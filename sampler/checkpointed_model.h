@@ -10,6 +10,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/config.h"
 #include "core/file_system.h"
+#include "flow/flow_options.h"
 #include "model/velocity_model.h"
 #include "sampler/field.h"
 
@@ -17,7 +18,8 @@ namespace pathline::sampler {
 
 struct CheckpointedModel {
   std::unique_ptr<model::VelocityModel> model;  // in evaluation mode
-  core::Config recipe;                          // the checkpoint's; [model] and ema.decays are bound
+  flow::FlowOptions flow;                       // what it was trained to predict, on which path
+  core::Config recipe;                          // the checkpoint's; [model], [flow] and ema.decays are bound
   std::string directory;                        // the step-N it came from
   std::string kind;                             // of its weights: "ema-0.999" or "master"
   std::uint64_t step = 0;

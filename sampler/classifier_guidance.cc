@@ -3,7 +3,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/log_softmax.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -12,28 +11,14 @@
 #include <vector>
 
 #include "core/error.h"
+#include "flow/interpolate.h"
 #include "sampler/noise_schedule.h"
-#include "sampler/path_point.h"
 
 namespace pathline::sampler {
 namespace {
 
-/// factors (S) as a factor of x (S, ...).
-at::Tensor times_rows(const at::Tensor& factors, const at::Tensor& x) {
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
-  shape[0] = x.size(0);
-  return factors.to(x.options()).view(shape) * x;
-}
-
-/// factor(t) of every row, taken in fp64.
-at::Tensor of_times(const at::Tensor& t, const std::function<double(double)>& factor) {
-  const at::Tensor times = t.to(at::kDouble).contiguous();
-  at::Tensor factors = at::empty_like(times);
-  for (std::int64_t s = 0; s < t.numel(); ++s) {
-    factors.mutable_data_ptr<double>()[s] = factor(times.const_data_ptr<double>()[s]);
-  }
-  return factors;
-}
+/// factors (S), each of its row of x (S, ...).
+at::Tensor times_rows(const at::Tensor& factors, const at::Tensor& x) { return flow::as_row_factors(factors, x) * x; }
 
 }  // namespace
 
@@ -52,11 +37,12 @@ Field log_probability_gradient(Classifier classifier) {
   };
 }
 
-Field velocity_push(Field gradient, double scale) {
-  return [gradient = std::move(gradient), scale](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+Field velocity_push(Field gradient, double scale, const flow::Path& path) {
+  return [gradient = std::move(gradient), scale, path](const at::Tensor& x, const at::Tensor& t,
+                                                       const at::Tensor& labels) {
     const at::Tensor times = t.clamp_min(kFirstClassifierTime);
-    const at::Tensor factors = of_times(times, [scale](double at) {
-      const OfState score = score_of(linear_point(at));
+    const at::Tensor factors = flow::of_times(times, [&](double at) {
+      const flow::OfState score = flow::score_of(path.at(at));
       return scale / score.v;  // score = score.x x + score.v v
     });
     return times_rows(factors, gradient(x, times, labels));
@@ -66,8 +52,8 @@ Field velocity_push(Field gradient, double scale) {
 Field noise_push(Field gradient, double scale, const std::string& schedule) {
   return [gradient = std::move(gradient), scale, table = alpha_bars(schedule)](const at::Tensor& x, const at::Tensor& t,
                                                                                const at::Tensor& labels) {
-    const at::Tensor factors =
-        of_times(t, [&](double index) { return -scale * std::sqrt(1 - table.at(static_cast<std::size_t>(index))); });
+    const at::Tensor factors = flow::of_times(
+        t, [&](double index) { return -scale * std::sqrt(1 - table.at(static_cast<std::size_t>(index))); });
     return times_rows(factors, gradient(x, t, labels));
   };
 }

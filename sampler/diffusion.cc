@@ -26,7 +26,7 @@ Diffusion Diffusion::parse(const std::string& text) {
   return diffusion;
 }
 
-double Diffusion::operator()(double t, const PathPoint& p) const {
+double Diffusion::operator()(double t, const flow::PathPoint& p) const {
   using std::numbers::pi;
   switch (kind_) {
     case Kind::kConstant:

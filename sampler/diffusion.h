@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "sampler/path_point.h"
+#include "flow/path_point.h"
 
 namespace pathline::sampler {
 
@@ -16,7 +16,7 @@ class Diffusion {
   static Diffusion parse(const std::string& text);
 
   /// At time t, point `p` of the path.
-  double operator()(double t, const PathPoint& p) const;
+  double operator()(double t, const flow::PathPoint& p) const;
   /// The first time at which it may be used: sbdm grows without bound towards t = 0.
   double first_time() const { return kind_ == Kind::kSbdm ? 1e-3 : 0.0; }
 

@@ -37,8 +37,9 @@ std::int64_t label_of_field(std::int64_t label, const Job& job) {
 Field push_of(const Job& job) {
   const SolverOptions& solver = job.solver;
   if (!job.classifier || solver.classifier_scale == 0) return {};
-  return solver.noise_schedule.empty() ? velocity_push(job.classifier, solver.classifier_scale)
-                                       : noise_push(job.classifier, solver.classifier_scale, solver.noise_schedule);
+  return solver.noise_schedule.empty()
+             ? velocity_push(job.classifier, solver.classifier_scale, flow::Path::parse(solver.path))
+             : noise_push(job.classifier, solver.classifier_scale, solver.noise_schedule);
 }
 
 std::int64_t elements_of(const Job& job) {
@@ -131,7 +132,8 @@ class Generation {
 bool share_batch(const Job& a, const Job& b) {
   const auto evaluation = [](const Job& job) {
     return std::tuple(job.sample_shape, job.null_label, job.slots, !job.guide, !job.classifier,
-                      job.solver.guidance_channels, job.solver.classifier_scale, job.solver.noise_schedule);
+                      job.solver.guidance_channels, job.solver.classifier_scale, job.solver.noise_schedule,
+                      job.solver.path);
   };
   return evaluation(a) == evaluation(b);
 }

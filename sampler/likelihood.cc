@@ -77,8 +77,8 @@ class Densities final {
 
   void run(const std::function<std::optional<Datum>()>& next, const std::function<void(const LogDensity&)>& emit) {
     SolverOptions solver = options_.solver;
-    solver.t0 = 1.0;
-    solver.t1 = 0.0;
+    solver.t0 = options_.data_time;
+    solver.t1 = options_.noise_time;
     solver.tail = 1;
     const GuidedField augmented{[this](const at::Tensor& rows, const at::Tensor& t, const at::Tensor& numbers) {
       return slope(rows, t, numbers);
@@ -134,8 +134,13 @@ class Densities final {
     Sums& sums = sums_[solve.mapped().datum];
     sums.values.resize(static_cast<std::size_t>(solves_of_datum()));
     const double* row = finish.x.const_data_ptr<double>();
-    double log_p = row[elements_];  // minus the integral of the divergence from 0 to 1
-    for (std::int64_t i = 0; i < elements_; ++i) log_p -= 0.5 * (row[i] * row[i] + std::log(2 * std::numbers::pi));
+    const double deviation = options_.noise_deviation,
+                 normaliser = std::log(2 * std::numbers::pi * deviation * deviation);
+    double log_p = row[elements_];  // minus the integral of the divergence from noise to data
+    for (std::int64_t i = 0; i < elements_; ++i) {
+      const double z = row[i] / deviation;
+      log_p -= 0.5 * (z * z + normaliser);
+    }
     sums.values[static_cast<std::size_t>(solve.mapped().number)] = log_p;
     sums.nfe += finish.nfe;
     if (failed(finish.outcome)) sums.outcome = std::max(sums.outcome, finish.outcome);

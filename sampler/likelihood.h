@@ -23,6 +23,8 @@ struct LikelihoodOptions {
   std::int64_t probes = 4;  // Hutchinson's: so many solves, each with one random vector of signs that stays
   std::int64_t slots = 16;
   std::uint64_t seed = 0;  // of the probes
+  // Where the path can be integrated, and the deviation of its noise (without data) at the first of the two times.
+  double noise_time = 0, data_time = 1, noise_deviation = 1;
 };
 
 /// A datum: (C, H, W) or (D).

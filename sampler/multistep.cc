@@ -5,7 +5,6 @@
 #include <array>
 #include <utility>
 
-#include "sampler/path_point.h"
 #include "sampler/row_math.h"
 
 namespace pathline::sampler {
@@ -96,12 +95,15 @@ Outcome AdamsBashforth2<State>::absorb(std::span<const State> value) {
 template <class State>
 DpmSolver2M<State>::DpmSolver2M(std::shared_ptr<const Timeline> line, std::int64_t elements,
                                 const SolverOptions& options)
-    : GivenSteps<State>(std::move(line), elements, options), data_(this->y_.size()), data_before_(this->y_.size()) {}
+    : GivenSteps<State>(std::move(line), elements, options),
+      path_(flow::Path::parse(options.path)),
+      data_(this->y_.size()),
+      data_before_(this->y_.size()) {}
 
 template <class State>
 Outcome DpmSolver2M<State>::absorb(std::span<const State> value) {
-  const PathPoint p = linear_point(this->from()), q = linear_point(this->to());
-  const OfState data = data_of(p);
+  const flow::PathPoint p = path_.at(this->from()), q = path_.at(this->to());
+  const flow::OfState data = flow::data_of(p);
   std::swap(data_, data_before_);
   const std::array<const State*, 2> prediction = {this->y_.data(), value.data()};
   combine_rows<State>(std::array{data.x, data.v}, prediction.data(), value.size(), data_.data());
@@ -111,7 +113,7 @@ Outcome DpmSolver2M<State>::absorb(std::span<const State> value) {
   const double keep = q.s / p.s, take = q.a - p.a * keep;
   double extrapolation = 0;
   if (this->remembers() && q.s > 0) {
-    const double before = linear_point(this->line_->times[this->step_ - 1]).log_snr_half();
+    const double before = path_.at(this->line_->times[this->step_ - 1]).log_snr_half();
     const double r = (p.log_snr_half() - before) / (q.log_snr_half() - p.log_snr_half());
     extrapolation = 1 / (2 * r);  // 0 where the step before began on the noise
   }
@@ -122,8 +124,8 @@ Outcome DpmSolver2M<State>::absorb(std::span<const State> value) {
 
 template <class State>
 Outcome FlowDdim<State>::absorb(std::span<const State> value) {
-  const PathPoint p = linear_point(this->from()), q = linear_point(this->to());
-  const OfState data = data_of(p), noise = noise_of(p);
+  const flow::PathPoint p = path_.at(this->from()), q = path_.at(this->to());
+  const flow::OfState data = flow::data_of(p), noise = flow::noise_of(p);
   const std::array<const State*, 2> rows = {this->y_.data(), value.data()};
   const std::array weights = {q.a * data.x + q.s * noise.x, q.a * data.v + q.s * noise.v};
   return this->next(combine_rows<State>(weights, rows.data(), value.size(), this->y_.data()));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "flow/path.h"
 #include "sampler/slot_method.h"
 #include "sampler/time_grid.h"
 #include "sampler/trajectory.h"
@@ -64,8 +65,8 @@ class AdamsBashforth2 final : public GivenSteps<State> {
   bool second_of_heun_ = false;
 };
 
-/// DPM-Solver++(2M) (Lu et al., arXiv 2211.01095, Algorithm 2) on the linear path, with the data that a velocity points
-/// to as prediction. The first step, and the last where it ends on the data, are of first order.
+/// DPM-Solver++(2M) (Lu et al., arXiv 2211.01095, Algorithm 2) on a path, with the data that a velocity points to as
+/// prediction. The first step, and the last where it ends on the data, are of first order.
 template <class State>
 class DpmSolver2M final : public GivenSteps<State> {
  public:
@@ -73,16 +74,21 @@ class DpmSolver2M final : public GivenSteps<State> {
   Outcome absorb(std::span<const State> value) override;
 
  private:
+  const flow::Path path_;
   std::vector<State> data_, data_before_;
 };
 
-/// DDIM (Song et al., arXiv 2010.02502) on the linear path, deterministic: the data and the noise that a velocity
-/// implies, put together for the next time. On this path that is Euler's method.
+/// DDIM (Song et al., arXiv 2010.02502) on a path, deterministic: the data and the noise that a velocity implies, put
+/// together for the next time. On the linear path that is Euler's method.
 template <class State>
 class FlowDdim final : public GivenSteps<State> {
  public:
-  using GivenSteps<State>::GivenSteps;
+  FlowDdim(std::shared_ptr<const Timeline> line, std::int64_t elements, const SolverOptions& options)
+      : GivenSteps<State>(std::move(line), elements, options), path_(flow::Path::parse(options.path)) {}
   Outcome absorb(std::span<const State> value) override;
+
+ private:
+  const flow::Path path_;
 };
 
 }  // namespace pathline::sampler

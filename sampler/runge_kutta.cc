@@ -76,7 +76,8 @@ double RungeKutta<State>::norm(const State* values) const {
 template <class State>
 Outcome RungeKutta<State>::plan_probe() {
   slope_norm_ = norm(k_[0].data());
-  dt_ = std::copysign(probe_step(norm(y_.data()), slope_norm_), options_.t1 - options_.t0);
+  const double room = std::abs(line_->times[segment_ + 1] - t_);  // a field may not be defined beyond its end
+  dt_ = std::copysign(std::min(room, probe_step(norm(y_.data()), slope_norm_)), options_.t1 - options_.t0);
   phase_ = Phase::kProbe;
   return std::isfinite(slope_norm_) && std::isfinite(dt_) ? Outcome::kRunning : Outcome::kNotFinite;
 }

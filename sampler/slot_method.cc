@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "core/error.h"
+#include "flow/path.h"
 #include "sampler/discrete.h"
 #include "sampler/multistep.h"
+#include "sampler/path_ends.h"
 #include "sampler/runge_kutta.h"
 #include "sampler/solver.h"
 #include "sampler/stochastic.h"
@@ -81,10 +83,9 @@ MethodMaker<State> multistep_maker(const std::string& name, const SolverOptions&
   return maker_of<DpmSolver2M<State>>(line, elements, options);
 }
 
-}  // namespace
-
+/// Without what the ends of the path ask for.
 template <class State>
-MethodMaker<State> method_maker(const SolverOptions& options, std::int64_t elements, const StepNoise& noise) {
+MethodMaker<State> inner_maker(const SolverOptions& options, std::int64_t elements, const StepNoise& noise) {
   check_times(options);
   check_trajectories(options);
   const Solver solver = find_solver(options.solver);
@@ -94,6 +95,10 @@ MethodMaker<State> method_maker(const SolverOptions& options, std::int64_t eleme
            "velocity. Use em or sheun for samples with noise.");
   PL_CHECK(!predicts_noise || solver.family == SolverFamily::kDiscrete, kUsage, "solver ", solver.name,
            " needs a velocity, and this network predicts noise at discrete times. Use ddim or ddpm.");
+  const bool integrates = solver.family == SolverFamily::kRungeKutta || solver.name == "ab2";
+  PL_CHECK(integrates || flow::Path::parse(options.path).jitter() == 0, kUsage, "solver ", solver.name,
+           " needs to know what noise a velocity comes from, and path ", options.path,
+           " has noise beside x0. Use a Runge-Kutta method or ab2.");
   if (predicts_noise) return discrete_maker<State>(options, solver.name == "ddpm", elements, noise);
   if (solver.family == SolverFamily::kRungeKutta) {
     return runge_kutta_maker<State>(options, find_tableau(solver.name), elements);
@@ -103,6 +108,19 @@ MethodMaker<State> method_maker(const SolverOptions& options, std::int64_t eleme
   if (solver.name == "em") return maker_of<EulerMaruyama<State>>(line, elements, options, noise);
   if (solver.name == "sheun") return maker_of<StochasticHeun<State>>(line, elements, options, noise);
   return maker_of<PredictorCorrector<State>>(line, elements, options, noise);
+}
+
+}  // namespace
+
+template <class State>
+MethodMaker<State> method_maker(const SolverOptions& options, std::int64_t elements, const StepNoise& noise) {
+  MethodMaker<State> inner = inner_maker<State>(options, elements, noise);
+  if (!options.noise_schedule.empty()) return inner;  // it begins on noise of deviation 1 and has its own times
+  const PathEnds ends = path_ends(options);
+  if (ends.start_scale == 1 && !ends.to_data) return inner;
+  return [inner = std::move(inner), ends, elements] {
+    return std::make_unique<BetweenEnds<State>>(inner(), ends, elements);
+  };
 }
 
 template MethodMaker<float> method_maker<float>(const SolverOptions&, std::int64_t, const StepNoise&);

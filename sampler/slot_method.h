@@ -61,7 +61,7 @@ class SlotMethod {
   virtual std::span<const State> trajectory() const { return {}; }
 
   /// `watch` is told every step from here on, inside absorb(), on the thread that calls that.
-  void watch(StepWatch watch) { watch_ = std::move(watch); }
+  virtual void watch(StepWatch watch) { watch_ = std::move(watch); }
 
  protected:
   void tell(const TriedStep& step) const {

@@ -130,6 +130,7 @@ void add_guidance(const SolverOptions& options, Settings& settings) {
 std::vector<std::pair<std::string, std::string>> settings_of(const SolverOptions& options) {
   const Solver solver = find_solver(options.solver);
   Settings settings = {{"solver", solver.name}};
+  if (options.path != "linear") settings.emplace_back("path", options.path);
   add_steps(solver, options, settings);
   add_noise(solver, options, settings);
   add_guidance(options, settings);

@@ -13,7 +13,10 @@ struct SolverOptions {
   std::string solver = "dopri5";
   std::int64_t steps = 50;          // of solvers whose steps are given
   double rtol = 1e-5, atol = 1e-5;  // of solvers that choose their steps
+  std::string path = "linear";      // that the field belongs to, as flow::Path::parse()
   double t0 = 0.0, t1 = 1.0;
+  double start_scale = 1.0;  // what the start is multiplied by: a path's deviation at t0
+  bool denoise = false;      // after t1 one evaluation more, which ends on the data that the velocity points to there
   std::int64_t max_steps = 10000;  // chosen steps tried, then the sample has failed
   std::string grid = "uniform";    // uniform | cosine | edm | shift:K | "0,0.2,...,1"; of given steps
   std::string controller = "i";    // i | pi | pid; of chosen steps

@@ -29,8 +29,8 @@ Timeline stochastic_timeline(const SolverOptions& options) {
   const std::string last = last_step_of(options);
   PL_CHECK(last == "mean" || last == "tweedie" || last == "euler" || last == "none", kUsage, "--last-step ", last,
            " is not known. Use mean, tweedie, euler or none.");
-  PL_CHECK(options.t0 == 0.0 && options.t1 == 1.0, kUsage, "solver ", options.solver,
-           " runs from t = 0 to t = 1, not from ", options.t0, " to ", options.t1,
+  PL_CHECK(0 <= options.t0 && options.t0 < options.t1 && options.t1 == 1.0, kUsage, "solver ", options.solver,
+           " runs from noise to t = 1, not from ", options.t0, " to ", options.t1,
            " (its noise belongs to that interval). Leave the times out.");
   const bool ends_on_data = last != "none";
   const double size = last_size_of(options);
@@ -42,7 +42,8 @@ Timeline stochastic_timeline(const SolverOptions& options) {
   constexpr std::int64_t kMostSteps = 30000;  // two draws each, whose purposes are numbers of 16 bits
   PL_CHECK(options.steps <= kMostSteps, kUsage, "--steps is ", options.steps, "; solver ", options.solver,
            " takes at most ", kMostSteps, ".");
-  const double first = options.solver == "pc" ? 0.0 : Diffusion::parse(options.diffusion).first_time();
+  const double first =
+      options.solver == "pc" ? options.t0 : std::max(options.t0, Diffusion::parse(options.diffusion).first_time());
   std::vector<double> times = time_grid(options.grid, noisy_steps, first, 1.0 - size);
   if (ends_on_data) times.push_back(1.0);
   return timeline_of(options, std::move(times));
@@ -52,6 +53,7 @@ template <class State>
 Stochastic<State>::Stochastic(std::shared_ptr<const Timeline> line, std::int64_t elements, const SolverOptions& options,
                               StepNoise noise)
     : GivenSteps<State>(std::move(line), elements, options, Between::kHeld),
+      path_(flow::Path::parse(options.path)),
       diffusion_(Diffusion::parse(options.diffusion)),
       last_(last_step_of(options)),
       ends_on_data_(last_ != "none"),
@@ -68,8 +70,8 @@ void Stochastic<State>::start(std::int64_t id, std::span<const State> x) {
 }
 
 template <class State>
-OfState Stochastic<State>::drift(double t, double d) const {
-  const OfState score = score_of(linear_point(t));
+flow::OfState Stochastic<State>::drift(double t, double d) const {
+  const flow::OfState score = flow::score_of(path_.at(t));
   return {d * score.x, 1 + d * score.v};
 }
 
@@ -98,10 +100,10 @@ Evaluation Stochastic<State>::plan_step(std::span<State> input) {
 template <class State>
 Outcome Stochastic<State>::absorb_last(std::span<const State> value) {
   const double t = this->from(), h = this->to() - t;
-  OfState end{1, h};  // euler
-  if (last_ == "tweedie") end = data_of(linear_point(t));
+  flow::OfState end{1, h};  // euler
+  if (last_ == "tweedie") end = flow::data_of(path_.at(t));
   if (last_ == "mean") {
-    const OfState slope = drift(t, diffusion_at(t));
+    const flow::OfState slope = drift(t, diffusion_at(t));
     end = {1 + h * slope.x, h * slope.v};
   }
   const std::array<const State*, 2> rows = {this->y_.data(), value.data()};
@@ -111,7 +113,7 @@ Outcome Stochastic<State>::absorb_last(std::span<const State> value) {
 template <class State>
 Outcome EulerMaruyama<State>::absorb_step(std::span<const State> value) {
   const double t = this->from(), h = this->to() - t, d = this->diffusion_at(t);
-  const OfState slope = this->drift(t, d);
+  const flow::OfState slope = this->drift(t, d);
   const std::array weights = {1 + h * slope.x, h * slope.v, std::sqrt(2 * d * h)};
   const State* noise = this->draw(static_cast<std::int64_t>(this->step_));
   const std::array<const State*, 3> rows = {this->y_.data(), value.data(), noise};
@@ -137,7 +139,7 @@ Evaluation StochasticHeun<State>::plan_step(std::span<State> input) {
     std::ranges::copy(this->y_, input.begin());
     return {t, this->guided()};
   }
-  const OfState slope = this->drift(t, d);
+  const flow::OfState slope = this->drift(t, d);
   const std::array<const State*, 2> rows = {this->y_.data(), slope_.data()};
   combine_rows<State>(std::array{1 + h * slope.x, h * slope.v}, rows.data(), input.size(), predicted_.data());
   std::ranges::copy(predicted_, input.begin());
@@ -152,8 +154,8 @@ Outcome StochasticHeun<State>::absorb_step(std::span<const State> value) {
     return Outcome::kRunning;
   }
   const double t = this->from(), h = this->to() - t;
-  const OfState begin = this->drift(t, this->diffusion_at(t));
-  const OfState end = this->drift(this->to(), this->diffusion_at(this->to()));
+  const flow::OfState begin = this->drift(t, this->diffusion_at(t));
+  const flow::OfState end = this->drift(this->to(), this->diffusion_at(this->to()));
   const std::array weights = {1 + h / 2 * begin.x, h / 2 * begin.v, h / 2 * end.x, h / 2 * end.v};
   const std::array<const State*, 4> rows = {this->y_.data(), slope_.data(), predicted_.data(), value.data()};
   return this->next(combine_rows<State>(weights, rows.data(), value.size(), this->y_.data()));
@@ -184,7 +186,7 @@ Outcome PredictorCorrector<State>::absorb_step(std::span<const State> value) {
   if (correcting_) return correct(value);
   const bool first = this->step_ == 0;
   const double t = this->from(), h = this->to() - t, d = first ? 0.0 : this->diffusion_at(t);
-  const OfState slope = this->drift(t, d);
+  const flow::OfState slope = this->drift(t, d);
   const std::array weights = {1 + h * slope.x, h * slope.v, std::sqrt(2 * d * h)};
   const State* noise = first ? this->y_.data() : this->draw(2 * static_cast<std::int64_t>(this->step_));
   const std::array<const State*, 3> rows = {this->y_.data(), value.data(), noise};
@@ -197,8 +199,8 @@ Outcome PredictorCorrector<State>::absorb_step(std::span<const State> value) {
 template <class State>
 Outcome PredictorCorrector<State>::correct(std::span<const State> value) {
   correcting_ = false;
-  const PathPoint p = linear_point(this->to());
-  const OfState score = score_of(p);
+  const flow::PathPoint p = this->path().at(this->to());
+  const flow::OfState score = flow::score_of(p);
   const double e = 2 * snr_ * snr_ * p.s * p.s;
   const State* noise = this->draw(2 * static_cast<std::int64_t>(this->step_) + 1);
   const std::array weights = {1 + e * score.x, e * score.v, std::sqrt(2 * e)};

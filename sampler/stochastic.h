@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// One sample by an SDE solver on dX = [v + D score] dt + sqrt(2 D) dW along the linear path (Ma et al., "SiT", arXiv
+// One sample by an SDE solver on dX = [v + D score] dt + sqrt(2 D) dW along a path (Ma et al., "SiT", arXiv
 // 2401.08740), noise keyed by the sample's id and the number of the draw. State is float or double.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "flow/path.h"
 #include "sampler/diffusion.h"
 #include "sampler/multistep.h"
 #include "sampler/slot_method.h"
@@ -28,16 +29,18 @@ class Stochastic : public GivenSteps<State> {
   virtual Evaluation plan_step(std::span<State> input);
   virtual Outcome absorb_step(std::span<const State> value) = 0;
 
-  double diffusion_at(double t) const { return diffusion_(t, linear_point(t)); }
+  double diffusion_at(double t) const { return diffusion_(t, path_.at(t)); }
   /// Weights of x and v in v + d score.
-  OfState drift(double t, double d) const;
+  flow::OfState drift(double t, double d) const;
   /// The sample's k-th noise, where d and h are not 0.
   const State* draw(std::int64_t k);
+  const flow::Path& path() const { return path_; }
   bool last_step() const { return ends_on_data_ && this->step_ + 1 == this->line_->segments(); }
 
  private:
   Outcome absorb_last(std::span<const State> value);
 
+  const flow::Path path_;
   const Diffusion diffusion_;
   const std::string last_;
   const bool ends_on_data_;

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trainer/objective.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include <array>
+
+#include "core/error.h"
+#include "flow/interpolate.h"
 #include "flow/keyed_draws.h"
-#include "flow/linear_path.h"
 #include "flow/transfer.h"
 
 namespace pathline::trainer {
@@ -18,38 +24,76 @@ at::Tensor stratified_times(std::uint64_t seed, const std::vector<std::uint64_t>
   return times;
 }
 
+/// (6, n): the members of every sample's TrainingRow, in their order.
+at::Tensor training_rows(const flow::Parameterisation& parameterisation, const at::Tensor& times) {
+  const flow::TimeInterval range = parameterisation.training_times();
+  const std::int64_t n = times.size(0);
+  at::Tensor rows = at::empty({6, n}, at::kFloat);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double u = times.const_data_ptr<float>()[i];
+    const flow::TrainingRow row = parameterisation.training_row(range.first + (range.last - range.first) * u);
+    const std::array members = {row.input_x1, row.input_x0, row.time, row.target_x1, row.target_x0, row.weight};
+    for (std::size_t k = 0; k < members.size(); ++k) {
+      rows.mutable_data_ptr<float>()[static_cast<std::int64_t>(k) * n + i] = static_cast<float>(members[k]);
+    }
+  }
+  return rows;
+}
+
 }  // namespace
 
 FlowObjective::FlowObjective(const flow::FlowOptions& options, std::uint64_t seed, model::VelocityModel& model)
-    : model_(model), time_(flow::TimeLaw::parse(options.time)), label_drop_(options.label_drop), seed_(seed) {}
+    : model_(model),
+      parameterisation_(flow::parameterisation_of(options)),
+      time_(flow::TimeLaw::parse(options.time, parameterisation_.path())),
+      label_drop_(options.label_drop),
+      seed_(seed) {
+  PL_CHECK(!parameterisation_.gives_own_time() || !model.options().learn_sigma, core::ExitCode::kUsage,
+           "flow.predict = \"", options.predict,
+           "\" with model.learn_sigma = true (its second half would not be trained). Set learn_sigma = false.");
+}
 
 Question FlowObjective::question(const Slice& slice) const {
+  const at::Tensor times = flow::keyed_times(seed_, core::Purpose::kTime, slice.positions, time_);
+  Question question = ask(slice, times, {core::Purpose::kNoise, core::Purpose::kJitter}, label_drop_);
+  question.condition.seed = seed_;
+  question.condition.positions = slice.positions;
+  return question;
+}
+
+/// `times` (n) in [0, 1), on the processor.
+Question FlowObjective::ask(const Slice& slice, const at::Tensor& times, const Purposes& purposes,
+                            double label_drop) const {
   const at::Device device = device_of(model_);
   const at::Tensor x1 = flow::sent_to(slice.x1, device);
-  const at::Tensor t = flow::keyed_times(seed_, core::Purpose::kTime, slice.positions, time_, device);
-  const at::Tensor x0 = flow::keyed_noise(seed_, core::Purpose::kNoise, slice.positions, x1.sizes().slice(1), device);
-  const flow::PathSample path = flow::linear_path(x0, x1, t);
-  model::Condition condition = condition_for(
-      model_,
-      flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop_, model_.options().classes, device));
-  condition.seed = seed_;
-  condition.positions = slice.positions;
-  return {path.x, t, condition, path.velocity};
+  const auto noise = [&](core::Purpose purpose) {
+    return flow::keyed_noise(seed_, purpose, slice.positions, x1.sizes().slice(1), device);
+  };
+  const at::Tensor x0 = noise(purposes.noise), rows = flow::sent_to(training_rows(parameterisation_, times), device);
+  Question question;
+  question.x = flow::mixed(x1, rows[0], x0, rows[1]);
+  if (parameterisation_.path().jitter() > 0) {
+    question.x.add_(noise(purposes.jitter), parameterisation_.path().jitter());
+  }
+  question.t = rows[2];
+  question.target = flow::mixed(x1, rows[3], x0, rows[4]);
+  question.weight = rows[5];
+  const std::int64_t classes = model_.options().classes;
+  question.condition =
+      condition_for(model_, flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop, classes, device));
+  return question;
 }
 
 at::Tensor FlowObjective::loss_of(const Question& question) const {
-  return flow::squared_error_per_sample(model_.velocity(question.x, question.t, question.condition), question.target);
+  const at::Tensor answer = parameterisation_.gives_own_time()
+                                ? model_.forward_as_original(question.x, question.t, question.condition)
+                                : model_.velocity(question.x, question.t, question.condition);
+  return flow::squared_error_per_sample(answer, question.target) * question.weight;
 }
 
 at::Tensor FlowObjective::held_out_loss_per_sample(const Slice& slice) const {
-  const at::Device device = device_of(model_);
-  const at::Tensor x1 = flow::sent_to(slice.x1, device);
-  const at::Tensor t = flow::sent_to(stratified_times(seed_, slice.positions), device);
-  const at::Tensor x0 =
-      flow::keyed_noise(seed_, core::Purpose::kValidationNoise, slice.positions, x1.sizes().slice(1), device);
-  const auto path = flow::linear_path(x0, x1, t);
-  const auto labels = flow::dropped_labels(seed_, slice.positions, slice.labels, 0.0, model_.options().classes, device);
-  return loss_of({path.x, t, condition_for(model_, labels), path.velocity});
+  const Purposes purposes = {core::Purpose::kValidationNoise, core::Purpose::kValidationJitter};
+  return loss_of(ask(slice, stratified_times(seed_, slice.positions), purposes, 0.0));
 }
 
 std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed, model::Module& model) {

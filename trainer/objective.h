@@ -41,6 +41,7 @@ struct Question {
   at::Tensor x, t;  // (n, ...), (n)
   model::Condition condition;
   at::Tensor target;  // as x
+  at::Tensor weight;  // (n), of the squared errors
 };
 
 /// An objective in two parts: what draws random numbers and comes from the host, and what only computes on the device
@@ -52,7 +53,8 @@ class TwoPartObjective : public Objective {
   at::Tensor loss_per_sample(const Slice& slice) const final { return loss_of(question(slice)); }
 };
 
-/// Conditional flow matching: draw t and noise, interpolate, predict, squared error.
+/// Conditional flow matching and denoising score matching: draw t and noise, interpolate, predict what the
+/// parameterisation says, weighted squared error.
 class FlowObjective final : public TwoPartObjective {
  public:
   FlowObjective(const flow::FlowOptions& options, std::uint64_t seed, model::VelocityModel& model);
@@ -61,7 +63,14 @@ class FlowObjective final : public TwoPartObjective {
   at::Tensor held_out_loss_per_sample(const Slice& slice) const override;
 
  private:
+  /// What the draws of one part of the data are keyed by.
+  struct Purposes {
+    core::Purpose noise, jitter;
+  };
+  Question ask(const Slice& slice, const at::Tensor& times, const Purposes& purposes, double label_drop) const;
+
   model::VelocityModel& model_;
+  flow::Parameterisation parameterisation_;
   flow::TimeLaw time_;
   double label_drop_;
   std::uint64_t seed_;

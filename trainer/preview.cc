@@ -12,6 +12,7 @@
 #include "cluster/agree.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/part_file.h"
+#include "sampler/path_field.h"
 #include "sampler/sink.h"
 #include "sampler/to_record.h"
 #include "sampler/trajectory.h"
@@ -37,6 +38,7 @@ sampler::Job job_for(const model::ModelOptions& model, const Recipe& recipe) {
   job.solver.steps = recipe.sample.steps;
   job.solver.guidance = job.null_label >= 0 ? recipe.sample.guidance : 1.0;
   if (job.sample_shape.size() == 1) job.solver.trajectories = sampler::even_times(kTimes);
+  sampler::follow_path(job.solver, flow::parameterisation_of(recipe.flow), "");
   return job;
 }
 
@@ -90,13 +92,15 @@ void write_preview(model::VelocityModel& model, const data::SetInfo& info, const
   const at::NoGradGuard no_grad;
   const std::int64_t count = recipe.sample.count, classes = model.options().classes;
   const sampler::Job job = job_for(model.options(), recipe);
+  const flow::Parameterisation trained = flow::parameterisation_of(recipe.flow);
+  const sampler::Field field = sampler::velocity_of(
+      trained.gives_own_time() ? sampler::noise_field_of(model) : sampler::field_of(model), trained);
   model.set_training(false);
   const std::vector<std::byte> part = cluster::together(ranks, [&] {
     const sampler::IdRange mine = share_of(ranks.rank(), ranks.size(), count);
     std::vector<sampler::Record> records(static_cast<std::size_t>(mine.count()));
     sampler::generate(
-        sampler::field_of(model), job, mine.first, mine.last,
-        [classes](std::int64_t id) { return classes > 0 ? id % classes : -1; },
+        field, job, mine.first, mine.last, [classes](std::int64_t id) { return classes > 0 ? id % classes : -1; },
         [&](sampler::Sample&& sample) {
           const auto place = static_cast<std::size_t>(sample.id - mine.first);
           records[place] = drawn(std::move(sample));

@@ -19,6 +19,7 @@
 #include "launch/signals.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/compute_device.h"
+#include "sampler/path_field.h"
 #include "sampler/row_check.h"
 #include "sampler/slot_count.h"
 #include "sampler/spread_likelihood.h"
@@ -75,7 +76,7 @@ class LikelihoodRun {
     cluster::together(world_, [&] { prepare(gpu); });
     core::Progress progress("likelihood", ids_.count(), "items", root_);
     const auto densities =
-        sampler::densities_on_ranks(world_, field_, command_.how, sampler::sample_shape_of(loaded_.model->options()),
+        sampler::densities_on_ranks(world_, field_, how_, sampler::sample_shape_of(loaded_.model->options()),
                                     null_label_ >= 0, {ids_, [this](std::int64_t i) { return datum(i); }},
                                     [&](const sampler::Tally& tally) { progress.update(tally.done); });
     progress.finish();
@@ -99,8 +100,18 @@ class LikelihoodRun {
     ids_ = {command_.first, command_.count > 0 ? std::min(info.count, command_.first + command_.count) : info.count};
     PL_CHECK(0 <= ids_.first && ids_.first < ids_.last, ExitCode::kUsage, "--first is ", command_.first,
              ", and the set has ", info.count, " items.");
-    field_ = [model = sampler::field_of(*loaded_.model)](const at::Tensor& x, const at::Tensor& t,
-                                                         const at::Tensor& labels) {
+    const flow::Parameterisation trained = flow::parameterisation_of(loaded_.flow);
+    const flow::TimeInterval times = trained.sampling_times();
+    how_ = command_.how;
+    how_.noise_time = times.first;
+    how_.data_time = times.last;
+    how_.noise_deviation = trained.path().at(times.first).s;
+    PL_CHECK(trained.path().jitter() == 0, ExitCode::kUsage, "likelihood of a model trained on path ",
+             trained.path().text(), " has no closed prior (x_0 is noisier than x0). Train on path linear.");
+    const sampler::Field answers =
+        trained.gives_own_time() ? sampler::noise_field_of(*loaded_.model) : sampler::field_of(*loaded_.model);
+    field_ = [model = sampler::velocity_of(answers, trained)](const at::Tensor& x, const at::Tensor& t,
+                                                              const at::Tensor& labels) {
       PL_CHECK(!launch::take_signal_requests().stop, ExitCode::kStopped,
                "asked to stop before all items were done, of which nothing is kept (the figure is a mean over all of "
                "them). Start the same command again, or ask for parts of the set with --first and --count.");
@@ -125,6 +136,7 @@ class LikelihoodRun {
   std::shared_ptr<data::ShardSource> source_;
   std::int64_t null_label_ = -1;
   sampler::IdRange ids_;
+  sampler::LikelihoodOptions how_;  // with the ends of the path
   sampler::Field field_;
 };
 

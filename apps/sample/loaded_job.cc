@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "sampler/batch_curve.h"
+#include "sampler/path_field.h"
 #include "sampler/row_check.h"
 #include "sampler/sink.h"
 #include "sampler/to_record.h"
@@ -40,6 +41,24 @@ std::shared_ptr<sampler::CheckpointedModel> load_model(core::FileSystem& files, 
   return loaded;
 }
 
+namespace {
+
+/// What `solver` asks a model for: its velocity on the solver's path, or its noise at discrete times.
+sampler::Field field_along(const sampler::SolverOptions& solver, const sampler::CheckpointedModel& loaded,
+                           const Compute& compute) {
+  if (!solver.noise_schedule.empty() && predicts_noise_at_indices(loaded)) {
+    return compute.field_of(*loaded.model, sampler::NetworkAnswer::kAsOriginal);
+  }
+  const flow::Parameterisation trained = flow::parameterisation_of(loaded.flow);
+  const sampler::Field answers = compute.field_of(*loaded.model, sampler::answer_for(trained));
+  const sampler::Field velocity = sampler::velocity_of(answers, trained);
+  if (!solver.noise_schedule.empty()) return sampler::noise_at_indices(velocity, trained, solver.noise_schedule);
+  if (solver.path == trained.path().text()) return velocity;
+  return sampler::along_path(velocity, trained, flow::Path::parse(solver.path));
+}
+
+}  // namespace
+
 LoadedJob load_job(const SampleOptions& options, const Decided& decided, const Compute& compute,
                    const ModelSource& model_for) {
   LoadedJob job;
@@ -47,12 +66,11 @@ LoadedJob load_job(const SampleOptions& options, const Decided& decided, const C
   job.compute = compute;
   job.loaded = model_for(options.checkpoint, options);
   job.plan = plan_for(options, *job.loaded, decided);
-  const bool noise = !job.plan.job.solver.noise_schedule.empty();
-  const auto answer = noise ? sampler::NetworkAnswer::kAsOriginal : sampler::NetworkAnswer::kVelocity;
-  job.field = compute.field_of(*job.loaded->model, answer);
+  const sampler::SolverOptions& solver = job.plan.job.solver;
+  job.field = field_along(solver, *job.loaded, compute);
   if (!options.guide_with.empty()) {
     job.weaker = model_for(options.guide_with, options);
-    guide_with(job.plan, *job.weaker, compute.field_of(*job.weaker->model, answer));
+    guide_with(job.plan, job.loaded->flow.path, *job.weaker, field_along(solver, *job.weaker, compute));
   }
   if (!options.classifier.empty())
     classify_with(job.plan, options, sampler::TorchScript(options.classifier, compute.device));

@@ -75,6 +75,8 @@ void add_solver_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--grid", solver.grid,
                  "of given steps: uniform, cosine, edm, shift:K or the times themselves, such as 0,0.2,1")
       ->capture_default_str();
+  app.add_option("--path", options.path,
+                 "follow this path instead of the one trained on, such as cosine or vp (docs/sampling.md)");
   app.add_option("--rtol", solver.rtol, "of a solver that chooses steps")
       ->capture_default_str()
       ->each(given(options.tolerance_given));

@@ -16,7 +16,7 @@ class App;
 namespace pathline::apps {
 
 struct SampleOptions {
-  std::string checkpoint, output, labels, ema, decoder, guide_with, guidance_interval, classifier, trajectories;
+  std::string checkpoint, output, labels, ema, decoder, guide_with, guidance_interval, classifier, trajectories, path;
   std::string moments, features;
   double classifier_scale = 1.0;   // of `classifier`, where there is one
   std::string precision = "fp32";  // of the network: fp32 | bf16

@@ -14,6 +14,7 @@
 #include "core/random.h"
 #include "core/text.h"
 #include "sampler/classifier_guidance.h"
+#include "sampler/path_field.h"
 #include "sampler/slot_count.h"
 #include "sampler/solver.h"
 #include "sampler/solver_record.h"
@@ -107,9 +108,15 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   plan.job.seed = options.seed;
   plan.job.solver = options.solver;
   const std::string solver = sampler::find_solver(options.solver.solver).name;
-  if (model.time_input == "ddpm999" && (solver == "ddim" || solver == "ddpm") &&
+  if ((solver == "ddpm" || predicts_noise_at_indices(loaded)) && (solver == "ddim" || solver == "ddpm") &&
       options.solver.noise_schedule.empty()) {
     plan.job.solver.noise_schedule = "ddpm-linear";
+  }
+  if (plan.job.solver.noise_schedule.empty()) {
+    sampler::follow_path(plan.job.solver, flow::parameterisation_of(loaded.flow), options.path);
+  } else {
+    PL_CHECK(options.path.empty(), ExitCode::kUsage, "--path ", options.path, " and discrete times (solver ", solver,
+             ", --noise-schedule ", plan.job.solver.noise_schedule, ") do not go together. Leave one out.");
   }
   sampler::method_maker<float>(plan.job.solver, 1,
                                sampler::step_noise(0));  // says what cannot be before anything begins
@@ -143,11 +150,19 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   plan.description = description_of(options, plan.job.solver, loaded, decided);
 }
 
-void guide_with(Plan& plan, const sampler::CheckpointedModel& weaker, sampler::Field field) {
+bool predicts_noise_at_indices(const sampler::CheckpointedModel& loaded) {
+  return loaded.model->options().time_input == "ddpm999" && loaded.flow.predict == "velocity";
+}
+
+void guide_with(Plan& plan, const std::string& trained_path, const sampler::CheckpointedModel& weaker,
+                sampler::Field field) {
   PL_CHECK(sampler::sample_shape_of(weaker.model->options()) == plan.job.sample_shape, ExitCode::kUsage,
            "--guide-with ", weaker.directory,
            " makes samples of another shape than the model that it is to guide. Use a "
            "checkpoint of the same data.");
+  PL_CHECK(weaker.flow.path == trained_path, ExitCode::kUsage, "--guide-with ", weaker.directory,
+           " was trained on path ", weaker.flow.path, " and the model that it is to guide on ", trained_path,
+           " (their velocities are not of the same states). Use a checkpoint of the same path.");
   plan.guide = checkpoint_text(weaker) + ", weights " + weaker.kind;
   plan.job.guide = std::move(field);
 }

@@ -47,8 +47,13 @@ struct Plan {
 /// model.
 Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided);
 
-/// Autoguidance by another checkpoint's network. Throws ExitCode::kUsage where its samples have another shape.
-void guide_with(Plan& plan, const sampler::CheckpointedModel& weaker, sampler::Field field);
+/// Does its network answer as DiT and ADM do (model.time_input = ddpm999): noise, for the index of a discrete time?
+bool predicts_noise_at_indices(const sampler::CheckpointedModel& loaded);
+
+/// Autoguidance by another checkpoint's network, for a model trained on `trained_path`. Throws ExitCode::kUsage where
+/// its samples have another shape, or its path is another.
+void guide_with(Plan& plan, const std::string& trained_path, const sampler::CheckpointedModel& weaker,
+                sampler::Field field);
 
 /// Guidance by a classifier's gradient; the labels of an unconditional model are then the classifier's. Throws
 /// ExitCode::kUsage where the labels do not fit, kInput for a network that is no classifier of these samples.

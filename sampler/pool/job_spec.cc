@@ -117,7 +117,7 @@ const std::vector<OptionName>& option_names() {
                                                  {"rtol", kValue},
                                                  {"atol", kValue},
                                                  {"controller", kValue},
-                                                 {"path", kValue},
+                                                 {"path", kValue, true},
                                                  {"guidance", kValue},
                                                  {"guidance-interval", kValue},
                                                  {"guidance-channels", kValue, true},

@@ -42,12 +42,8 @@ TEST(GpuDraws, DropoutMasksAreTheHosts) {
   }
 }
 
-TEST(GpuDraws, TimesAndLabelsArriveOnTheGpu) {
+TEST(GpuDraws, LabelsArriveOnTheGpu) {
   const std::vector<std::int64_t> labels = {0, 1, 2, 3, 4, 5};
-  const flow::TimeLaw law = flow::TimeLaw::parse("logit-normal:0,1");
-  EXPECT_TRUE(flow::keyed_times(3, core::Purpose::kTime, kPositions, law, at::kCUDA)
-                  .to(at::kCPU)
-                  .equal(flow::keyed_times(3, core::Purpose::kTime, kPositions, law)));
   EXPECT_TRUE(flow::dropped_labels(3, kPositions, labels, 0.5, 10, at::kCUDA)
                   .to(at::kCPU)
                   .equal(flow::dropped_labels(3, kPositions, labels, 0.5, 10)));

@@ -35,7 +35,7 @@ Moments exact_moments(double t, const std::string& diffusion) {
   double integral = 0;
   for (int i = 0; i <= kPieces; ++i) {
     const double time = t * i / kPieces, weight = i == 0 || i == kPieces ? 1 : i % 2 == 1 ? 4 : 2;
-    integral += weight * d(time, linear_point(time)) / variance_at(time) * t / kPieces / 3;
+    integral += weight * d(time, flow::linear_point(time)) / variance_at(time) * t / kPieces / 3;
   }
   return {t * kMean, variance_at(t), std::sqrt(variance_at(t)) * std::exp(-integral)};
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What solvers need to know of the path x_t = a(t) x1 + s(t) x0 at a time: from a velocity to the data, the noise and
-// the score that it implies. Formulas: Ma et al., "SiT" (arXiv 2401.08740), section 2.
+// The path x_t = a(t) x1 + s(t) x0 at a time, and what follows from it: from a velocity to the data, the noise and the
+// score that it implies, and back. Formulas: Ma et al., "SiT" (arXiv 2401.08740), section 2.
 #pragma once
 
 #include <cmath>
 
-namespace pathline::sampler {
+namespace pathline::flow {
 
 struct PathPoint {
   double a = 0, s = 1;     // shares of data and noise
@@ -35,4 +35,4 @@ inline OfState score_of(const PathPoint& p) {
   return {-noise.x / p.s, -noise.v / p.s};
 }
 
-}  // namespace pathline::sampler
+}  // namespace pathline::flow

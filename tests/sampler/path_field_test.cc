@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any path, any prediction: networks that answer exactly for Gaussian data lead every solver to the closed form.
+#include "sampler/path_field.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/abs.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "flow/interpolate.h"
+#include "sampler/generate.h"
+#include "sampler/noise_schedule.h"
+
+namespace pathline::sampler {
+namespace {
+
+using flow::Parameterisation;
+using flow::Path;
+using flow::PathPoint;
+
+const std::vector<std::string> kPaths = {"linear",    "linear:0.1", "polynomial:2", "cosine",
+                                         "linear-vp", "vp",         "ou:4",         "ve:0.02,5"};
+const std::vector<std::string> kPredictions = {"velocity", "x1", "noise", "score", "edm"};
+
+/// Every element of the data is N(m, d^2).
+constexpr double kMean = 0.6, kDeviation = 0.4;
+
+double variance_at(const PathPoint& p) { return p.a * p.a * kDeviation * kDeviation + p.s * p.s; }
+double expected_x1(const PathPoint& p, double x) {
+  return kMean + p.a * kDeviation * kDeviation / variance_at(p) * (x - p.a * kMean);
+}
+double expected_x0(const PathPoint& p, double x) { return p.s / variance_at(p) * (x - p.a * kMean); }
+
+/// answer(t, x) of every element.
+Field by_element(std::function<double(double t, double x)> answer) {
+  return [answer](const at::Tensor& x, const at::Tensor& t, const at::Tensor&) {
+    const at::Tensor in = x.to(at::kDouble).contiguous(), times = t.to(at::kDouble).contiguous();
+    at::Tensor out = at::empty_like(in);
+    const std::int64_t row = in.numel() / in.size(0);
+    for (std::int64_t i = 0; i < in.numel(); ++i) {
+      out.mutable_data_ptr<double>()[i] =
+          answer(times.const_data_ptr<double>()[i / row], in.const_data_ptr<double>()[i]);
+    }
+    return out.to(x.scalar_type());
+  };
+}
+
+/// The network that `trained` makes of these data: the expected target at what it is given. EDM is given ln(sigma) / 4.
+Field exact_answers(const Parameterisation& trained) {
+  return by_element([trained](double time, double input) {
+    const double t = trained.gives_own_time() ? trained.path().time_of(std::exp(-4 * time)) : time;
+    const PathPoint p = trained.path().at(t);
+    const double x = input / trained.sampling_row(t).input;
+    const flow::TrainingRow row = trained.training_row(t);
+    return row.target_x1 * expected_x1(p, x) + row.target_x0 * expected_x0(p, x);
+  });
+}
+
+/// Where the exact flow between the times of `options` takes a noise x0.
+double exact_end(const SolverOptions& options, double x0) {
+  const Path path = Path::parse(options.path);
+  const PathPoint begin = path.at(options.t0), end = path.at(options.t1);
+  const double z = (begin.s * x0 - begin.a * kMean) / std::sqrt(variance_at(begin));
+  const double x = end.a * kMean + std::sqrt(variance_at(end)) * z;
+  return options.denoise ? expected_x1(end, x) : x;
+}
+
+Job job_for(const std::string& solver, const Parameterisation& trained, const std::string& wanted = "") {
+  Job job;
+  job.sample_shape = {4};
+  job.slots = 4;
+  job.seed = 5;
+  job.solver.solver = solver;
+  job.solver.rtol = job.solver.atol = 1e-6;
+  follow_path(job.solver, trained, wanted);
+  return job;
+}
+
+/// Largest distance of samples 0 to 3 from the closed form.
+double error_of(const Field& field, const Job& job) {
+  double error = 0;
+  generate(
+      field, job, 0, 4, [](std::int64_t) { return -1; },
+      [&](Sample&& sample) {
+        EXPECT_EQ(sample.outcome, Outcome::kDone);
+        const at::Tensor x0 = start_noise(job.seed, sample.id, job.sample_shape);
+        for (std::int64_t i = 0; i < 4; ++i) {
+          const double expected = exact_end(job.solver, x0[i].item<float>());
+          error = std::max(error, std::abs(sample.value[i].item<float>() - expected));
+        }
+      });
+  return error;
+}
+
+TEST(PathField, EveryPredictionOnEveryPathLeadsToTheClosedForm) {
+  for (const std::string& path : kPaths) {
+    for (const std::string& predict : kPredictions) {
+      const Parameterisation trained(Path::parse(path), predict, "auto");
+      const Job job = job_for("dopri5", trained);
+      const Field field = velocity_of(exact_answers(trained), trained);
+      // The tolerance is 1e-6 a step; x and t reach networks in fp32: 1e-7 of them, next to a singular end times 1e3.
+      EXPECT_LT(error_of(field, job), 2e-4) << path << " " << predict;
+    }
+  }
+}
+
+TEST(PathField, AModelFollowsAnotherPathThanItWasTrainedOn) {
+  for (const std::string trained_on : {"linear", "cosine", "polynomial:2", "vp"}) {
+    const Parameterisation trained(Path::parse(trained_on), "velocity", "auto");
+    for (const std::string wanted : {"linear", "cosine", "linear-vp", "vp", "ve:0.02,5"}) {
+      const Job job = job_for("dopri5", trained, wanted);
+      const Field field = velocity_of(exact_answers(trained), trained);
+      const Field moved = job.solver.path == trained_on ? field : along_path(field, trained, Path::parse(wanted));
+      EXPECT_LT(error_of(moved, job), 2e-4) << trained_on << " along " << wanted;
+    }
+  }
+}
+
+TEST(PathField, AnotherPathEndsWhereTheOneTrainedOnDoes) {
+  const Parameterisation trained(Path::parse("linear"), "velocity", "auto");
+  const Field field = exact_answers(trained);
+  std::map<std::int64_t, at::Tensor> own;
+  const auto unlabelled = [](std::int64_t) { return -1; };
+  generate(field, job_for("dopri5", trained), 0, 4, unlabelled, [&](Sample&& s) { own[s.id] = s.value; });
+  for (const std::string wanted : {"cosine", "vp", "polynomial:2"}) {
+    generate(along_path(field, trained, Path::parse(wanted)), job_for("dopri5", trained, wanted), 0, 4, unlabelled,
+             [&](Sample&& sample) {
+               // It begins 1e-3 (vp: a(0) = 0.0066) away from the noise and takes it for noise alone.
+               EXPECT_LT((sample.value - own.at(sample.id)).abs().max().item<float>(), 1e-2) << wanted;
+             });
+  }
+}
+
+TEST(PathField, PredictorsOfTheDataConvergeOnEveryPath) {
+  for (const std::string& path : kPaths) {
+    const Parameterisation trained(Path::parse(path), "velocity", "auto");
+    for (const auto& [solver, steps, bound] : {std::tuple{"dpmpp2m", 400, 2e-3}, std::tuple{"ddim", 2000, 5e-3}}) {
+      Job job = job_for(solver, trained);
+      job.solver.steps = steps;
+      EXPECT_EQ(job.solver.t1, 1);
+      // The last step ends on the expected data, which lies z s^2 / 2 d nearer to the mean than the flow's end.
+      const double s = trained.path().at(1 - 1.0 / steps).s;
+      EXPECT_LT(error_of(exact_answers(trained), job), bound + 4 * s * s) << solver << " on " << path;
+    }
+  }
+}
+
+TEST(PathField, StochasticSolversKeepTheMarginalsOnEveryPath) {
+  for (const std::string path : {"cosine", "vp", "ve:0.02,5"}) {
+    const Parameterisation trained(Path::parse(path), "velocity", "auto");
+    for (const std::string solver : {"em", "sheun", "pc"}) {
+      Job job = job_for(solver, trained);
+      job.sample_shape = {500};
+      job.solver.steps = 200;
+      job.solver.diffusion = "sbdm";
+      job.solver.last_step_size = 1e-3;  // vp: s = 0.01 is left
+      double sum = 0, squares = 0;
+      constexpr double kCount = 8 * 500;
+      generate(
+          exact_answers(trained), job, 0, 8, [](std::int64_t) { return -1; },
+          [&](Sample&& sample) {
+            sum += sample.value.sum().item<double>();
+            squares += (sample.value - kMean).square().sum().item<double>();
+          });
+      // four standard errors and 2 % for the steps and what the last one leaves out
+      EXPECT_NEAR(sum / kCount, kMean, 4 * kDeviation / std::sqrt(kCount) + 0.02 * kDeviation) << solver << " " << path;
+      EXPECT_NEAR(std::sqrt(squares / kCount) / kDeviation, 1, 4 / std::sqrt(2 * kCount) + 0.04)
+          << solver << " " << path;
+    }
+  }
+}
+
+TEST(PathField, NoiseAtIndicesIsThatOfTheDiscreteSchedule) {
+  const std::vector<double> bars = alpha_bars("ddpm-linear");
+  for (const std::string path : {"linear", "cosine", "vp", "ve:0.005,200"}) {
+    const Parameterisation trained(Path::parse(path), "velocity", "auto");
+    const Field noise = noise_at_indices(exact_answers(trained), trained, "ddpm-linear");
+    const Field expected = by_element([&](double index, double x) {
+      const double bar = bars.at(static_cast<std::size_t>(index));
+      return expected_x0({std::sqrt(bar), std::sqrt(1 - bar), 0, 0}, x);
+    });
+    const at::Tensor x = at::linspace(-2, 2, 12, at::kDouble).view({4, 3});
+    const at::Tensor index = at::tensor({20.0, 200.0, 600.0, 940.0}, at::kDouble);
+    EXPECT_LT((noise(x, index, {}) - expected(x, index, {})).abs().max().item<double>(), 1e-9) << path;
+  }
+}
+
+TEST(PathField, SolversThatNeedTheNoiseRefuseAPathThatHasMore) {
+  const Parameterisation trained(Path::parse("icfm:0.1"), "velocity", "auto");
+  for (const char* solver : {"em", "sheun", "pc", "dpmpp2m", "ddim"}) {
+    EXPECT_THROW(method_maker<float>(job_for(solver, trained).solver, 4, step_noise(1)), core::Error) << solver;
+  }
+  EXPECT_NO_THROW(method_maker<float>(job_for("dopri5", trained).solver, 4, {}));
+  EXPECT_THROW(job_for("heun", trained, "cosine"), core::Error);
+}
+
+}  // namespace
+}  // namespace pathline::sampler
