@@ -40,6 +40,23 @@ Flops of_mlp(const ModelOptions& o) {
   return flops;
 }
 
+/// Both directions of a coupling layer take one pass through its network.
+Flops of_couplings(const ModelOptions& o) {
+  Flops flops;
+  for (std::int64_t number = 0; number < o.couplings; ++number) {
+    const std::int64_t edge = o.input_size > 0 && number % 4 >= 2 ? 2 : 1, channels = o.input_channels * edge * edge;
+    const std::int64_t kernel = o.input_size > 0 ? 9 : 1, places = o.input_size > 0 ? o.input_size / edge : 1;
+    double& sum = o.input_size > 0 ? flops.convolution : flops.linear;
+    std::int64_t in = channels + o.classes;
+    for (std::int64_t i = 0; i < o.depth; ++i) {
+      sum += linear(kernel * in, o.hidden, places * places);
+      in = o.hidden;
+    }
+    sum += linear(kernel * in, 2 * channels, places * places);
+  }
+  return flops;
+}
+
 /// Walks the levels of a U-Net as unet.cc builds them, keeping size and channels of the feature map.
 class UnetCount {
  public:
@@ -134,6 +151,8 @@ Flops forward_flops(const ModelOptions& options) {
       return UnetCount(options)();
     case Family::kMlp:
       return of_mlp(options);
+    case Family::kCouplings:
+      return of_couplings(options);
   }
   return {};
 }

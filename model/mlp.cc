@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The multilayer perceptron for points: torchcfm's MLP (torchcfm/models/models.py), Linear and SELU in turn.
-// Its input row is [x, t, one-hot label]; the null label is all zeros.
+// The multilayer perceptron for points: torchcfm's MLP (torchcfm/models/models.py), Linear and SELU (or another
+// activation) in turn. Its input row is [x, t, one-hot label]; the null label is all zeros.
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/selu.h>
 
 #include "core/error.h"
+#include "model/activation.h"
 #include "model/layers.h"
 #include "model/network.h"
 
@@ -14,7 +14,8 @@ namespace {
 
 class Mlp final : public Network {
  public:
-  Mlp(const ModelOptions& options, std::optional<std::uint64_t> seed) : Network(options, seed) {
+  Mlp(const ModelOptions& options, std::optional<std::uint64_t> seed)
+      : Network(options, seed), activation_(parse_activation(options.activation)) {
     std::int64_t in = options.input_channels + 1 + options.classes;
     for (std::int64_t i = 0; i <= options.depth; ++i) {
       const std::int64_t out = i == options.depth ? output_channels() : options.hidden;
@@ -33,7 +34,7 @@ class Mlp final : public Network {
     for (std::size_t i = 1; i < layers_.size(); ++i) {
       await_group(i);
       const bool last = i + 1 == layers_.size();
-      h = layers_[i](at::selu(h).to(last ? at::kFloat : x.scalar_type()));
+      h = layers_[i](activated(activation_, h).to(last ? at::kFloat : x.scalar_type()));
     }
     return h;
   }
@@ -44,6 +45,7 @@ class Mlp final : public Network {
     return labels.unsqueeze(1).eq(at::arange(options().classes, labels.options()));
   }
 
+  const Activation activation_;
   std::vector<Linear> layers_;
 };
 

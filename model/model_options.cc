@@ -59,6 +59,11 @@ void set_defaults_of(ModelOptions& options) {
     options.hidden = 64;
     options.depth = 3;
   }
+  if (options.name == "RealNVP") {
+    options.hidden = 64;
+    options.depth = 2;
+    options.activation = "silu";
+  }
 }
 
 }  // namespace
@@ -83,7 +88,8 @@ void bind(core::Config& recipe, ModelOptions& options) {
     recipe.bind("model", key, value, on_resume, comment);
   };
   field("name", options.name,
-        "DiT | SiT | UNet | MLP with the fields below, or by size: DiT-{S,B,L,XL}/{2,4,8}, SiT-*, UNet-cifar10, "
+        "DiT | SiT | UNet | MLP | RealNVP with the fields below, or by size: DiT-{S,B,L,XL}/{2,4,8}, SiT-*, "
+        "UNet-cifar10, "
         "UNet-flow-matching, ADM-64");
   if (recipe.has("model", "name")) {
     set_defaults_of(options);
@@ -94,12 +100,14 @@ void bind(core::Config& recipe, ModelOptions& options) {
   field("classes", options.classes, "-1: from the data set; 0: unconditional");
   field("time_input", options.time_input, "what the network is fed as time: flow | flow-reversed | x1000 | ddpm999");
   field("patch", options.patch, "transformers: edge of a patch, pixels");
-  field("hidden", options.hidden, "transformers and MLP: width");
-  field("depth", options.depth, "transformers: blocks; MLP: hidden layers");
+  field("hidden", options.hidden, "transformers, MLP, RealNVP: width");
+  field("depth", options.depth, "transformers: blocks; MLP and each coupling of RealNVP: hidden layers");
   field("heads", options.heads, "attention heads (U-Nets: where head_channels is 0)");
   field("mlp_ratio", options.mlp_ratio, "transformers: width of the MLP over hidden");
   field("learn_sigma", options.learn_sigma, "twice the output channels; the second half is not the velocity");
   field("qk_norm", options.qk_norm, "transformers: layer norms of each head's queries and keys");
+  field("activation", options.activation, "MLP, RealNVP: selu | silu | tanh, between layers");
+  field("couplings", options.couplings, "RealNVP: coupling layers");
   field("channels", options.channels, "U-Nets: base width, a multiple of 32");
   field("multipliers", options.multipliers, "U-Nets: width of each level over channels");
   field("blocks", options.blocks, "U-Nets: residual blocks a level");

@@ -11,9 +11,9 @@
 namespace pathline::model {
 
 struct ModelOptions {
-  std::string name = "DiT-S/2";  // DiT | SiT | UNet | MLP with all fields, or by size: DiT-{S,B,L,XL}/{2,4,8}, SiT-*,
-                                 // UNet-cifar10, UNet-flow-matching, ADM-64
-  std::int64_t input_size = 0;   // height = width; from the data set when training; 0 for points
+  std::string name = "DiT-S/2";     // DiT | SiT | UNet | MLP | RealNVP with all fields, or by size:
+                                    // DiT-{S,B,L,XL}/{2,4,8}, SiT-*, UNet-cifar10, UNet-flow-matching, ADM-64
+  std::int64_t input_size = 0;      // height = width; from the data set when training; 0 for points
   std::int64_t input_channels = 0;  // from the data set when training; dimension of points
   std::int64_t classes = -1;        // -1: from the data set; 0: unconditional
   std::string time_input = "flow";  // flow | flow-reversed | x1000 | ddpm999
@@ -23,6 +23,10 @@ struct ModelOptions {
   double mlp_ratio = 4.0;
   bool learn_sigma = false;
   bool qk_norm = false;  // each head's queries and keys pass a LayerNorm of their own
+
+  // MLP and RealNVP
+  std::string activation = "selu";  // selu | silu | tanh
+  std::int64_t couplings = 8;       // RealNVP: coupling layers
 
   // U-Nets
   std::int64_t channels = 128;

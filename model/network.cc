@@ -13,8 +13,8 @@ at::Tensor Network::forward_fp32(const at::Tensor& x, const at::Tensor& t, const
 
 void Network::set_activation_checkpointing(std::int64_t every) {
   PL_ASSERT(every >= 0);
-  PL_CHECK(every == 0 || family_of(options_.name) != Family::kMlp, core::ExitCode::kUsage,
-           "train.activation_checkpointing is asked for, but ", options_.name,
+  PL_CHECK(every == 0 || family_of(options().name) != Family::kMlp, core::ExitCode::kUsage,
+           "train.activation_checkpointing is asked for, but ", options().name,
            " has no blocks (its activations are small). Use \"none\".");
   recompute_every_ = static_cast<std::size_t>(every);
 }
@@ -33,7 +33,7 @@ at::Tensor Network::velocity(const at::Tensor& x, const at::Tensor& t, const Con
 at::Tensor Network::forward_as_original(const at::Tensor& x, const at::Tensor& t, const Condition& condition) {
   const at::Tensor out = forward_fp32(x, t, condition);
   // SiT's own forward drops the second half; DiT's and ADM's return it.
-  const bool drops_sigma = options_.name.starts_with("SiT");
+  const bool drops_sigma = options().name.starts_with("SiT");
   return drops_sigma ? out.narrow(1, 0, x.size(1)) : out;
 }
 

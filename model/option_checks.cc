@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "model/activation.h"
 #include "model/time_input.h"
 
 namespace pathline::model {
@@ -14,7 +15,8 @@ namespace {
 using core::ExitCode;
 
 std::vector<std::string> known_names() {
-  std::vector<std::string> names = {"DiT", "SiT", "UNet", "MLP", "UNet-cifar10", "UNet-flow-matching", "ADM-64"};
+  std::vector<std::string> names = {"DiT",   "SiT", "UNet", "MLP", "RealNVP", "UNet-cifar10", "UNet-flow-matching",
+                                    "ADM-64"};
   for (const std::string kind : {"DiT-", "SiT-"}) {
     for (const std::string size : {"S", "B", "L", "XL"}) {
       for (const std::string patch : {"/2", "/4", "/8"}) names.push_back(kind + size + patch);
@@ -82,6 +84,19 @@ void check_unet(const ModelOptions& o) {
   }
 }
 
+void check_couplings(const ModelOptions& o) {
+  check_positive("hidden", o.hidden);
+  check_positive("depth", o.depth);
+  check_positive("couplings", o.couplings);
+  PL_CHECK(!o.learn_sigma, ExitCode::kUsage, "model.learn_sigma is set for ", o.name,
+           " (a bijection has as many outputs as inputs). Leave it away.");
+  PL_CHECK(o.input_size > 0 || o.input_channels > 1, ExitCode::kUsage, "model.name = \"", o.name,
+           "\" on points of one coordinate: a coupling layer changes some coordinates by the others, and there are no "
+           "others. Use name = \"MLP\" with flow.objective = \"nll-cnf\".");
+  PL_CHECK(o.input_size % 2 == 0, ExitCode::kUsage, "model.input_size = ", o.input_size, " is odd, and ", o.name,
+           " takes places in squares of 2 x 2. Give another size.");
+}
+
 }  // namespace
 
 Family family_of(const std::string& name) {
@@ -90,6 +105,7 @@ Family family_of(const std::string& name) {
            "\", which is not known (it says which network to build). Did you mean \"", core::nearest_name(name, names),
            "\"? Known: ", core::listed(names), ".");
   if (name == "MLP") return Family::kMlp;
+  if (name == "RealNVP") return Family::kCouplings;
   return name.starts_with("UNet") || name.starts_with("ADM") ? Family::kUnet : Family::kTransformer;
 }
 
@@ -121,6 +137,10 @@ void check_options(const ModelOptions& options) {
            "unconditional.");
   PL_CHECK(!options.qk_norm || family == Family::kTransformer, ExitCode::kUsage, "model.qk_norm is set for ",
            options.name, " (only transformers normalise queries and keys). Leave it away.");
+  parse_activation(options.activation);
+  PL_CHECK(options.activation == "selu" || family == Family::kMlp || family == Family::kCouplings, ExitCode::kUsage,
+           "model.activation = \"", options.activation, "\" for ", options.name,
+           " (its activations are part of the name). Leave it away.");
   switch (family) {
     case Family::kTransformer:
       return check_transformer(options);
@@ -128,7 +148,9 @@ void check_options(const ModelOptions& options) {
       return check_unet(options);
     case Family::kMlp:
       check_positive("hidden", options.hidden);
-      check_positive("depth", options.depth);
+      return check_positive("depth", options.depth);
+    case Family::kCouplings:
+      return check_couplings(options);
   }
 }
 

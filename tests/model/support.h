@@ -82,7 +82,7 @@ inline float formula_weight(const std::string& name, std::uint64_t i) {
   return static_cast<float>((static_cast<double>(z >> 40) * 0x1p-24 - 0.5) * 0.5);
 }
 
-inline void set_formula_weights(model::VelocityModel& network) {
+inline void set_formula_weights(model::Module& network) {
   for (const model::NamedTensor& parameter : network.parameters()) {
     float* values = parameter.tensor.detach().mutable_data_ptr<float>();
     for (std::int64_t i = 0; i < parameter.tensor.numel(); ++i) values[i] = formula_weight(parameter.name, i);
