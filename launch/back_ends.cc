@@ -17,7 +17,7 @@ constexpr std::array<BackEnd, 11> kBackEnds = {{
     {"data", "pathline-data", false, "import, make, inspect and verify image stores"},
     {"train", "pathline-train", true, "train a model from a recipe, alone or under mpirun or srun"},
     {"sample", "pathline-sample", true, "generate samples from a checkpoint"},
-    {"evaluate", "pathline-evaluate", false, "how far one set is from another"},
+    {"evaluate", "pathline-evaluate", false, "how far one set is from another, and how good a model is"},
     {"likelihood", "pathline-likelihood", true, "bits per dimension of a data set under a checkpoint"},
     {"pool", "pathline-pool", true, "make large sets with any number of workers that come and go"},
     {"model", "pathline-model", false, "run a network on given inputs"},

@@ -13,6 +13,7 @@
 
 #include "apps/allocator.h"
 #include "apps/cli.h"
+#include "apps/evaluate/commands.h"
 #include "core/error.h"
 #include "core/file_system.h"
 #include "core/log.h"
@@ -152,7 +153,7 @@ void add_features(CLI::App* sub, Options& options) {
 
 int program(int argc, const char* const* argv) {
   CLI::App app{
-      "How far one set is from another.\n"
+      "How far one set is from another, and how good a model is.\n"
       "Example: pathline evaluate fid samples.npz data.h5 --features inception.ts",
       "pathline evaluate"};
   Options options;
@@ -174,6 +175,8 @@ int program(int argc, const char* const* argv) {
   sub->add_option("--points", options.draws.points, "of the set, and of the reference, in a draw")
       ->capture_default_str();
   sub->add_option("--seed", options.draws.seed, "key of the draws")->capture_default_str();
+  add_straightness(app, run);
+  add_held_out_loss(app, run);
   app.require_subcommand(1);
   return run_cli(app, argc, argv, [&] { return run(); });
 }

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ATen/Parallel.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "apps/evaluate/commands.h"
+#include "cluster/self_communicator.h"
+#include "core/error.h"
+#include "core/file_system.h"
+#include "core/log.h"
+#include "flow/flow_options.h"
+#include "sampler/checkpointed_model.h"
+#include "sampler/slot_count.h"
+#include "sampler/straightness.h"
+#include "trainer/dataset.h"
+#include "trainer/objective.h"
+#include "trainer/validation.h"
+
+namespace pathline::apps {
+namespace {
+
+using core::ExitCode;
+using nlohmann::ordered_json;
+
+struct Options {
+  std::string checkpoint, ema, data, labels;
+  std::int64_t count = 1000, times = 20, batch = 64, threads = 0, slots = 0, seed = 0;
+  sampler::SolverOptions solver;
+  bool json = false;
+};
+
+sampler::CheckpointedModel load(const Options& options) {
+  PL_CHECK(options.count > 0 && options.batch > 0 && options.threads >= 0 && options.seed >= 0, ExitCode::kUsage,
+           "--count and --batch must be positive, --threads and --seed not negative.");
+  at::set_num_threads(options.threads > 0 ? static_cast<int>(options.threads)
+                                          : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+  core::PosixFileSystem files;
+  return sampler::load_checkpointed_model(files, options.checkpoint, options.ema);
+}
+
+std::vector<std::int64_t> labels_of(const Options& options, std::int64_t classes) {
+  if (options.labels == "none" || (options.labels.empty() && classes <= 0)) return {-1};
+  return sampler::parse_labels(options.labels.empty() ? "all" : options.labels, classes);
+}
+
+int straightness(const Options& options) {
+  const sampler::CheckpointedModel loaded = load(options);
+  const model::ModelOptions& model = loaded.model->options();
+  sampler::Job job;
+  job.sample_shape = sampler::sample_shape_of(model);
+  job.null_label = sampler::null_label_of(model);
+  job.slots = options.slots > 0 ? options.slots : sampler::usual_slots(options.count);
+  job.seed = static_cast<std::uint64_t>(options.seed);
+  job.solver = options.solver;
+  const std::vector<std::int64_t> labels = labels_of(options, model.classes);
+  const auto label_of = [&](std::int64_t id) { return labels[static_cast<std::size_t>(id) % labels.size()]; };
+  const sampler::Straightness found =
+      sampler::straightness(sampler::field_of(*loaded.model), job, options.count, options.times, label_of);
+  if (found.failed > 0) core::log_warning(found.failed, " samples failed and are left out");
+  if (options.json) {
+    const ordered_json result = {{"straightness", found.bend},   {"squared_length", found.length},
+                                 {"relative", found.relative()}, {"by_time", found.by_time},
+                                 {"count", found.count},         {"failed", found.failed}};
+    std::printf("%s\n", result.dump().c_str());
+  } else {
+    std::printf(
+        "S = E|v - (x1 - x0)|^2 = %.6g, %.6g of E|x1 - x0|^2 = %.6g (0: straight), over %lld trajectories at %lld "
+        "times\n",
+        found.bend, found.relative(), found.length, static_cast<long long>(found.count),
+        static_cast<long long>(options.times));
+  }
+  return 0;
+}
+
+int held_out_loss(const Options& options) {
+  sampler::CheckpointedModel loaded = load(options);
+  flow::FlowOptions flow;
+  flow::bind(loaded.recipe, flow);
+  const auto objective = trainer::make_objective(flow, static_cast<std::uint64_t>(options.seed), *loaded.model);
+  trainer::DataOptions data;
+  data.path = {options.data};
+  data.validation = options.data;  // all of it is held out
+  data.validation_samples = options.count;
+  const trainer::Dataset dataset(data, static_cast<std::uint64_t>(options.seed));
+  PL_CHECK(trainer::sample_shape(dataset.info()) == sampler::sample_shape_of(loaded.model->options()), ExitCode::kInput,
+           "the model of ", loaded.directory, " was made for items of another shape than ", dataset.info().description,
+           ". Use data as the model was trained on.");
+  const auto alone = cluster::make_self_communicator();
+  const trainer::HeldOutLoss loss = *trainer::held_out_loss(dataset, *objective, *loaded.model, options.batch, *alone);
+  if (options.json) {
+    const ordered_json result = {{"loss", loss.mean},
+                                 {"by_time", loss.by_time},
+                                 {"count", dataset.validation_count()},
+                                 {"weights", loaded.kind}};
+    std::printf("%s\n", result.dump().c_str());
+    return 0;
+  }
+  std::printf("held-out loss %.6g over %lld samples, weights %s\n", loss.mean,
+              static_cast<long long>(dataset.validation_count()), loaded.kind.c_str());
+  for (int bin = 0; bin < trainer::kTimeBins; ++bin) {
+    std::printf("  t in [0.%d, %s)  %.6g\n", bin,
+                bin + 1 < trainer::kTimeBins ? ("0." + std::to_string(bin + 1)).c_str() : "1.0",
+                loss.by_time[static_cast<std::size_t>(bin)]);
+  }
+  return 0;
+}
+
+/// What both have.
+CLI::App* add_command(CLI::App& app, const std::shared_ptr<Options>& options, Run& run, const char* name,
+                      const char* help, int (*body)(const Options&)) {
+  CLI::App* sub = app.add_subcommand(name, help);
+  sub->add_option("--checkpoint", options->checkpoint, "run directory, its checkpoints/ or one step-N/")->required();
+  sub->add_option("--ema", options->ema, "decay of the averaged weights, or none (default: the recipe's first)");
+  sub->add_option("--count", options->count, "samples, at most")->capture_default_str();
+  sub->add_option("--seed", options->seed, "key of the noise")->capture_default_str();
+  sub->add_option("--threads", options->threads, "default: all cores");
+  sub->add_flag("--json", options->json, "print the result as JSON");
+  sub->callback([options, &run, body] { run = [options, body] { return body(*options); }; });
+  return sub;
+}
+
+}  // namespace
+
+void add_straightness(CLI::App& app, Run& run) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* sub = add_command(app, options, run, "straightness",
+                              "how straight a model's trajectories are: E|v - (x1 - x0)|^2", straightness);
+  sub->add_option("--times", options->times, "places of a trajectory that are looked at")->capture_default_str();
+  sub->add_option("--solver", options->solver.solver, "as of `pathline sample`, without noise")->capture_default_str();
+  sub->add_option("--steps", options->solver.steps, "of a solver with given steps")->capture_default_str();
+  sub->add_option("--rtol", options->solver.rtol, "of a solver that chooses steps")->capture_default_str();
+  sub->add_option("--atol", options->solver.atol, "likewise")->capture_default_str();
+  sub->add_option("--labels", options->labels, "that samples cycle through (default: all), or none");
+  sub->add_option("--slots", options->slots, "samples in the network at once, a multiple of 16 (default: at most 64)");
+}
+
+void add_held_out_loss(CLI::App& app, Run& run) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* sub = add_command(app, options, run, "loss",
+                              "the training loss of data that were held out, by bins of t, on a fixed keyed set of "
+                              "(sample, t, noise)",
+                              held_out_loss);
+  sub->add_option("--data", options->data, "image store or points: .h5")->required();
+  sub->add_option("--batch", options->batch, "samples in the network at once")->capture_default_str();
+}
+
+}  // namespace pathline::apps
