@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <set>
 
 #include "core/error.h"
 
@@ -41,6 +42,20 @@ std::unique_ptr<data::ShardSource> open_validation_file(const DataOptions& optio
   return source;
 }
 
+/// The first samples that are not held out.
+std::vector<std::int64_t> first_samples(const DataOptions& options, const data::HoldOut& hold_out) {
+  PL_CHECK(options.overfit <= hold_out.training_count(), core::ExitCode::kUsage, "data.overfit = ", options.overfit,
+           ", but there are only ", hold_out.training_count(), " samples to train on. Ask for fewer.");
+  if (options.overfit == 0) return {};
+  std::set<std::int64_t> held_out;
+  for (std::int64_t i = 0; i < hold_out.held_out_count(); ++i) held_out.insert(hold_out.held_out_sample(i));
+  std::vector<std::int64_t> samples;
+  for (std::int64_t sample = 0; std::ssize(samples) < options.overfit; ++sample) {
+    if (!held_out.contains(sample)) samples.push_back(sample);
+  }
+  return samples;
+}
+
 }  // namespace
 
 Dataset::Dataset(const DataOptions& options, std::uint64_t seed)
@@ -50,13 +65,15 @@ Dataset::Dataset(const DataOptions& options, std::uint64_t seed)
       seed_(seed),
       validation_count_(std::min(options.validation_samples,
                                  validation_file_ ? validation_file_->info().count : hold_out_.held_out_count())) {
+  few_ = first_samples(options, hold_out_);
   PL_CHECK(hold_out_.training_count() > 0, core::ExitCode::kInput, "the data set holds no sample to train on (",
            info().description, "). Check data.path and data.validation.");
 }
 
 data::Order Dataset::order() const {
-  return [this, order = data::SampleOrder(seed_, hold_out_.training_count())](std::uint64_t position) {
-    return hold_out_.training_sample(order.sample(position));
+  return [this, order = data::SampleOrder(seed_, training_count())](std::uint64_t position) {
+    const std::int64_t place = order.sample(position);
+    return few_.empty() ? hold_out_.training_sample(place) : few_[static_cast<std::size_t>(place)];
   };
 }
 

@@ -23,7 +23,9 @@ class Dataset {
   const data::ShardSource& source() const { return *training_; }
   /// position -> sample of source(), over the training part.
   data::Order order() const;
-  std::int64_t training_count() const { return hold_out_.training_count(); }
+  std::int64_t training_count() const {
+    return few_.empty() ? hold_out_.training_count() : static_cast<std::int64_t>(few_.size());
+  }
   /// Digest and count: another set on resume is noticed.
   std::string fingerprint() const;
 
@@ -37,6 +39,7 @@ class Dataset {
   std::unique_ptr<data::ShardSource> training_;
   std::unique_ptr<data::ShardSource> validation_file_;  // where data.validation is a file
   data::HoldOut hold_out_;
+  std::vector<std::int64_t> few_;  // with data.overfit all that is trained on
   std::uint64_t seed_;
   std::int64_t validation_count_;
 };

@@ -36,6 +36,8 @@ void bind(Config& c, DataOptions& o) {
   c.bind("data", "validation", o.validation, OnResume::kFixed, "held out: a share (0.02) or a file; 0 for none");
   c.bind("data", "validation_samples", o.validation_samples, OnResume::kFree,
          "at most this many are evaluated each time");
+  c.bind("data", "overfit", o.overfit, OnResume::kFixed,
+         "for finding mistakes: train on the first so many samples only, never mirrored; 0: on all");
   c.bind("data", "loader_threads", o.loader_threads, OnResume::kFree, "threads a rank that prepare batches");
   c.bind("data", "loader_depth", o.loader_depth, OnResume::kFree, "batches prepared ahead");
 }
@@ -108,6 +110,8 @@ void bind(Config& c, Recipe& r) {
   c.bind("log", "every_steps", r.log.every_steps, OnResume::kFree, "steps between lines of metrics.jsonl");
   c.bind("log", "validate_every_steps", r.log.validate_every_steps, OnResume::kFree,
          "held-out loss; 0: at checkpoints");
+  c.bind("log", "norms_every_steps", r.log.norms_every_steps, OnResume::kFree,
+         "norm of gradient and of update of every block of the network; 0: never");
   c.bind("log", "prometheus", r.log.prometheus, OnResume::kFree,
          "HOST:PORT where rank 0 serves metrics to Prometheus; a port alone: to this machine only; empty: nowhere");
 }
@@ -140,6 +144,7 @@ void check_values(const Recipe& r) {
   check_at_least("data.loader_threads", static_cast<double>(r.data.loader_threads), 1);
   check_at_least("data.loader_depth", static_cast<double>(r.data.loader_depth), 1);
   check_at_least("data.validation_samples", static_cast<double>(r.data.validation_samples), 1);
+  check_at_least("data.overfit", static_cast<double>(r.data.overfit), 0);
   check_at_least("train.steps", static_cast<double>(r.train.steps), 1);
   check_at_least("train.batch", static_cast<double>(r.train.batch), 1);
   check_at_least("train.bucket_mb", r.train.bucket_mb, 0.015625);
@@ -161,6 +166,7 @@ void check_values(const Recipe& r) {
   check_at_least("sample.count", static_cast<double>(r.sample.count), 1);
   check_at_least("sample.steps", static_cast<double>(r.sample.steps), 1);
   check_at_least("log.every_steps", static_cast<double>(r.log.every_steps), 1);
+  check_at_least("log.norms_every_steps", static_cast<double>(r.log.norms_every_steps), 0);
   core::check_choice("run.device", r.run.device, {"auto", "cpu", "cuda"});
   core::check_choice("train.precision", r.train.precision, {"fp32", "bf16"});
   core::check_choice("train.reduction", r.train.reduction, {"tree", "fastest"});

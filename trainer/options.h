@@ -28,6 +28,7 @@ struct DataOptions {
   bool flip = false;
   std::string validation = "0";  // a share ("0.02") or a file
   std::int64_t validation_samples = 512;
+  std::int64_t overfit = 0;  // train on so many samples only; 0: on all
   std::int64_t loader_threads = 1;
   std::int64_t loader_depth = 4;
 };
@@ -93,6 +94,7 @@ struct SampleOptions {
 struct LogOptions {
   std::int64_t every_steps = 10;
   std::int64_t validate_every_steps = 0;
+  std::int64_t norms_every_steps = 0;
   std::string prometheus;  // "HOST:PORT", "PORT" or empty
 };
 

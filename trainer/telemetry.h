@@ -23,7 +23,7 @@ class Telemetry {
             std::int64_t total_steps, cluster::Communicator& ranks);
   ~Telemetry();
 
-  /// One report. `kind` is "train", "validation", "start" or "checkpoint".
+  /// One report. `kind` is "train", "norms", "validation", "start" or "checkpoint".
   void report(const std::string& kind, std::uint64_t step, const std::map<std::string, double>& values);
   /// Text facts, into metrics.jsonl alone.
   void note(const std::string& kind, std::uint64_t step, const std::map<std::string, std::string>& facts);

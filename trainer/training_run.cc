@@ -16,6 +16,7 @@
 #include "trainer/background_saver.h"
 #include "trainer/checkpoint_schedule.h"
 #include "trainer/culprits.h"
+#include "trainer/data_scale.h"
 #include "trainer/dataset.h"
 #include "trainer/peak_rate.h"
 #include "trainer/preview.h"
@@ -87,7 +88,7 @@ class TrainingRun {
     options.first = own.first;
     options.last = own.last;
     options.start = setup_.progress.position;
-    options.flip = setup_.recipe.data.flip;
+    options.flip = setup_.recipe.data.flip && setup_.recipe.data.overfit == 0;
     options.seed = seed();
     options.threads = static_cast<int>(setup_.recipe.data.loader_threads);
     options.depth = static_cast<int>(setup_.recipe.data.loader_depth);
@@ -178,6 +179,7 @@ class TrainingRun {
     const auto step = static_cast<std::int64_t>(progress().step);
     const auto due = [step](std::int64_t every) { return every > 0 && step % every == 0; };
     if (due(recipe().log.every_steps)) report_step();
+    if (!last_.block_norms.empty()) telemetry_.report("norms", progress().step, last_.block_norms);
     if (due(recipe().log.validate_every_steps)) validate();
     if (due(recipe().checkpoint.every_steps)) save();
     if (due(recipe().sample.every_steps)) preview();
@@ -188,11 +190,23 @@ class TrainingRun {
     here().set_work(static_cast<double>(own.last - own.first));
     window_started_ = core::monotonic_seconds();
     window_step_ = progress().step;
-    if (ranks_.rank() == 0) core::log_info(describe_run(setup_, ranks_));
+    if (ranks_.rank() == 0) {
+      core::log_info(describe_run(setup_, ranks_));
+      warn_of_data();
+    }
     telemetry_.note("start", progress().step,
                     {{"resumed_from", setup_.resumed_from},
                      {"ranks", std::to_string(ranks_.size())},
                      {"kernel_fingerprint", progress().kernel_fingerprint}});
+  }
+
+  void warn_of_data() const {
+    const std::string odd = odd_scale(dataset_.source());
+    if (!odd.empty()) core::log_warning(odd);
+    if (recipe().data.overfit == 0) return;
+    core::log_warning("OVERFITTING ON PURPOSE (data.overfit): nothing but the first ", recipe().data.overfit,
+                      " samples is trained on, never mirrored. A network that works learns them by heart; its samples "
+                      "are copies of them.");
   }
 
   void report_step() {

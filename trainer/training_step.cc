@@ -62,7 +62,8 @@ TrainingStep::TrainingStep(const Recipe& recipe, const Objective& objective, mod
              [this, last = model.parameters().size() - 1](std::size_t parameter, const at::Tensor& gradient) {
                gradients_.take(last - parameter, gradient);
              }),
-      scalars_(ranks, state.exchange().map(), recipe.train.slices) {
+      scalars_(ranks, state.exchange().map(), recipe.train.slices),
+      norms_(state, ranks) {
   if (recipe.train.cuda_graph) {
     graph_ = make_slice_graph(two_parts(objective), model, 1.0 / static_cast<double>(recipe.train.batch));
   }
@@ -90,15 +91,22 @@ StepResult TrainingStep::operator()(data::Batch& batch, std::int64_t step, std::
   const double reduced = core::monotonic_seconds();
   where_.enter(cluster::Phase::kUpdate, step);
   result.skipped = !std::isfinite(result.loss) || !std::isfinite(result.gradient_norm);
-  if (!result.skipped) {
-    state_.update(optimizer_step, gradients_.partials().front(), clip_scale(recipe_.train.clip, result.gradient_norm));
-  }
+  if (!result.skipped) update(result, step, optimizer_step);
   result.learning_rate = lr_at(recipe_.optimizer, optimizer_step);
   result.compute_seconds = computed - start;
   result.reduce_seconds = reduced - computed;
   result.update_seconds = core::monotonic_seconds() - reduced;
   note_exchange(result);
   return result;
+}
+
+void TrainingStep::update(StepResult& result, std::int64_t step, std::int64_t optimizer_step) {
+  const std::int64_t every = recipe_.log.norms_every_steps;
+  const bool norms = every > 0 && step % every == 0;
+  const at::Tensor& gradient = gradients_.partials().front();
+  if (norms) norms_.before_update(gradient);
+  state_.update(optimizer_step, gradient, clip_scale(recipe_.train.clip, result.gradient_norm));
+  if (norms) result.block_norms = norms_.after_update();
 }
 
 void TrainingStep::note_exchange(StepResult& result) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "cluster/communicator.h"
@@ -10,6 +12,7 @@
 #include "cluster/whereabouts.h"
 #include "data/loader.h"
 #include "data/shard_source.h"
+#include "trainer/block_norms.h"
 #include "trainer/dataset.h"
 #include "trainer/gradient_hooks.h"
 #include "trainer/gradient_tree.h"
@@ -25,7 +28,8 @@ struct StepResult {
   double loss = 0;           // mean over the global batch
   double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
-  bool skipped = false;  // loss or gradient was not finite: nothing was updated
+  bool skipped = false;                       // loss or gradient was not finite: nothing was updated
+  std::map<std::string, double> block_norms;  // as BlockNorms; empty but every log.norms_every_steps steps
   double compute_seconds = 0, reduce_seconds = 0, update_seconds = 0;
   // Reductions and gathers that ended since the last step, beside computing and with somebody waiting.
   double exchange_hidden_seconds = 0, exchange_exposed_seconds = 0;
@@ -50,6 +54,7 @@ class TrainingStep {
   std::vector<double> accumulate(data::Batch& batch);
   at::Tensor replay(const Slice& samples);
   void bucket_done(std::size_t bucket);
+  void update(StepResult& result, std::int64_t step, std::int64_t optimizer_step);
   void note_exchange(StepResult& result);
 
   const Recipe& recipe_;
@@ -63,6 +68,7 @@ class TrainingStep {
   GradientTree gradients_;
   GradientHooks hooks_;
   StepScalars scalars_;
+  BlockNorms norms_;
   std::unique_ptr<SliceGraph> graph_;  // where train.cuda_graph asks for one
   std::vector<bool> bucket_ready_;
   std::size_t next_bucket_ = 0;  // to reduce

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `pathline train RECIPE.toml`: alone, under mpirun, under srun.
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdio>
+#include <string>
 
 #include "apps/allocator.h"
 #include "apps/cli.h"
@@ -49,12 +51,16 @@ int main(int argc, char** argv) {
   bool dump = false;
   app.add_option("recipe", request.recipe, "TOML file (docs/recipes.md)")->required();
   app.add_option("--set", request.sets, "changes a key of the recipe: section.key=value")->take_all()->expected(1);
+  std::int64_t overfit = 0;
+  app.add_option("--overfit", overfit, "for finding mistakes: train on the first so many samples only, never mirrored")
+      ->check(CLI::PositiveNumber);
   app.add_option("--resume", request.resume, "auto: go on where the run was; never; or a checkpoint directory");
   app.add_flag("--dump", dump, "print the complete effective recipe and end");
   trainer::PlanRequest plan;
   bool dry_run = false, json = false;
   add_plan_options(app, plan, dry_run, json);
   return apps::run_cli(app, argc, argv, [&] {
+    if (overfit > 0) request.sets.push_back("data.overfit=" + std::to_string(overfit));
     if (dump) {
       std::fputs(trainer::effective_recipe(request).c_str(), stdout);
       return 0;

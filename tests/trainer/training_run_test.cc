@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <exception>
+#include <set>
+#include <string>
+
 #include "cluster/self_communicator.h"
 #include "tests/trainer/runs.h"
 
@@ -11,6 +15,24 @@ namespace pathline::trainer {
 namespace {
 
 constexpr std::int64_t kItems = 100;
+
+TEST(TrainingRun, OverfitsOnTheFirstSamplesAlone) {
+  tests::each_rank([](cluster::Communicator& ranks) {
+    // All others would make a step that is not finite, and be named.
+    std::set<std::int64_t> bad;
+    for (std::int64_t i = 5; i < kItems; ++i) bad.insert(i);
+    Runs runs(ranks, kItems, bad);
+    runs.train("few", {"data.overfit=5", "data.validation=\"0\"", "log.norms_every_steps=3"}, ranks);
+    if (ranks.rank() == 0) {
+      EXPECT_EQ(runs.newest_state("few").optimizer_step, 9u);
+      EXPECT_EQ(runs.metrics("few").find("skip"), std::string::npos);
+      EXPECT_NE(runs.metrics("few").find("\"update_norm/net.2\""), std::string::npos);
+    }
+    ranks.barrier();
+    EXPECT_THROW(runs.train("many", {"data.overfit=500"}, ranks), std::exception);
+    ranks.barrier();
+  });
+}
 
 TEST(TrainingRun, GivesTheBitsOfOneRankOnAnyNumberOfRanks) {
   tests::each_rank([](cluster::Communicator& ranks) {

@@ -5,7 +5,9 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
+#include <map>
 #include <vector>
 
 #include "cluster/self_communicator.h"
@@ -46,6 +48,7 @@ Recipe recipe_of(const std::string& network, const std::string& precision) {
   recipe.train.bucket_mb = 0.0625;
   recipe.optimizer.lr = 1e-2;
   recipe.ema.decays = {0.5, 0.9};
+  recipe.log.norms_every_steps = 2;
   return recipe;
 }
 
@@ -107,6 +110,8 @@ Outcome trained(const Recipe& recipe, cluster::Communicator& ranks, const cluste
     const StepResult result = step(batch, n, n);
     EXPECT_FALSE(result.skipped);
     outcome.said.insert(outcome.said.end(), {result.loss, result.gradient_norm});
+    EXPECT_EQ(result.block_norms.empty(), n % 2 != 0);
+    for (const auto& [block, norm] : result.block_norms) outcome.said.push_back(norm);
   }
   state.wait_for_all_parameters();
   for (const auto& shard : state.shards()) outcome.state.push_back(whole(shard, state, ranks));
@@ -179,6 +184,41 @@ TEST(TrainingStep, TheFastestReductionDiffersByRoundingAlone) {
     // The first step starts from the same weights: its norm differs by the rounding of eleven additions.
     EXPECT_NEAR(fastest.said[1], tree.said[1], 1e-5 * tree.said[1]);
     EXPECT_EQ(fastest.said[0], tree.said[0]);  // losses take the tree in any case
+  });
+}
+
+TEST(TrainingStep, NormsOfBlocksAreThoseOfTheirTensors) {
+  tests::each_rank([](cluster::Communicator& ranks) {
+    Recipe recipe = recipe_of("DiT", "bf16");
+    recipe.log.norms_every_steps = 1;
+    const auto model = model::make_model(recipe.model, 5);
+    const auto backend = make_host_backend(ranks);
+    ShardedState state(model->parameters(), recipe, *backend, ranks, cluster::Levels{1, ranks.size()});
+    const auto objective = make_objective(recipe.flow, 5, *model);
+    const data::SetInfo info = pictures();
+    cluster::Whereabouts where;
+    TrainingStep step(recipe, *objective, *model, state, *backend, info, ranks, where);
+    const std::vector<float> before = whole(state.shards().front(), state, ranks);
+    data::Batch batch = batch_of(own_samples(recipe.train, ranks), 0);
+    const StepResult result = step(batch, 1, 0);
+    state.wait_for_all_parameters();
+    const std::vector<float> after = whole(state.shards().front(), state, ranks);
+    std::map<std::string, double> squares;  // of the change, the plain way
+    for (const FlatTensor& tensor : state.layout().tensors) {
+      for (std::size_t i = tensor.offset; i < tensor.offset + tensor.elements; ++i) {
+        const double change = static_cast<double>(after[i]) - before[i];
+        squares[block_of(tensor.name)] += change * change;
+      }
+    }
+    double gradient = 0;
+    for (const auto& [block, square] : squares) {
+      // fp32 differences against exact ones: relative 1e-7 an element where the change is not tiny
+      EXPECT_NEAR(result.block_norms.at("update_norm/" + block), std::sqrt(square), 1e-5 * std::sqrt(square)) << block;
+      gradient += std::pow(result.block_norms.at("gradient_norm/" + block), 2);
+    }
+    EXPECT_EQ(result.block_norms.size(), 2 * squares.size());
+    EXPECT_TRUE(squares.contains("blocks.2"));
+    EXPECT_NEAR(std::sqrt(gradient), result.gradient_norm, 1e-12 * result.gradient_norm);
   });
 }
 
