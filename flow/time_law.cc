@@ -45,9 +45,8 @@ double mode(double u, double k) {
 
 TimeLaw TimeLaw::parse(const std::string& text, const Path& path) {
   TimeLaw law;
-  if (text == "uniform") {
-    law.law_ = [](const core::Draws& draws) { return draws.uniform(0); };
-  } else if (text.starts_with("logit-normal:")) {
+  if (text == "uniform") return law;
+  if (text.starts_with("logit-normal:")) {
     const auto [mean, deviation] = mean_and_deviation(text, "logit-normal:0,1");
     law.law_ = [mean, deviation](const core::Draws& draws) {
       const double logit = mean + deviation * static_cast<double>(draws.normal(0));

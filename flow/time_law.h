@@ -25,7 +25,7 @@ class TimeLaw {
   float operator()(const core::Draws& draws) const { return law_(draws); }
 
  private:
-  std::function<float(const core::Draws&)> law_;
+  std::function<float(const core::Draws&)> law_ = [](const core::Draws& draws) { return draws.uniform(0); };
 };
 
 }  // namespace pathline::flow
