@@ -16,7 +16,7 @@ namespace {
 
 /// (n) times in bins i mod kTimeBins.
 at::Tensor stratified_times(std::uint64_t seed, const std::vector<std::uint64_t>& numbers) {
-  at::Tensor times = flow::keyed_times(seed, core::Purpose::kValidationTime, numbers, flow::TimeLaw());
+  at::Tensor times = flow::keyed_times(seed, core::Purpose::kValidationTime, numbers, flow::TimeLaw::parse("uniform"));
   float* t = times.mutable_data_ptr<float>();
   for (std::size_t n = 0; n < numbers.size(); ++n) {
     t[n] = (static_cast<float>(numbers[n] % kTimeBins) + t[n]) / static_cast<float>(kTimeBins);
