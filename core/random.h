@@ -24,15 +24,19 @@ enum class Purpose : std::uint32_t {
   kParameters = 9,  // initial weights; index = hash of the parameter's name
   kValidationTime = 10,
   kValidationNoise = 11,
-  kJitter = 12,            // noise beside the path
+  kJitter = 12,  // noise beside the path
   kValidationJitter = 13,
-  kDropout = 1000,  // + layer number
+  kCoupling = 14,          // of noise and samples (flow/sinkhorn.h)
+  kValidationSource = 15,  // order of a second data set that x0 come from; kSourceOrder in training
+  kDropout = 1000,         // + layer number
   // generation; index = sample id
   kGenerationNoise = 0x10000,
   kGenerationLabel = 0x10001,
   kGenerationStep = 0x10002,  // + number of the draw
   // made data and tests; index = item
   kMadeData = 0x20000,
+  // generation; index = epoch of ids
+  kGenerationSource = 0x28000,  // order of a second data set that x0 come from
   // likelihood; index = item
   kLikelihoodDequantize = 0x30000,
   kLikelihoodProbe = 0x30001,  // + number of the probe

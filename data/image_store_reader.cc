@@ -102,6 +102,21 @@ void check_labels(const std::string& path, Recognised& found) {
   found.info.classes = classes;
 }
 
+/// /x0 of a generated set: one float an element of its item, in the same layout.
+std::optional<ItemReader> starts_of(const hdf5::File& file, const SetInfo& info) {
+  if (file.text("/", "format") != "pathline-images" || !file.has("/x0")) return std::nullopt;
+  hdf5::DataSet starts = file.data_set("/x0");
+  PL_CHECK(starts.is(hdf5::Element::kFloat32) && !starts.shape().empty() && starts.shape()[0] == info.count &&
+               starts.elements() == static_cast<std::uint64_t>(info.count) * info.item_values(),
+           ExitCode::kInput, file.path(), " has ", starts.describe(), " for ", info.count, " items of ",
+           info.item_values(), " numbers (what each was made from belongs there). The file is damaged.");
+  SetInfo floats;
+  floats.kind = ItemKind::kPoint;
+  floats.count = info.count;
+  floats.channels = static_cast<std::int64_t>(info.item_values());
+  return ItemReader(file, std::move(starts), floats, Layout::kChannelsLast);
+}
+
 class FileSource final : public ShardSource {
  public:
   FileSource(const hdf5::File& file, Recognised found)
@@ -109,6 +124,7 @@ class FileSource final : public ShardSource {
         info_(std::move(found.info)),
         labels_(std::move(found.labels)),
         crcs_(std::move(found.crcs)),
+        starts_(starts_of(file, info_)),
         items_(file, std::move(found.items), info_, found.layout) {
     const std::string classes = labels_.empty() ? "no labels" : core::concat(info_.classes, " classes");
     info_.description = core::concat(file_, ": ", info_.description, ", ",
@@ -122,6 +138,11 @@ class FileSource final : public ShardSource {
     return labels_.empty() ? -1 : labels_[static_cast<std::size_t>(index)];
   }
   std::string name_of(std::int64_t index) const override { return core::concat("item ", index, " of ", file_); }
+  bool has_starts() const override { return starts_.has_value(); }
+  void read_start(std::int64_t index, std::span<float> out) const override {
+    PL_ASSERT(starts_.has_value());
+    starts_->read(index, std::as_writable_bytes(out));
+  }
   std::optional<std::uint32_t> stored_crc(std::int64_t index) const override {
     PL_ASSERT(index >= 0 && index < info_.count);
     if (crcs_.empty()) return std::nullopt;
@@ -133,6 +154,7 @@ class FileSource final : public ShardSource {
   SetInfo info_;
   std::vector<std::int64_t> labels_;
   std::vector<std::uint32_t> crcs_;
+  std::optional<ItemReader> starts_;
   ItemReader items_;
 };
 

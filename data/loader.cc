@@ -17,14 +17,16 @@ namespace pathline::data {
 
 namespace {
 
-void check(const SetInfo& info, const LoaderOptions& options) {
+void check(const ShardSource& source, const LoaderOptions& options) {
   using core::ExitCode;
+  const SetInfo& info = source.info();
   PL_CHECK(info.count > 0, ExitCode::kInput, "the data set is empty (", info.description, "). Give one with samples.");
   PL_CHECK(options.batch > 0, ExitCode::kUsage, "batch = ", options.batch, " must be at least 1.");
   PL_CHECK(options.threads > 0 && options.depth > 0, ExitCode::kUsage, "the loader needs at least one thread and one ",
            "batch ahead, not ", options.threads, " and ", options.depth, ".");
   PL_CHECK(!options.flip || info.kind == ItemKind::kImage, ExitCode::kUsage,
            "data.flip is on, but the data set holds points (they have no left and right). Set data.flip = false.");
+  PL_ASSERT(!options.starts || source.has_starts());
   PL_ASSERT(options.first >= 0 && options.first <= options.last && options.last <= options.batch);
 }
 
@@ -86,6 +88,8 @@ Batch Loader::Impl::prepare(std::uint64_t number) const {
   const std::size_t count = static_cast<std::size_t>(options.last - options.first);
   batch.values.resize(count * info.item_values());  // (n, channels, height, width)
   std::vector<std::byte> item(info.item_bytes());
+  std::vector<float> start(options.starts ? info.item_values() : 0);
+  batch.starts.resize(count * start.size());
   for (std::size_t i = 0; i < count && !stopping; ++i) {
     const std::uint64_t position = batch.first + i;
     const std::int64_t sample = order(position);
@@ -94,12 +98,15 @@ Batch Loader::Impl::prepare(std::uint64_t number) const {
     batch.labels.push_back(source.label(sample));
     const bool mirrored = options.flip && (core::Draws(options.seed, position, core::Purpose::kFlip).bits(0) & 1) != 0;
     to_values(info, item, mirrored, std::span(batch.values).subspan(i * info.item_values(), info.item_values()));
+    if (!options.starts) continue;
+    source.read_start(sample, start);
+    start_to_values(info, start, mirrored, std::span(batch.starts).subspan(i * start.size(), start.size()));
   }
   return batch;
 }
 
 Loader::Loader(const ShardSource& source, Order order, LoaderOptions options) {
-  check(source.info(), options);
+  check(source, options);
   impl_ = std::make_unique<Impl>(source, std::move(order), options);
   for (int i = 0; i < options.threads; ++i) impl_->threads.emplace_back([impl = impl_.get()] { impl->run(); });
 }
@@ -146,6 +153,16 @@ void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirror
         to[x] = static_cast<float>(row[from * channels]) * kScale - 1;
       }
     }
+  }
+}
+
+void start_to_values(const SetInfo& info, std::span<const float> start, bool mirrored, std::span<float> out) {
+  PL_ASSERT(start.size() == info.item_values() && out.size() == info.item_values());
+  const std::size_t width = static_cast<std::size_t>(info.width), channels = static_cast<std::size_t>(info.channels);
+  const std::size_t places = start.size() / channels;  // (height, width, channels) -> (channels, height, width)
+  for (std::size_t place = 0; place < places; ++place) {
+    const std::size_t x = place % width, from = mirrored ? place - x + width - 1 - x : place;
+    for (std::size_t c = 0; c < channels; ++c) out[c * places + place] = start[from * channels + c];
   }
 }
 

@@ -19,6 +19,8 @@ struct Batch {
   std::vector<std::int64_t> samples;  // (n) which samples of the source
   std::vector<std::int64_t> labels;   // (n) -1 without labels
   std::vector<float> values;          // (n, channels, height, width), pixels mapped to [-1, 1]; points as stored
+  std::vector<float> starts;          // as values: what samples start from, where the set or the coupling says so
+  std::vector<std::uint64_t> noise;   // (n) positions whose noise samples start from; empty: their own
   double waited_seconds = 0;          // how long next() had to wait for it
 };
 
@@ -27,6 +29,7 @@ struct LoaderOptions {
   std::int64_t first = 0, last = 0;  // this rank's part [first, last) of it; may be empty
   std::uint64_t start = 0;           // position of the first global batch
   bool flip = false;                 // mirror left-right where the keyed bit of the position says so
+  bool starts = false;               // deliver the source's starts, mirrored with their samples
   std::uint64_t seed = 0;
   int threads = 1;
   int depth = 4;  // batches prepared ahead
@@ -53,5 +56,8 @@ class Loader {
 
 /// One sample as the loader delivers it: (channels, height, width) floats; `mirrored` flips left and right.
 void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirrored, std::span<float> out);
+
+/// The start of one sample, as ShardSource::read_start() gives it, in the loader's layout.
+void start_to_values(const SetInfo& info, std::span<const float> start, bool mirrored, std::span<float> out);
 
 }  // namespace pathline::data

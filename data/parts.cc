@@ -107,6 +107,13 @@ class PartsSource final : public ShardSource {
     const auto [part, own] = find(index);
     return part->name_of(own);
   }
+  bool has_starts() const override {
+    return std::ranges::all_of(parts_, [](const auto& part) { return part->has_starts(); });
+  }
+  void read_start(std::int64_t index, std::span<float> out) const override {
+    const auto [part, own] = find(index);
+    part->read_start(own, out);
+  }
   std::optional<std::uint32_t> stored_crc(std::int64_t index) const override {
     const auto [part, own] = find(index);
     return part->stored_crc(own);
@@ -146,6 +153,8 @@ bool belongs_to_another(const std::string& file, const std::vector<std::string>&
 }
 
 }  // namespace
+
+void ShardSource::read_start(std::int64_t, std::span<float>) const { PL_ASSERT(has_starts()); }
 
 std::unique_ptr<ShardSource> open_source(const std::vector<std::string>& paths) {
   const std::vector<std::string> files = files_of(paths);

@@ -51,10 +51,11 @@ std::uint64_t KeyedBijection::operator()(std::uint64_t place) const {
   return value;
 }
 
-SampleOrder::SampleOrder(std::uint64_t seed, std::int64_t count) : seed_(seed), count_(checked_count(count)) {}
+SampleOrder::SampleOrder(std::uint64_t seed, std::int64_t count, core::Purpose purpose)
+    : seed_(seed), count_(checked_count(count)), purpose_(purpose) {}
 
 std::int64_t SampleOrder::sample(std::uint64_t position) const {
-  const KeyedBijection order(seed_, epoch(position), static_cast<std::uint32_t>(core::Purpose::kSampleOrder), count_);
+  const KeyedBijection order(seed_, epoch(position), static_cast<std::uint32_t>(purpose_), count_);
   return static_cast<std::int64_t>(order(position % count_));
 }
 

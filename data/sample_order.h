@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "core/random.h"
+
 namespace pathline::data {
 
 /// One keyed bijection on [0, count).
@@ -23,13 +25,15 @@ class KeyedBijection {
 
 class SampleOrder {
  public:
-  SampleOrder(std::uint64_t seed, std::int64_t count);
+  /// `purpose`: another one for a second data set of the same run.
+  SampleOrder(std::uint64_t seed, std::int64_t count, core::Purpose purpose = core::Purpose::kSampleOrder);
   std::int64_t sample(std::uint64_t position) const;
   std::uint64_t epoch(std::uint64_t position) const;
 
  private:
   std::uint64_t seed_;
   std::uint64_t count_;
+  core::Purpose purpose_;
 };
 
 /// Which samples are held out for validation: a keyed choice of `held_out` of `count`, the same on every start.

@@ -42,6 +42,11 @@ class ShardSource {
   virtual std::int64_t label(std::int64_t index) const = 0;
   /// What to call a sample in messages: "item 17 of cats.h5", counted from 0.
   virtual std::string name_of(std::int64_t index) const { return "item " + std::to_string(index); }
+  /// Whether samples come with what they were made from (/x0 of generated sets).
+  virtual bool has_starts() const { return false; }
+  /// That of sample `index`, in the layout of its pixels (height, width, channels) or as the point: item_values() of
+  /// them. Only where has_starts().
+  virtual void read_start(std::int64_t index, std::span<float> out) const;
   /// The CRC32C that the file holds of the sample's bytes; not checked by read(). Empty for foreign files.
   virtual std::optional<std::uint32_t> stored_crc(std::int64_t) const { return std::nullopt; }
 };

@@ -24,12 +24,17 @@ void bind(core::Config& recipe, FlowOptions& options) {
               "of the squared error: auto | none | velocity | likelihood | sigma2 | edm");
   recipe.bind("flow", "time", options.time, OnResume::kFixed,
               "law of t: uniform | logit-normal:m,s | mode:k | cosmap | edm:m,s");
-  recipe.bind("flow", "coupling", options.coupling, OnResume::kFixed, "which noise meets which sample");
+  bind(recipe, options.pairing);
   recipe.bind("flow", "label_drop", options.label_drop, OnResume::kFixed,
               "share of labels replaced by the null label, for guidance");
   core::check_choice("flow.objective", options.objective, {"flow", "score"});
-  core::check_choice("flow.coupling", options.coupling, {"independent"});
   TimeLaw::parse(options.time, parameterisation_of(options).path());
+  const bool normal = options.pairing.source == "gaussian" && options.pairing.coupling == "independent";
+  PL_CHECK(normal || (options.predict != "score" && options.objective != "score"), core::ExitCode::kUsage,
+           "a score cannot be learned with flow.source = \"", options.pairing.source, "\" and flow.coupling = \"",
+           options.pairing.coupling,
+           "\" (what is matched is the score of normal noise that meets samples independently). ",
+           "Use objective = \"flow\" with predict = \"velocity\", \"x1\" or \"noise\".");
   PL_CHECK(options.label_drop >= 0.0 && options.label_drop <= 1.0, core::ExitCode::kUsage,
            "flow.label_drop = ", options.label_drop,
            " is not a share (each label is dropped with that probability). Use a number from 0 to 1.");

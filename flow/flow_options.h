@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/config.h"
+#include "flow/coupling.h"
 #include "flow/parameterisation.h"
 
 namespace pathline::flow {
@@ -15,7 +16,7 @@ struct FlowOptions {
   std::string predict = "velocity";  // as Parameterisation
   std::string weight = "auto";       // the same
   std::string time = "uniform";      // as TimeLaw::parse()
-  std::string coupling = "independent";
+  CouplingOptions pairing;
   double label_drop = 0.1;  // share of labels replaced by the null label; 0 for unconditional data
 };
 

@@ -89,7 +89,7 @@ class Generation {
     out_[++last_ticket_] = request;
     return {request.id,
             label_of_field(request.label, job),
-            start_noise(job.seed, request.id, job.sample_shape).to(type),
+            start_value(job, request.id).to(type),
             job.solver.guidance_of(request.id),
             method,
             last_ticket_};

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "sampler/record.h"
 #include "sampler/slot_method.h"
 #include "sampler/solver_options.h"
+#include "sampler/start_source.h"
 
 namespace pathline::sampler {
 
@@ -57,9 +59,10 @@ struct Job {
   std::int64_t slots = 64;
   std::uint64_t seed = 0;
   SolverOptions solver;
-  Field guide;        // of autoguidance: a weaker network, see GuidedField::weaker; empty: classifier-free
-  Field classifier;   // grad_x log p(label | x, t), which solver.classifier_scale multiplies; every id then has a label
-  SampleWatch watch;  // see SlotEngine::watch(); empty: nobody watches
+  Field guide;       // of autoguidance: a weaker network, see GuidedField::weaker; empty: classifier-free
+  Field classifier;  // grad_x log p(label | x, t), which solver.classifier_scale multiplies; every id then has a label
+  std::shared_ptr<const StartSource> source;  // of x0; null: standard normal
+  SampleWatch watch;                          // see SlotEngine::watch(); empty: nobody watches
 };
 
 /// A sample to make.
@@ -80,7 +83,7 @@ using Emit = std::function<void(Sample&&, const Statistics& so_far)>;
 bool share_batch(const Job& a, const Job& b);
 
 /// Solves every request, in the batches of `job`'s networks, which all jobs of requests share (share_batch()). The
-/// start x0 of a sample is standard normal keyed by (seed, id). `emit` gets samples in order of completion. All
+/// start x0 of a sample is start_value() of it. `emit` gets samples in order of completion. All
 /// callbacks run on the calling thread. Local: no rank talks to another. With solver.noise_schedule the field is given
 /// discrete times and predicts noise. Throws ExitCode::kUsage for options that describe no solver.
 Statistics generate(const Field& field, const Job& job, const NextRequest& next, const Emit& emit);
@@ -101,7 +104,10 @@ at::Tensor integrate(const Field& field, const at::Tensor& x, const at::Tensor& 
                      const SolverOptions& solver, std::vector<std::int64_t>* nfe = nullptr,
                      const StepNoise& noise = {});
 
-/// The start of sample `id`: `shape`, standard normal keyed by (seed, id).
+/// The start of sample `id`: of the job's source, keyed by (seed, id).
+at::Tensor start_value(const Job& job, std::int64_t id);
+
+/// `shape`, standard normal keyed by (seed, id).
 at::Tensor start_noise(std::uint64_t seed, std::int64_t id, at::IntArrayRef shape);
 
 /// "all", "3", "0-9", "0,4,7" or a file of one label a line: the labels that ids cycle through. Throws

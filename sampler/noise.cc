@@ -14,6 +14,14 @@ at::Tensor start_noise(std::uint64_t seed, std::int64_t id, at::IntArrayRef shap
   return noise;
 }
 
+at::Tensor start_value(const Job& job, std::int64_t id) {
+  if (!job.source) return start_noise(job.seed, id, job.sample_shape);
+  const at::Tensor start = at::empty(job.sample_shape, at::kFloat);
+  job.source->fill(StartSource::Use::kGeneration, job.seed, static_cast<std::uint64_t>(id),
+                   {start.mutable_data_ptr<float>(), static_cast<std::size_t>(start.numel())});
+  return start;
+}
+
 StepNoise step_noise(std::uint64_t seed) {
   return [seed](std::int64_t id, std::int64_t draw, std::span<float> out) {
     const core::Draws draws(seed, static_cast<std::uint64_t>(id), core::Purpose::kGenerationStep,

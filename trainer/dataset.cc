@@ -58,13 +58,21 @@ std::vector<std::int64_t> first_samples(const DataOptions& options, const data::
 
 }  // namespace
 
-Dataset::Dataset(const DataOptions& options, std::uint64_t seed)
+Dataset::Dataset(const DataOptions& options, const flow::CouplingOptions& pairing, std::uint64_t seed)
     : training_(data::open_source(options.path)),
       validation_file_(open_validation_file(options, training_->info())),
+      starts_(pairing.source, sample_shape(training_->info())),
       hold_out_(seed, training_->info().count, held_out(options, training_->info().count)),
       seed_(seed),
       validation_count_(std::min(options.validation_samples,
-                                 validation_file_ ? validation_file_->info().count : hold_out_.held_out_count())) {
+                                 validation_file_ ? validation_file_->info().count : hold_out_.held_out_count())),
+      pairs_(flow::Coupling::parse(pairing.coupling).kind == flow::Coupling::Kind::kPairs) {
+  for (const auto* source : {training_.get(), validation_file_.get()}) {
+    PL_CHECK(
+        !pairs_ || source == nullptr || source->has_starts(), core::ExitCode::kInput,
+        "flow.coupling = \"pairs\", but the data set holds no /x0 beside its samples (", source->info().description,
+        "; every sample starts from its own). Make a set with `pathline sample --pairs`, or choose another coupling.");
+  }
   few_ = first_samples(options, hold_out_);
   PL_CHECK(hold_out_.training_count() > 0, core::ExitCode::kInput, "the data set holds no sample to train on (",
            info().description, "). Check data.path and data.validation.");
@@ -90,15 +98,49 @@ Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
   slice.x1 = at::empty(sizes, at::kFloat);
   std::vector<std::byte> item(info().item_bytes());
   float* out = slice.x1.mutable_data_ptr<float>();
+  if (pairs_ || !starts_.gaussian()) slice.x0 = at::empty(sizes, at::kFloat);
+  float* start = slice.x0.defined() ? slice.x0.mutable_data_ptr<float>() : out;
   for (std::int64_t i = first; i < last; ++i) {
     const std::int64_t sample = validation_file_ ? i : hold_out_.held_out_sample(i);
     source.read(sample, item);
     data::to_values(info(), item, false, {out, info().item_values()});
     out += info().item_values();
+    if (slice.x0.defined()) fill_start(source, sample, i, {start, info().item_values()});
+    start += info().item_values();
+    if (!validation_noise_.empty()) slice.noise.push_back(validation_noise_[static_cast<std::size_t>(i)]);
     slice.labels.push_back(source.label(sample));
     slice.positions.push_back(static_cast<std::uint64_t>(i));
   }
   return slice;
+}
+
+/// Of held-out sample `i`, which is sample `index` of `source`.
+void Dataset::fill_start(const data::ShardSource& source, std::int64_t index, std::int64_t i,
+                         std::span<float> out) const {
+  if (pairs_) {
+    std::vector<float> stored(out.size());
+    source.read_start(index, stored);
+    return data::start_to_values(info(), stored, /*mirrored=*/false, out);
+  }
+  const auto number = static_cast<std::uint64_t>(i);
+  const std::uint64_t noise = validation_noise_.empty() ? number : validation_noise_[static_cast<std::size_t>(i)];
+  starts_.fill(sampler::StartSource::Use::kValidation, seed_, noise, out);
+}
+
+void Dataset::couple_validation(const flow::CouplingOptions& pairing, bool conditional) {
+  const flow::Coupling coupling = flow::Coupling::of(pairing, conditional);
+  if (!coupling.permutes() || validation_count_ == 0) return;
+  const Slice all = validation_slice(0, validation_count_);
+  const std::size_t size = info().item_values();
+  std::vector<float> noise(all.positions.size() * size);
+  for (const std::uint64_t number : all.positions) {
+    starts_.fill(sampler::StartSource::Use::kValidation, seed_, number, std::span(noise).subspan(number * size, size));
+  }
+  const std::span x1(all.x1.const_data_ptr<float>(), noise.size());
+  for (const std::int64_t number :
+       flow::coupled_batch(coupling, pairing.coupling_block, x1, noise, size, all.labels, seed_, all.positions)) {
+    validation_noise_.push_back(static_cast<std::uint64_t>(number));
+  }
 }
 
 std::string Dataset::validation_name(std::int64_t i) const {
@@ -121,6 +163,9 @@ Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t fir
   Slice slice;
   slice.x1 = as_tensor(batch.values, std::ssize(batch.samples), info).narrow(0, first, count);
   slice.labels.assign(batch.labels.begin() + first, batch.labels.begin() + first + count);
+  if (!batch.starts.empty())
+    slice.x0 = as_tensor(batch.starts, std::ssize(batch.samples), info).narrow(0, first, count);
+  if (!batch.noise.empty()) slice.noise.assign(batch.noise.begin() + first, batch.noise.begin() + first + count);
   for (std::int64_t i = first; i < first + count; ++i)
     slice.positions.push_back(batch.first + static_cast<std::uint64_t>(i));
   return slice;

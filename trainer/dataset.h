@@ -9,6 +9,8 @@
 #include "data/loader.h"
 #include "data/sample_order.h"
 #include "data/shard_source.h"
+#include "flow/coupling.h"
+#include "sampler/start_source.h"
 #include "trainer/objective.h"
 #include "trainer/options.h"
 
@@ -17,12 +19,17 @@ namespace pathline::trainer {
 class Dataset {
  public:
   /// Opens data.path and what data.validation names. Throws ExitCode::kInput or kUsage.
-  Dataset(const DataOptions& options, std::uint64_t seed);
+  /// Opens what x0 come from, too.
+  Dataset(const DataOptions& options, const flow::CouplingOptions& pairing, std::uint64_t seed);
 
   const data::SetInfo& info() const { return training_->info(); }
   const data::ShardSource& source() const { return *training_; }
   /// position -> sample of source(), over the training part.
   data::Order order() const;
+  /// Of x0, by position and by number of held-out samples.
+  const sampler::StartSource& starts() const { return starts_; }
+  /// Pairs held-out samples with noise as training does, in place of validation_slice()'s own noise each.
+  void couple_validation(const flow::CouplingOptions& pairing, bool conditional);
   std::int64_t training_count() const {
     return few_.empty() ? hold_out_.training_count() : static_cast<std::int64_t>(few_.size());
   }
@@ -30,18 +37,24 @@ class Dataset {
   std::string fingerprint() const;
 
   std::int64_t validation_count() const { return validation_count_; }
-  /// Held-out samples [first, last), unflipped; `positions` are their numbers, which key their noise and time.
+  /// Held-out samples [first, last), unflipped, with their starts; `positions` are their numbers, which key their noise
+  /// and time.
   Slice validation_slice(std::int64_t first, std::int64_t last) const;
   /// What to call held-out sample `i` in messages.
   std::string validation_name(std::int64_t i) const;
 
  private:
+  void fill_start(const data::ShardSource& source, std::int64_t index, std::int64_t i, std::span<float> out) const;
+
   std::unique_ptr<data::ShardSource> training_;
   std::unique_ptr<data::ShardSource> validation_file_;  // where data.validation is a file
+  sampler::StartSource starts_;
   data::HoldOut hold_out_;
   std::vector<std::int64_t> few_;  // with data.overfit all that is trained on
   std::uint64_t seed_;
   std::int64_t validation_count_;
+  bool pairs_;                                   // samples bring their own start
+  std::vector<std::uint64_t> validation_noise_;  // numbers whose noise held-out samples start from; empty: their own
 };
 
 /// (n, C, H, W), or (n, D) for points, viewing `values` without a copy.

@@ -42,6 +42,12 @@ at::Tensor training_rows(const flow::Parameterisation& parameterisation, const a
 
 }  // namespace
 
+at::Tensor start_of(const Slice& slice, std::uint64_t seed, core::Purpose purpose, at::Device device) {
+  if (slice.x0.defined()) return flow::sent_to(slice.x0, device);
+  const auto& noise = slice.noise.empty() ? slice.positions : slice.noise;
+  return flow::keyed_noise(seed, purpose, noise, slice.x1.sizes().slice(1), device);
+}
+
 FlowObjective::FlowObjective(const flow::FlowOptions& options, std::uint64_t seed, model::VelocityModel& model)
     : model_(model),
       parameterisation_(flow::parameterisation_of(options)),
@@ -66,14 +72,13 @@ Question FlowObjective::ask(const Slice& slice, const at::Tensor& times, const P
                             double label_drop) const {
   const at::Device device = device_of(model_);
   const at::Tensor x1 = flow::sent_to(slice.x1, device);
-  const auto noise = [&](core::Purpose purpose) {
-    return flow::keyed_noise(seed_, purpose, slice.positions, x1.sizes().slice(1), device);
-  };
-  const at::Tensor x0 = noise(purposes.noise), rows = flow::sent_to(training_rows(parameterisation_, times), device);
+  const at::Tensor x0 = start_of(slice, seed_, purposes.noise, device);
+  const at::Tensor rows = flow::sent_to(training_rows(parameterisation_, times), device);
   Question question;
   question.x = flow::mixed(x1, rows[0], x0, rows[1]);
   if (parameterisation_.path().jitter() > 0) {
-    question.x.add_(noise(purposes.jitter), parameterisation_.path().jitter());
+    const at::Tensor noise = flow::keyed_noise(seed_, purposes.jitter, slice.positions, x1.sizes().slice(1), device);
+    question.x.add_(noise, parameterisation_.path().jitter());
   }
   question.t = rows[2];
   question.target = flow::mixed(x1, rows[3], x0, rows[4]);

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/random.h"
 #include "flow/flow_options.h"
 #include "flow/time_law.h"
 #include "model/velocity_model.h"
@@ -17,9 +18,11 @@ namespace pathline::trainer {
 
 /// Samples with what keys their randomness.
 struct Slice {
-  at::Tensor x1;                         // (n, C, H, W) or (n, D) fp32, on the CPU or the model's device
-  std::vector<std::int64_t> labels;      // (n), -1 without labels
-  std::vector<std::uint64_t> positions;  // (n); of held-out samples their numbers
+  at::Tensor x1;                          // (n, C, H, W) or (n, D) fp32, on the CPU or the model's device
+  std::vector<std::int64_t> labels;       // (n), -1 without labels
+  std::vector<std::uint64_t> positions;   // (n); of held-out samples their numbers
+  std::vector<std::uint64_t> noise = {};  // (n) positions whose noise samples start from; empty: their own
+  at::Tensor x0 = {};                     // as x1: what samples start from; undefined: normal noise
 };
 
 /// Of held-out samples: number i belongs to bin i mod kTimeBins of t.
@@ -78,6 +81,9 @@ class FlowObjective final : public TwoPartObjective {
 
 /// Throws ExitCode::kUsage for a kind of network that the objective cannot train.
 std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed, model::Module& model);
+
+/// (n, ...) x0 of a slice: as the coupling or the source gives it, else normal noise for `purpose`, on `device`.
+at::Tensor start_of(const Slice& slice, std::uint64_t seed, core::Purpose purpose, at::Device device);
 
 /// Where the model's parameters lie.
 at::Device device_of(const model::Module& model);

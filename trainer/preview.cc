@@ -34,6 +34,7 @@ sampler::Job job_for(const model::ModelOptions& model, const Recipe& recipe) {
   job.null_label = sampler::null_label_of(model);
   job.slots = kSlots;
   job.seed = static_cast<std::uint64_t>(recipe.run.seed);
+  job.source = sampler::open_starts(recipe.flow.pairing.source, job.sample_shape);
   job.solver.solver = recipe.sample.solver;
   job.solver.steps = recipe.sample.steps;
   job.solver.guidance = job.null_label >= 0 ? recipe.sample.guidance : 1.0;
@@ -125,6 +126,7 @@ void write_preview(model::VelocityModel& model, const data::SetInfo& info, const
 void check_preview(const Recipe& recipe, const data::SetInfo& info) {
   const sampler::Job job = job_for(recipe.model, recipe);
   sampler::method_maker<float>(job.solver, 1, sampler::step_noise(0));
+  sampler::check_solver(recipe.flow.pairing, job.solver.solver);
   if (recipe.sample.every_steps > 0) picture_of(job, recipe.model, info, recipe, "a preview.png");
 }
 

@@ -155,8 +155,9 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
     check_ranks(setup.recipe, ranks);
     at::set_num_threads(static_cast<int>(setup.recipe.run.threads));
     const auto seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
-    setup.dataset = std::make_unique<Dataset>(setup.recipe.data, seed);
+    setup.dataset = std::make_unique<Dataset>(setup.recipe.data, setup.recipe.flow.pairing, seed);
     take_from_data(config, setup.recipe.model, setup.dataset->info());
+    setup.dataset->couple_validation(setup.recipe.flow.pairing, setup.recipe.model.classes > 0);
     check_preview(setup.recipe, setup.dataset->info());
     if (reader) {
       for (const auto& change : check_resume(stored, config)) {

@@ -18,6 +18,7 @@
 #include "trainer/culprits.h"
 #include "trainer/data_scale.h"
 #include "trainer/dataset.h"
+#include "trainer/global_coupling.h"
 #include "trainer/peak_rate.h"
 #include "trainer/preview.h"
 #include "trainer/recovery.h"
@@ -48,7 +49,7 @@ class TrainingRun {
         control_(ranks),
         saver_(files_, *setup_.directory, recipe(), state_, model_.parameters(), model_.buffers(), ranks,
                request.hurry),
-        loader_(std::in_place, dataset_.source(), dataset_.order(), loader_options()),
+        batches_(std::in_place, recipe(), conditional(), dataset_, loader_options(), ranks),
         telemetry_(setup_.directory->path(), recipe().log.prometheus, static_cast<std::int64_t>(setup_.progress.step),
                    recipe().train.steps, ranks),
         wall_time_(started_, end_of_time(started_, recipe().run.wall_minutes, cluster::process_environment(),
@@ -79,6 +80,7 @@ class TrainingRun {
   cluster::Whereabouts& here() { return setup_.watchdog->here(); }
   void enter(cluster::Phase phase) { here().enter(phase, static_cast<std::int64_t>(progress().step)); }
   const checkpoint::State& progress() const { return setup_.progress; }
+  bool conditional() const { return setup_.recipe.model.classes > 0; }
   std::uint64_t seed() const { return static_cast<std::uint64_t>(setup_.recipe.run.seed); }
 
   data::LoaderOptions loader_options() const {
@@ -89,6 +91,7 @@ class TrainingRun {
     options.last = own.last;
     options.start = setup_.progress.position;
     options.flip = setup_.recipe.data.flip && setup_.recipe.data.overfit == 0;
+    options.starts = setup_.recipe.flow.pairing.coupling == "pairs";
     options.seed = seed();
     options.threads = static_cast<int>(setup_.recipe.data.loader_threads);
     options.depth = static_cast<int>(setup_.recipe.data.loader_depth);
@@ -107,7 +110,7 @@ class TrainingRun {
   /// False if it ended in a rollback: the run stands at a checkpoint whose reports are done.
   bool take_step() {
     here().enter(cluster::Phase::kData, static_cast<std::int64_t>(progress().step) + 1);
-    data::Batch batch = loader_->next();
+    data::Batch batch = batches_->next();
     last_ = step_(batch, static_cast<std::int64_t>(progress().step) + 1,
                   static_cast<std::int64_t>(progress().optimizer_step));
     waited_ += batch.waited_seconds;
@@ -153,7 +156,7 @@ class TrainingRun {
         " (rollback ", progress().rollbacks_in_a_row, " of ", recipe().train.rollbacks, " before a newer checkpoint)");
     if (ranks_.rank() == 0) core::log_warning(text);
     telemetry_.note("rollback", progress().step, {{"text", text}, {"target", target}});
-    loader_.emplace(dataset_.source(), dataset_.order(), loader_options());
+    batches_.emplace(recipe(), conditional(), dataset_, loader_options(), ranks_);
     checkpoints_.stands_at(progress().step);
     validated_step_.reset();
     start_window();
@@ -345,7 +348,7 @@ class TrainingRun {
   TrainingStep step_;
   cluster::ControlWord control_;
   BackgroundSaver saver_;
-  std::optional<data::Loader> loader_;  // a new one after a rollback
+  std::optional<GlobalCoupling> batches_;  // new ones after a rollback
   Telemetry telemetry_;
   WallTime wall_time_;
   double flops_a_sample_;  // of the model, forward and backward

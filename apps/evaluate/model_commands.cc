@@ -59,6 +59,7 @@ int straightness(const Options& options) {
   job.slots = options.slots > 0 ? options.slots : sampler::usual_slots(options.count);
   job.seed = static_cast<std::uint64_t>(options.seed);
   job.solver = options.solver;
+  job.source = sampler::open_starts(loaded.flow.pairing.source, job.sample_shape);
   const std::vector<std::int64_t> labels = labels_of(options, model.classes);
   const auto label_of = [&](std::int64_t id) { return labels[static_cast<std::size_t>(id) % labels.size()]; };
   const sampler::Straightness found =
@@ -88,10 +89,11 @@ int held_out_loss(const Options& options) {
   data.path = {options.data};
   data.validation = options.data;  // all of it is held out
   data.validation_samples = options.count;
-  const trainer::Dataset dataset(data, static_cast<std::uint64_t>(options.seed));
+  trainer::Dataset dataset(data, flow.pairing, static_cast<std::uint64_t>(options.seed));
   PL_CHECK(trainer::sample_shape(dataset.info()) == sampler::sample_shape_of(loaded.model->options()), ExitCode::kInput,
            "the model of ", loaded.directory, " was made for items of another shape than ", dataset.info().description,
            ". Use data as the model was trained on.");
+  dataset.couple_validation(flow.pairing, loaded.model->options().classes > 0);
   const auto alone = cluster::make_self_communicator();
   const trainer::HeldOutLoss loss = *trainer::held_out_loss(dataset, *objective, *loaded.model, options.batch, *alone);
   if (options.json) {

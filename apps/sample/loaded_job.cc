@@ -107,7 +107,7 @@ void settle(LoadedJob& job, const Decided& decided) {
   complete(job.plan, job.options, *job.loaded, decided, job.compute.kernels);
   check_rows(job);
   sampler::Sample trial;
-  trial.value = sampler::start_noise(job.options.seed, job.options.first, job.plan.job.sample_shape);
+  trial.value = sampler::start_value(job.plan.job, job.options.first);
   if (job.decoder) {
     trial.value = decoded(*job.decoder, trial.value);
     job.plan.item_shape = trial.value.sizes().vec();

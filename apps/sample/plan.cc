@@ -120,6 +120,9 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   }
   sampler::method_maker<float>(plan.job.solver, 1,
                                sampler::step_noise(0));  // says what cannot be before anything begins
+  sampler::check_solver(loaded.flow.pairing, solver);
+  if (!options.classifier.empty()) sampler::check_score(loaded.flow.pairing, "--classifier");
+  plan.job.source = sampler::open_starts(loaded.flow.pairing.source, plan.job.sample_shape);
   plan.item_shape = plan.job.sample_shape;
   plan.classes = model.classes;
   plan.class_names = loaded.class_names;
@@ -136,6 +139,7 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   record.add("seed", std::to_string(options.seed));
   record.add("ids", core::concat(options.first, " to ", options.first + options.count - 1));
   record.add("labels", labels_text(plan.labels));
+  if (plan.job.source) record.add("source", plan.job.source->identity());
   sampler::add_solver(plan.job.solver, record);
   if (!options.guide_with.empty()) record.add("guide-with", plan.guide);
   if (!options.classifier.empty()) record.add("classifier", "crc32c " + crc_of_file(options.classifier));
@@ -212,8 +216,8 @@ sampler::SinkOptions sink_options(const SampleOptions& options, const Plan& plan
   if (options.pairs) {
     PL_CHECK(options.decoder.empty(), ExitCode::kUsage,
              "--pairs and --decoder do not go together (pixels and the latents' noise are no pairs). Leave one out.");
-    sink.start_of = [seed = options.seed, shape = plan.job.sample_shape](std::int64_t id) {
-      at::Tensor x0 = sampler::start_noise(seed, id, shape);
+    sink.start_of = [job = plan.job](std::int64_t id) {
+      at::Tensor x0 = sampler::start_value(job, id);
       if (x0.dim() == 3) x0 = x0.permute({1, 2, 0}).contiguous();
       const float* begin = x0.const_data_ptr<float>();
       return std::vector<float>(begin, begin + x0.numel());
