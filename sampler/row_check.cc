@@ -16,9 +16,10 @@ void check_rows_independent(const Field& field, const Job& job) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> rows;
   for (std::int64_t s = 0; s < job.slots; ++s) rows.push_back(start_noise(job.seed, s, job.sample_shape));
-  const at::Tensor x = at::stack(rows);                                        // (S, ...)
-  const at::Tensor place = at::arange(job.slots, at::kLong);                   // (S)
-  const at::Tensor t = place.to(at::kFloat) / static_cast<double>(job.slots);  // (S) in [0, 1)
+  const at::Tensor x = at::stack(rows);                                            // (S, ...)
+  const at::Tensor place = at::arange(job.slots, at::kLong);                       // (S)
+  const at::Tensor share = place.to(at::kFloat) / static_cast<double>(job.slots);  // (S) in [0, 1)
+  const at::Tensor t = share * (job.solver.t1 - job.solver.t0) + job.solver.t0;
   at::Tensor labels, turned_labels;
   if (job.null_label >= 0) {
     labels = place.remainder(job.null_label + 1);

@@ -121,6 +121,8 @@ class LikelihoodRun {
     rows.sample_shape = sampler::sample_shape_of(loaded_.model->options());
     rows.null_label = null_label_;
     rows.slots = command_.how.slots;
+    rows.solver.t0 = how_.noise_time;
+    rows.solver.t1 = how_.data_time;
     sampler::check_rows_independent(sampler::with_derivative(field_), rows);
   }
 
