@@ -23,6 +23,7 @@
 #include "sampler/row_check.h"
 #include "sampler/slot_count.h"
 #include "sampler/spread_likelihood.h"
+#include "sampler/start_source.h"
 
 namespace pathline::apps {
 namespace {
@@ -96,6 +97,7 @@ class LikelihoodRun {
     source_ = data::open_source(command_.data);
     const data::SetInfo& info = source_->info();
     check_fits(info, loaded_);
+    sampler::check_density(loaded_.flow.pairing, "a likelihood");
     null_label_ = sampler::null_label_of(loaded_.model->options());
     ids_ = {command_.first, command_.count > 0 ? std::min(info.count, command_.first + command_.count) : info.count};
     PL_CHECK(0 <= ids_.first && ids_.first < ids_.last, ExitCode::kUsage, "--first is ", command_.first,
