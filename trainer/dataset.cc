@@ -87,7 +87,7 @@ data::Order Dataset::order() const {
 
 std::string Dataset::fingerprint() const {
   return core::concat(info().digest.empty() ? "undigested" : info().digest, "/", info().count, "/",
-                      info().item_bytes());
+                      info().item_bytes(), starts_.gaussian() ? "" : "/" + starts_.identity());
 }
 
 Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {

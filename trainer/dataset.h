@@ -33,7 +33,7 @@ class Dataset {
   std::int64_t training_count() const {
     return few_.empty() ? hold_out_.training_count() : static_cast<std::int64_t>(few_.size());
   }
-  /// Digest and count: another set on resume is noticed.
+  /// Digest and count, also of what samples start from: another set on resume is noticed.
   std::string fingerprint() const;
 
   std::int64_t validation_count() const { return validation_count_; }
