@@ -15,8 +15,8 @@
 #include "core/error.h"
 #include "core/file_system.h"
 #include "core/log.h"
-#include "flow/flow_options.h"
 #include "sampler/checkpointed_model.h"
+#include "sampler/path_field.h"
 #include "sampler/slot_count.h"
 #include "sampler/straightness.h"
 #include "trainer/dataset.h"
@@ -59,11 +59,16 @@ int straightness(const Options& options) {
   job.slots = options.slots > 0 ? options.slots : sampler::usual_slots(options.count);
   job.seed = static_cast<std::uint64_t>(options.seed);
   job.solver = options.solver;
+  const flow::Parameterisation trained = flow::parameterisation_of(loaded.flow);
+  sampler::follow_path(job.solver, trained, "");
+  job.solver.denoise = false;  // a jump, no part of the trajectory
+  const sampler::Field answers =
+      trained.gives_own_time() ? sampler::noise_field_of(*loaded.model) : sampler::field_of(*loaded.model);
   job.source = sampler::open_starts(loaded.flow.pairing.source, job.sample_shape);
   const std::vector<std::int64_t> labels = labels_of(options, model.classes);
   const auto label_of = [&](std::int64_t id) { return labels[static_cast<std::size_t>(id) % labels.size()]; };
   const sampler::Straightness found =
-      sampler::straightness(sampler::field_of(*loaded.model), job, options.count, options.times, label_of);
+      sampler::straightness(sampler::velocity_of(answers, trained), job, options.count, options.times, label_of);
   if (found.failed > 0) core::log_warning(found.failed, " samples failed and are left out");
   if (options.json) {
     const ordered_json result = {{"straightness", found.bend},   {"squared_length", found.length},
@@ -82,18 +87,16 @@ int straightness(const Options& options) {
 
 int held_out_loss(const Options& options) {
   sampler::CheckpointedModel loaded = load(options);
-  flow::FlowOptions flow;
-  flow::bind(loaded.recipe, flow);
-  const auto objective = trainer::make_objective(flow, static_cast<std::uint64_t>(options.seed), *loaded.model);
+  const auto objective = trainer::make_objective(loaded.flow, static_cast<std::uint64_t>(options.seed), *loaded.model);
   trainer::DataOptions data;
   data.path = {options.data};
   data.validation = options.data;  // all of it is held out
   data.validation_samples = options.count;
-  trainer::Dataset dataset(data, flow.pairing, static_cast<std::uint64_t>(options.seed));
+  trainer::Dataset dataset(data, loaded.flow.pairing, static_cast<std::uint64_t>(options.seed));
   PL_CHECK(trainer::sample_shape(dataset.info()) == sampler::sample_shape_of(loaded.model->options()), ExitCode::kInput,
            "the model of ", loaded.directory, " was made for items of another shape than ", dataset.info().description,
            ". Use data as the model was trained on.");
-  dataset.couple_validation(flow.pairing, loaded.model->options().classes > 0);
+  dataset.couple_validation(loaded.flow.pairing, loaded.model->options().classes > 0);
   const auto alone = cluster::make_self_communicator();
   const trainer::HeldOutLoss loss = *trainer::held_out_loss(dataset, *objective, *loaded.model, options.batch, *alone);
   if (options.json) {
