@@ -28,6 +28,7 @@ enum class Purpose : std::uint32_t {
   kValidationJitter = 13,
   kCoupling = 14,          // of noise and samples (flow/sinkhorn.h)
   kValidationSource = 15,  // order of a second data set that x0 come from; kSourceOrder in training
+  kDivergenceProbe = 20,   // signs of an estimate of a divergence
   kDropout = 1000,         // + layer number
   // generation; index = sample id
   kGenerationNoise = 0x10000,

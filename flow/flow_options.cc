@@ -6,6 +6,30 @@
 #include "flow/time_law.h"
 
 namespace pathline::flow {
+namespace {
+
+/// Likelihood knows no path, no times and no pairs of noise and data.
+void check_likelihood(const FlowOptions& options) {
+  core::check_choice("flow.cnf_solver", options.cnf_solver, {"rk4", "midpoint"});
+  core::check_choice("flow.cnf_divergence", options.cnf_divergence, {"auto", "exact", "hutchinson"});
+  PL_CHECK(options.cnf_steps > 0, core::ExitCode::kUsage, "flow.cnf_steps is ", options.cnf_steps,
+           " (the way from a datum to its noise takes at least one). The usual value is 8.");
+  if (!options.objective.starts_with("nll-")) return;
+  const FlowOptions unset;
+  const auto refuse = [&](const char* key, const std::string& value, const std::string& usual) {
+    PL_CHECK(value == usual, core::ExitCode::kUsage, "flow.", key, " = \"", value, "\" with flow.objective = \"",
+             options.objective, "\" (a likelihood has no such choice: it is a function of the data alone). ",
+             "Leave flow.", key, " away.");
+  };
+  refuse("path", options.path, unset.path);
+  refuse("predict", options.predict, unset.predict);
+  refuse("weight", options.weight, unset.weight);
+  refuse("time", options.time, unset.time);
+  refuse("coupling", options.pairing.coupling, unset.pairing.coupling);
+  refuse("source", options.pairing.source, unset.pairing.source);
+}
+
+}  // namespace
 
 Parameterisation parameterisation_of(const FlowOptions& options) {
   PL_CHECK(options.objective != "score" || options.predict != "velocity", core::ExitCode::kUsage,
@@ -27,7 +51,12 @@ void bind(core::Config& recipe, FlowOptions& options) {
   bind(recipe, options.pairing);
   recipe.bind("flow", "label_drop", options.label_drop, OnResume::kFixed,
               "share of labels replaced by the null label, for guidance");
-  core::check_choice("flow.objective", options.objective, {"flow", "score"});
+  recipe.bind("flow", "cnf_solver", options.cnf_solver, OnResume::kFixed, "nll-cnf: rk4 | midpoint");
+  recipe.bind("flow", "cnf_steps", options.cnf_steps, OnResume::kFixed, "nll-cnf: steps from a datum to its noise");
+  recipe.bind("flow", "cnf_divergence", options.cnf_divergence, OnResume::kFixed,
+              "nll-cnf: exact | hutchinson | auto (exact in up to 4 dimensions)");
+  core::check_choice("flow.objective", options.objective, {"flow", "score", "nll-flow", "nll-cnf"});
+  check_likelihood(options);
   TimeLaw::parse(options.time, parameterisation_of(options).path());
   const bool normal = options.pairing.source == "gaussian" && options.pairing.coupling == "independent";
   PL_CHECK(normal || (options.predict != "score" && options.objective != "score"), core::ExitCode::kUsage,

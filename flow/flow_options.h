@@ -2,6 +2,7 @@
 // The section [flow] of a recipe. docs/recipes.md explains the values.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "core/config.h"
@@ -11,13 +12,17 @@
 namespace pathline::flow {
 
 struct FlowOptions {
-  std::string objective = "flow";
+  std::string objective = "flow";    // flow | score | nll-flow (normalizing flow) | nll-cnf (continuous one)
   std::string path = "linear";       // as Path::parse()
   std::string predict = "velocity";  // as Parameterisation
   std::string weight = "auto";       // the same
   std::string time = "uniform";      // as TimeLaw::parse()
   CouplingOptions pairing;
-  double label_drop = 0.1;  // share of labels replaced by the null label; 0 for unconditional data
+  // of objective nll-cnf
+  std::string cnf_solver = "rk4";       // rk4 | midpoint
+  std::int64_t cnf_steps = 8;           // from the datum to its noise
+  std::string cnf_divergence = "auto";  // exact | hutchinson | auto: exact in up to 4 dimensions
+  double label_drop = 0.1;              // share of labels replaced by the null label; 0 for unconditional data
 };
 
 /// Throws ExitCode::kUsage for what does not go together.

@@ -11,6 +11,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "sampler/bijection.h"
 
 namespace pathline::sampler {
 namespace {
@@ -71,20 +72,20 @@ CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::st
   std::vector<double> decays;
   loaded.recipe.bind("ema", "decays", decays, core::OnResume::kChangeable, "averages of weights");
   loaded.kind = kind_of_weights(reader, ema, decays);
-  loaded.model = model::make_model(options, 0);
+  loaded.model = model::make_module(options, 0);
   load_kind(reader, loaded.kind, loaded.model->parameters());
   load_kind(reader, "buffer", loaded.model->buffers());
   loaded.model->set_training(false);
   return loaded;
 }
 
-void use_bf16(model::VelocityModel& model) {
+void use_bf16(model::Module& model) {
   for (at::Tensor parameter : model.parameters() | std::views::transform(&model::NamedTensor::tensor)) {
     parameter.set_data(parameter.detach().to(at::kBFloat16));
   }
 }
 
-void move_to(const model::VelocityModel& model, at::Device device) {
+void move_to(const model::Module& model, at::Device device) {
   for (const auto* list : {&model.parameters(), &model.buffers()}) {
     for (at::Tensor tensor : *list | std::views::transform(&model::NamedTensor::tensor)) {
       if (tensor.device() != device) tensor.set_data(tensor.detach().to(device));
@@ -115,10 +116,15 @@ Field field_by(model::VelocityModel& model, Forward forward) {
 
 }  // namespace
 
-Field field_of(model::VelocityModel& model) { return field_by(model, &model::VelocityModel::velocity); }
-
-Field noise_field_of(model::VelocityModel& model) {
-  return field_by(model, &model::VelocityModel::forward_as_original);
+Field field_of(model::Module& model) {
+  if (auto* bijection = dynamic_cast<model::Bijection*>(&model)) return one_step_field_of(*bijection);
+  return field_by(model::as_velocity_model(model, "sampling"), &model::VelocityModel::velocity);
 }
+
+Field noise_field_of(model::Module& model) {
+  return field_by(model::as_velocity_model(model, "a noise predictor"), &model::VelocityModel::forward_as_original);
+}
+
+bool is_one_step(const model::Module& model) { return dynamic_cast<const model::Bijection*>(&model) != nullptr; }
 
 }  // namespace pathline::sampler

@@ -17,11 +17,11 @@
 namespace pathline::sampler {
 
 struct CheckpointedModel {
-  std::unique_ptr<model::VelocityModel> model;  // in evaluation mode
-  flow::FlowOptions flow;                       // what it was trained to predict, on which path
-  core::Config recipe;                          // the checkpoint's; [model], [flow] and ema.decays are bound
-  std::string directory;                        // the step-N it came from
-  std::string kind;                             // of its weights: "ema-0.999" or "master"
+  std::unique_ptr<model::Module> model;  // in evaluation mode
+  flow::FlowOptions flow;                // what it was trained to predict, on which path
+  core::Config recipe;                   // the checkpoint's; [model], [flow] and ema.decays are bound
+  std::string directory;                 // the step-N it came from
+  std::string kind;                      // of its weights: "ema-0.999" or "master"
   std::uint64_t step = 0;
   std::vector<std::string> class_names;  // of the data it was trained on; may be empty
 };
@@ -33,10 +33,10 @@ CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::st
 
 /// Rounds the weights to bf16; the network then computes in bf16, but for norms, softmax sums, time features and its
 /// output, which stay fp32.
-void use_bf16(model::VelocityModel& model);
+void use_bf16(model::Module& model);
 
 /// Its weights and frozen tensors go there; no copy stays behind.
-void move_to(const model::VelocityModel& model, at::Device device);
+void move_to(const model::Module& model, at::Device device);
 
 /// Fills tensors with a checkpoint's weights of one kind, by name. Throws ExitCode::kInput where one is missing or has
 /// another shape.
@@ -50,10 +50,13 @@ std::vector<std::int64_t> sample_shape_of(const model::ModelOptions& options);
 std::int64_t null_label_of(const model::ModelOptions& options);
 
 /// What the model's original gives for the original's times, variance channels included: for solvers of noise
-/// predictors.
-Field noise_field_of(model::VelocityModel& model);
+/// predictors. Throws ExitCode::kUsage for a model that is no velocity model.
+Field noise_field_of(model::Module& model);
 
-/// The model's velocity as solvers call it. `model` must outlive the field.
-Field field_of(model::VelocityModel& model);
+/// The model's velocity as solvers call it; of a bijection one_step_field_of() (bijection.h). `model` must outlive it.
+Field field_of(model::Module& model);
+
+/// Whether field_of() is followed by one Euler step.
+bool is_one_step(const model::Module& model);
 
 }  // namespace pathline::sampler

@@ -74,17 +74,24 @@ std::vector<LogDensity> densities_on_ranks(cluster::Communicator& ranks, const F
                                            const LikelihoodOptions& options, const std::vector<std::int64_t>& shape,
                                            bool labelled, const SetOfData& data,
                                            const std::function<void(const Tally&)>& progress) {
-  Dealing dealing;
   const std::int64_t solves = options.exact ? 1 : std::max<std::int64_t>(1, options.probes);
-  dealing.first_range = std::max<std::int64_t>(1, options.slots / solves);
+  const DensitySolver solver = [&](const auto& next, const auto& emit) {
+    log_densities(field, options, shape, labelled, next, emit);
+  };
+  return densities_on_ranks(ranks, solver, std::max<std::int64_t>(1, options.slots / solves), data, progress);
+}
+
+std::vector<LogDensity> densities_on_ranks(cluster::Communicator& ranks, const DensitySolver& solver,
+                                           std::int64_t at_once, const SetOfData& data,
+                                           const std::function<void(const Tally&)>& progress) {
+  Dealing dealing;
+  dealing.first_range = at_once;
   dealing.seconds = kSecondsOfWork;
   RangeDealer dealer(ranks, {data.ids}, dealing);
   RankOfSet mine(data, dealer, progress);
   cluster::together(ranks, [&] {
     try {
-      log_densities(
-          field, options, shape, labelled, [&] { return mine.next(); },
-          [&](const LogDensity& density) { mine.add(density, ranks.rank() == 0); });
+      solver([&] { return mine.next(); }, [&](const LogDensity& density) { mine.add(density, ranks.rank() == 0); });
     } catch (...) {
       dealer.give_up();
       throw;

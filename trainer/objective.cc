@@ -10,6 +10,7 @@
 #include "flow/interpolate.h"
 #include "flow/keyed_draws.h"
 #include "flow/transfer.h"
+#include "trainer/likelihood_objective.h"
 
 namespace pathline::trainer {
 namespace {
@@ -102,7 +103,13 @@ at::Tensor FlowObjective::held_out_loss_per_sample(const Slice& slice) const {
 }
 
 std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed, model::Module& model) {
-  return std::make_unique<FlowObjective>(options, seed, model::as_velocity_model(model, "flow.objective = \"flow\""));
+  const std::string user = "flow.objective = \"" + options.objective + "\"";
+  if (options.objective == "nll-flow") {
+    return std::make_unique<NllFlowObjective>(options, seed, model::as_bijection(model, user));
+  }
+  model::VelocityModel& velocity = model::as_velocity_model(model, user);
+  if (options.objective == "nll-cnf") return std::make_unique<NllCnfObjective>(options, seed, velocity);
+  return std::make_unique<FlowObjective>(options, seed, velocity);
 }
 
 at::Device device_of(const model::Module& model) { return model.parameters().front().tensor.device(); }

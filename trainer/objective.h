@@ -37,6 +37,8 @@ class Objective {
   virtual at::Tensor loss_per_sample(const Slice& slice) const = 0;
   /// (n) as above, of held-out samples: with draws of their own, no label dropped, t in the sample's bin.
   virtual at::Tensor held_out_loss_per_sample(const Slice& slice) const = 0;
+  /// Whether samples have times, so that held-out losses can be told by them.
+  virtual bool has_times() const { return true; }
 };
 
 /// What the network is asked about a slice, and the answer wanted, on its device.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cluster/agree.h"
+#include "sampler/bijection.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/part_file.h"
 #include "sampler/path_field.h"
@@ -88,11 +89,16 @@ std::vector<std::vector<std::byte>> gathered(cluster::Communicator& ranks, std::
 
 }  // namespace
 
-void write_preview(model::VelocityModel& model, const data::SetInfo& info, const Recipe& recipe,
-                   const std::string& path, cluster::Communicator& ranks) {
+void write_preview(model::Module& model, const data::SetInfo& info, const Recipe& recipe, const std::string& path,
+                   cluster::Communicator& ranks) {
   const at::NoGradGuard no_grad;
   const std::int64_t count = recipe.sample.count, classes = model.options().classes;
-  const sampler::Job job = job_for(model.options(), recipe);
+  sampler::Job job = job_for(model.options(), recipe);
+  if (sampler::is_one_step(model)) {
+    sampler::SolverOptions usual;
+    usual.trajectories = job.solver.trajectories;
+    job.solver = sampler::in_one_step(usual);
+  }
   const flow::Parameterisation trained = flow::parameterisation_of(recipe.flow);
   const sampler::Field field = sampler::velocity_of(
       trained.gives_own_time() ? sampler::noise_field_of(model) : sampler::field_of(model), trained);

@@ -6,7 +6,7 @@
 
 #include "cluster/communicator.h"
 #include "data/shard_source.h"
-#include "model/velocity_model.h"
+#include "model/module.h"
 #include "trainer/options.h"
 
 namespace pathline::trainer {
@@ -14,8 +14,8 @@ namespace pathline::trainer {
 /// All ranks: each solves its share of the ids, rank 0 draws them to `path`: images in a grid, points as dots at the
 /// end of their pathlines, in the plane of their first two coordinates. Uses the model's present weights. The noise is
 /// that of `pathline sample --seed` with the run's seed, so the pictures of a run show the same pathlines growing up.
-void write_preview(model::VelocityModel& model, const data::SetInfo& info, const Recipe& recipe,
-                   const std::string& path, cluster::Communicator& ranks);
+void write_preview(model::Module& model, const data::SetInfo& info, const Recipe& recipe, const std::string& path,
+                   cluster::Communicator& ranks);
 
 /// A preview must not end a run hours later: throws ExitCode::kUsage if its solver is none, or if there are to be
 /// previews and samples of recipe.model are no picture.

@@ -294,7 +294,7 @@ class TrainingRun {
     std::optional<ShardedState::AverageInPlace> average;
     if (!recipe().ema.decays.empty()) average.emplace(state_, 0);
     const std::string path = core::concat(setup_.directory->samples(), "/step-", progress().step, ".png");
-    write_preview(model::as_velocity_model(model_, "a preview"), dataset_.info(), recipe(), path, ranks_);
+    write_preview(model_, dataset_.info(), recipe(), path, ranks_);
     start_window();
   }
 

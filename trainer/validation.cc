@@ -10,6 +10,22 @@
 #include "core/log.h"
 
 namespace pathline::trainer {
+namespace {
+
+std::vector<double> mean_by_time(const std::vector<double>& losses) {
+  std::vector<double> sums(kTimeBins), members(kTimeBins);
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    sums[i % kTimeBins] += losses[i];
+    members[i % kTimeBins] += 1;
+  }
+  for (std::size_t bin = 0; bin < kTimeBins; ++bin) {
+    if (members[bin] > 0) sums[bin] /= members[bin];
+  }
+  return sums;
+}
+
+}  // namespace
+
 std::optional<HeldOutLoss> held_out_loss(const Dataset& dataset, const Objective& objective, model::Module& model,
                                          std::int64_t chunk, cluster::Communicator& ranks,
                                          const std::function<bool()>& give_up) {
@@ -35,21 +51,14 @@ std::optional<HeldOutLoss> held_out_loss(const Dataset& dataset, const Objective
                       *bad);
   }
   HeldOutLoss result;
-  std::array<double, kTimeBins> members{};
-  for (std::size_t i = 0; i < losses.size(); ++i) {
-    result.mean += losses[i] / static_cast<double>(count);
-    result.by_time[i % kTimeBins] += losses[i];
-    members[i % kTimeBins] += 1;
-  }
-  for (int bin = 0; bin < kTimeBins; ++bin) {
-    if (members[bin] > 0) result.by_time[bin] /= members[bin];
-  }
+  for (const double loss : losses) result.mean += loss / static_cast<double>(count);
+  if (objective.has_times()) result.by_time = mean_by_time(losses);
   return result;
 }
 
 std::map<std::string, double> as_metrics(const HeldOutLoss& loss, const std::string& prefix) {
   std::map<std::string, double> metrics = {{prefix + "loss", loss.mean}};
-  for (int bin = 0; bin < kTimeBins; ++bin) {
+  for (std::size_t bin = 0; bin < loss.by_time.size(); ++bin) {
     std::ostringstream name;
     name << prefix << "loss_t0." << bin;
     metrics[name.str()] = loss.by_time[bin];

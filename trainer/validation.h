@@ -3,12 +3,12 @@
 // ranks and at any time: only the weights differ from one evaluation to the next.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cluster/communicator.h"
 #include "trainer/dataset.h"
@@ -18,7 +18,7 @@ namespace pathline::trainer {
 
 struct HeldOutLoss {
   double mean = 0;
-  std::array<double, kTimeBins> by_time{};  // bin b: t in [b, b + 1) / kTimeBins
+  std::vector<double> by_time;  // bin b: t in [b, b + 1) / kTimeBins; empty for an objective without times
 };
 
 /// All ranks. Evaluates in chunks of `chunk` samples; t is stratified: sample i of n gets ((i mod bins) + u) / bins.

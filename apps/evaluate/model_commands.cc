@@ -53,6 +53,8 @@ std::vector<std::int64_t> labels_of(const Options& options, std::int64_t classes
 int straightness(const Options& options) {
   const sampler::CheckpointedModel loaded = load(options);
   const model::ModelOptions& model = loaded.model->options();
+  PL_CHECK(!sampler::is_one_step(*loaded.model), ExitCode::kUsage, "model.name = \"", model.name,
+           "\" maps noise to data in one go (there are no trajectories to be straight). Use a velocity model.");
   sampler::Job job;
   job.sample_shape = sampler::sample_shape_of(model);
   job.null_label = sampler::null_label_of(model);
@@ -109,10 +111,9 @@ int held_out_loss(const Options& options) {
   }
   std::printf("held-out loss %.6g over %lld samples, weights %s\n", loss.mean,
               static_cast<long long>(dataset.validation_count()), loaded.kind.c_str());
-  for (int bin = 0; bin < trainer::kTimeBins; ++bin) {
-    std::printf("  t in [0.%d, %s)  %.6g\n", bin,
-                bin + 1 < trainer::kTimeBins ? ("0." + std::to_string(bin + 1)).c_str() : "1.0",
-                loss.by_time[static_cast<std::size_t>(bin)]);
+  for (std::size_t bin = 0; bin < loss.by_time.size(); ++bin) {
+    std::printf("  t in [0.%zu, %s)  %.6g\n", bin,
+                bin + 1 < loss.by_time.size() ? ("0." + std::to_string(bin + 1)).c_str() : "1.0", loss.by_time[bin]);
   }
   return 0;
 }

@@ -17,6 +17,7 @@
 #include "core/progress.h"
 #include "data/shard_source.h"
 #include "launch/signals.h"
+#include "sampler/bijection.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/compute_device.h"
 #include "sampler/path_field.h"
@@ -76,10 +77,7 @@ class LikelihoodRun {
     const int gpu = sampler::choose_gpu({command_.device, "compute on the processor with --device cpu"}, world_);
     cluster::together(world_, [&] { prepare(gpu); });
     core::Progress progress("likelihood", ids_.count(), "items", root_);
-    const auto densities =
-        sampler::densities_on_ranks(world_, field_, how_, sampler::sample_shape_of(loaded_.model->options()),
-                                    null_label_ >= 0, {ids_, [this](std::int64_t i) { return datum(i); }},
-                                    [&](const sampler::Tally& tally) { progress.update(tally.done); });
+    const auto densities = solve([&](const sampler::Tally& tally) { progress.update(tally.done); });
     progress.finish();
     cluster::together(world_, [&] {
       if (root_) report(command_, densities, source_->info());
@@ -102,6 +100,7 @@ class LikelihoodRun {
     ids_ = {command_.first, command_.count > 0 ? std::min(info.count, command_.first + command_.count) : info.count};
     PL_CHECK(0 <= ids_.first && ids_.first < ids_.last, ExitCode::kUsage, "--first is ", command_.first,
              ", and the set has ", info.count, " items.");
+    if (sampler::is_one_step(*loaded_.model)) return;  // nothing is solved
     const flow::Parameterisation trained = flow::parameterisation_of(loaded_.flow);
     const flow::TimeInterval times = trained.sampling_times();
     how_ = command_.how;
@@ -126,6 +125,19 @@ class LikelihoodRun {
     rows.solver.t0 = how_.noise_time;
     rows.solver.t1 = how_.data_time;
     sampler::check_rows_independent(sampler::with_derivative(field_), rows);
+  }
+
+  std::vector<sampler::LogDensity> solve(const std::function<void(const sampler::Tally&)>& progress) {
+    const sampler::SetOfData data{ids_, [this](std::int64_t i) { return datum(i); }};
+    const bool labelled = null_label_ >= 0;
+    if (auto* bijection = dynamic_cast<model::Bijection*>(loaded_.model.get())) {
+      const sampler::DensitySolver in_one_pass = [&](const auto& next, const auto& emit) {
+        sampler::log_densities(*bijection, command_.how.slots, labelled, next, emit);
+      };
+      return sampler::densities_on_ranks(world_, in_one_pass, command_.how.slots, data, progress);
+    }
+    return sampler::densities_on_ranks(world_, field_, how_, sampler::sample_shape_of(loaded_.model->options()),
+                                       labelled, data, progress);
   }
 
   sampler::Datum datum(std::int64_t i) const {

@@ -13,8 +13,9 @@
 
 namespace pathline::apps {
 
-sampler::Field Compute::field_of(model::VelocityModel& model, sampler::NetworkAnswer answer) const {
-  if (device.is_cuda()) return sampler::gpu_field_of(model, answer, launch);
+sampler::Field Compute::field_of(model::Module& model, sampler::NetworkAnswer answer) const {
+  auto* velocity = dynamic_cast<model::VelocityModel*>(&model);
+  if (device.is_cuda() && velocity != nullptr) return sampler::gpu_field_of(*velocity, answer, launch);
   return answer == sampler::NetworkAnswer::kVelocity ? sampler::field_of(model) : sampler::noise_field_of(model);
 }
 

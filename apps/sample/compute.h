@@ -19,7 +19,7 @@ struct Compute {
   std::string kernels;  // what computes, of which version: belongs to a job, since its samples' bits depend on it
 
   /// `model` lies on the device and must outlive the field.
-  sampler::Field field_of(model::VelocityModel& model, sampler::NetworkAnswer answer) const;
+  sampler::Field field_of(model::Module& model, sampler::NetworkAnswer answer) const;
 };
 
 enum class DeviceKind { kAny, kCpu, kCuda };

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "core/text.h"
+#include "sampler/bijection.h"
 #include "sampler/classifier_guidance.h"
 #include "sampler/path_field.h"
 #include "sampler/slot_count.h"
@@ -81,6 +82,17 @@ std::string description_of(const SampleOptions& options, const sampler::SolverOp
                       "; 8 bits: round((x + 1) * 127.5) clamped");
 }
 
+/// What a model trained by likelihood cannot do: its states between noise and data are of no path that is known.
+void check_without_path(const SampleOptions& options) {
+  const sampler::Solver solver = sampler::find_solver(options.solver.solver);
+  PL_CHECK(solver.family == sampler::SolverFamily::kRungeKutta || solver.name == "ab2", ExitCode::kUsage, "--solver ",
+           solver.name, " was given, but this model was trained by likelihood: of its states between noise and data ",
+           "only the velocity is known, no path and no score. Use dopri5 or another method for velocities.");
+  PL_CHECK(options.path.empty() && options.classifier.empty(), ExitCode::kUsage,
+           "--path and --classifier need the path of a model, and this one was trained by likelihood, along none that ",
+           "is known. Leave them out.");
+}
+
 }  // namespace
 
 Decided decide(const SampleOptions& options, const std::optional<sampler::JobRecord>& begun) {
@@ -107,6 +119,13 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   plan.job.slots = decided.slots;
   plan.job.seed = options.seed;
   plan.job.solver = options.solver;
+  if (sampler::is_one_step(*loaded.model)) {
+    PL_CHECK(options.classifier.empty(), ExitCode::kUsage, "--classifier ", options.classifier,
+             " was given, but this model maps noise to data in one go (no velocity is there to be guided). ",
+             "Leave it out.");
+    plan.job.solver = sampler::in_one_step(options.solver);
+  }
+  if (loaded.flow.objective == "nll-cnf") check_without_path(options);
   const std::string solver = sampler::find_solver(options.solver.solver).name;
   if ((solver == "ddpm" || predicts_noise_at_indices(loaded)) && (solver == "ddim" || solver == "ddpm") &&
       options.solver.noise_schedule.empty()) {

@@ -75,7 +75,7 @@ class CheckpointedModelTest : public testing::Test {
     save(directory_ / "checkpoints", {{"master", raw_.get()}, {"ema-0.9", first_.get()}, {"ema-0.99", second_.get()}});
   }
 
-  static bool same(const model::VelocityModel& a, const model::VelocityModel& b) {
+  static bool same(const model::Module& a, const model::Module& b) {
     for (std::size_t i = 0; i < a.parameters().size(); ++i) {
       if (!at::equal(a.parameters()[i].tensor, b.parameters()[i].tensor)) return false;
     }
