@@ -113,7 +113,9 @@ void follow_path(SolverOptions& options, const flow::Parameterisation& trained, 
   options.t1 = integrates ? times.last : 1.0;  // the others end on the data by themselves
   options.start_scale = path.at(times.first).s;
   options.denoise = integrates && (moves || trained.ends_on_noise());
-  for (double& time : options.trajectories) time = std::clamp(time, options.t0, options.t1);
+  for (double& time : options.trajectories) {
+    if (time >= 0 && time <= 1) time = std::clamp(time, options.t0, options.t1);  // others are refused later
+  }
 }
 
 }  // namespace pathline::sampler
