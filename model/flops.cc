@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "model/option_checks.h"
+#include "model/transformer_block.h"
 
 namespace pathline::model {
 namespace {
@@ -18,12 +19,12 @@ double attention(std::int64_t tokens, std::int64_t width) { return 2 * linear(to
 Flops of_transformer(const ModelOptions& o) {
   const std::int64_t side = o.input_size / o.patch, tokens = side * side, width = o.hidden;
   const std::int64_t pixels = o.patch * o.patch * o.input_channels, out = pixels * (o.learn_sigma ? 2 : 1);
-  const auto mlp = static_cast<std::int64_t>(static_cast<double>(width) * o.mlp_ratio);
+  const std::int64_t mlp = mlp_width(o), products = o.feed_forward == "swiglu" ? 3 : 2;
   const auto depth = static_cast<double>(o.depth);
   Flops flops;
-  flops.linear = linear(pixels, width, tokens) + linear(256, width) + linear(width, width) +
-                 linear(width, out, tokens) +
-                 depth * (linear(width, 4 * width, tokens) + 2 * linear(width, mlp, tokens));
+  flops.linear =
+      linear(pixels, width, tokens) + linear(256, width) + linear(width, width) + linear(width, out, tokens) +
+      depth * (linear(width, 4 * width, tokens) + static_cast<double>(products) * linear(width, mlp, tokens));
   flops.attention = depth * attention(tokens, width);
   flops.modulation = depth * linear(width, 6 * width) + linear(width, 2 * width);
   return flops;

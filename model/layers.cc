@@ -95,6 +95,16 @@ LayerNorm layer_norm_layer(ParameterStore& store, const std::string& name, std::
   return {store.add(name + ".weight", {width}, Initial::one()), store.add(name + ".bias", {width}, Initial::zero())};
 }
 
+at::Tensor RmsNorm::operator()(const at::Tensor& x) const {
+  const at::Tensor wide = x.to(at::kFloat);
+  const at::Tensor normed = wide * (wide.square().mean(-1, true) + 1e-6).rsqrt();
+  return (normed * weight.to(at::kFloat)).to(x.scalar_type());
+}
+
+RmsNorm rms_norm_layer(ParameterStore& store, const std::string& name, std::int64_t width) {
+  return {store.add(name + ".weight", {width}, Initial::one())};
+}
+
 at::Tensor LabelTable::operator()(const at::Tensor& labels) const {
   PL_ASSERT(labels.defined());
   const at::Tensor rows = weight.to(at::kFloat);  // a row's gradient is a sum over samples: taken in fp32

@@ -60,6 +60,14 @@ struct LayerNorm {
 
 LayerNorm layer_norm_layer(ParameterStore& store, const std::string& name, std::int64_t width);
 
+/// x / sqrt(mean(x^2) + 1e-6) weight, over the last dimension (Zhang and Sennrich, arXiv 1910.07467): x (..., width).
+struct RmsNorm {
+  at::Tensor weight;  // (width)
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
+RmsNorm rms_norm_layer(ParameterStore& store, const std::string& name, std::int64_t width);
+
 /// labels (N) in [0, classes] -> (N, width). `classes` is the null label: its own row where the table has one, else
 /// nothing is added (zero), as torchcfm's table of `classes` rows knows no null.
 struct LabelTable {

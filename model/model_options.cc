@@ -15,8 +15,9 @@ void set_transformer_size(ModelOptions& options, const std::string& name) {
   struct Size {
     std::int64_t depth, hidden, heads;
   };
-  static const std::map<std::string, Size> sizes = {
-      {"S", {12, 384, 6}}, {"B", {12, 768, 12}}, {"L", {24, 1024, 16}}, {"XL", {28, 1152, 16}}};
+  static const std::map<std::string, Size> sizes = {{"S", {12, 384, 6}},      {"B", {12, 768, 12}},
+                                                    {"L", {24, 1024, 16}},    {"XL", {28, 1152, 16}},
+                                                    {"1p0B", {24, 1536, 24}}, {"1p6B", {28, 1792, 28}}};
   const std::size_t dash = name.find('-'), slash = name.find('/');
   const Size& size = sizes.at(name.substr(dash + 1, slash - dash - 1));
   options.depth = size.depth;
@@ -53,8 +54,16 @@ void set_adm_64(ModelOptions& options) {
   options.attention_order = "new";
 }
 
+// hustvl/LightningDiT, configs/lightningdit_xl_vavae_f16d32.yaml.
+void set_lightning(ModelOptions& options) {
+  options.norm = "rms";
+  options.feed_forward = "swiglu";
+  options.rope = true;
+}
+
 /// Fields that a name without a size starts from.
 void set_defaults_of(ModelOptions& options) {
+  if (options.name == "LightningDiT") set_lightning(options);
   if (options.name == "MLP") {  // torchcfm's
     options.hidden = 64;
     options.depth = 3;
@@ -73,6 +82,7 @@ ModelOptions with_named_fields(const ModelOptions& options) {
   const Family family = family_of(options.name);
   if (family == Family::kTransformer && options.name.find('/') != std::string::npos) {
     set_transformer_size(named, options.name);
+    if (options.name.starts_with("LightningDiT")) set_lightning(named);
   } else if (options.name == "UNet-cifar10" || options.name == "UNet-flow-matching") {
     set_unet_cifar10(named);
     named.null_row = options.name == "UNet-flow-matching";
@@ -88,9 +98,8 @@ void bind(core::Config& recipe, ModelOptions& options) {
     recipe.bind("model", key, value, on_resume, comment);
   };
   field("name", options.name,
-        "DiT | SiT | UNet | MLP | RealNVP with the fields below, or by size: DiT-{S,B,L,XL}/{2,4,8}, SiT-*, "
-        "UNet-cifar10, "
-        "UNet-flow-matching, ADM-64");
+        "DiT | SiT | LightningDiT | UNet | MLP | RealNVP with the fields below, or by size: DiT-{S,B,L,XL}/{2,4,8}, "
+        "SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2}, UNet-cifar10, UNet-flow-matching, ADM-64");
   if (recipe.has("model", "name")) {
     set_defaults_of(options);
     options = with_named_fields(options);
@@ -105,7 +114,10 @@ void bind(core::Config& recipe, ModelOptions& options) {
   field("heads", options.heads, "attention heads (U-Nets: where head_channels is 0)");
   field("mlp_ratio", options.mlp_ratio, "transformers: width of the MLP over hidden");
   field("learn_sigma", options.learn_sigma, "twice the output channels; the second half is not the velocity");
-  field("qk_norm", options.qk_norm, "transformers: layer norms of each head's queries and keys");
+  field("qk_norm", options.qk_norm, "transformers: norms of each head's queries and keys");
+  field("norm", options.norm, "transformers: layer | rms (with a weight; LightningDiT's)");
+  field("feed_forward", options.feed_forward, "transformers: gelu | swiglu (LightningDiT's), the MLP of a block");
+  field("rope", options.rope, "transformers: queries and keys turned by their places (LightningDiT's)");
   field("activation", options.activation, "MLP, RealNVP: selu | silu | tanh, between layers");
   field("couplings", options.couplings, "RealNVP: coupling layers");
   field("channels", options.channels, "U-Nets: base width, a multiple of 32");

@@ -11,8 +11,9 @@
 namespace pathline::model {
 
 struct ModelOptions {
-  std::string name = "DiT-S/2";     // DiT | SiT | UNet | MLP | RealNVP with all fields, or by size:
-                                    // DiT-{S,B,L,XL}/{2,4,8}, SiT-*, UNet-cifar10, UNet-flow-matching, ADM-64
+  std::string name = "DiT-S/2";     // DiT | SiT | LightningDiT | UNet | MLP | RealNVP with all fields, or by size:
+                                    // DiT-{S,B,L,XL}/{2,4,8}, SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2},
+                                    // UNet-cifar10, UNet-flow-matching, ADM-64
   std::int64_t input_size = 0;      // height = width; from the data set when training; 0 for points
   std::int64_t input_channels = 0;  // from the data set when training; dimension of points
   std::int64_t classes = -1;        // -1: from the data set; 0: unconditional
@@ -22,7 +23,10 @@ struct ModelOptions {
   std::int64_t patch = 2, hidden = 384, depth = 12, heads = 6;
   double mlp_ratio = 4.0;
   bool learn_sigma = false;
-  bool qk_norm = false;  // each head's queries and keys pass a LayerNorm of their own
+  bool qk_norm = false;               // each head's queries and keys pass a norm of their own
+  std::string norm = "layer";         // layer | rms
+  std::string feed_forward = "gelu";  // gelu | swiglu
+  bool rope = false;                  // queries and keys are turned by their places
 
   // MLP and RealNVP
   std::string activation = "selu";  // selu | silu | tanh

@@ -33,7 +33,7 @@ at::Tensor Network::velocity(const at::Tensor& x, const at::Tensor& t, const Con
 at::Tensor Network::forward_as_original(const at::Tensor& x, const at::Tensor& t, const Condition& condition) {
   const at::Tensor out = forward_fp32(x, t, condition);
   // SiT's own forward drops the second half; DiT's and ADM's return it.
-  const bool drops_sigma = options().name.starts_with("SiT");
+  const bool drops_sigma = options().name.starts_with("SiT") || options().name.starts_with("LightningDiT");
   return drops_sigma ? out.narrow(1, 0, x.size(1)) : out;
 }
 

@@ -15,12 +15,15 @@ namespace {
 using core::ExitCode;
 
 std::vector<std::string> known_names() {
-  std::vector<std::string> names = {"DiT",   "SiT", "UNet", "MLP", "RealNVP", "UNet-cifar10", "UNet-flow-matching",
-                                    "ADM-64"};
+  std::vector<std::string> names = {"DiT",     "SiT",          "LightningDiT",       "UNet",  "MLP",
+                                    "RealNVP", "UNet-cifar10", "UNet-flow-matching", "ADM-64"};
   for (const std::string kind : {"DiT-", "SiT-"}) {
     for (const std::string size : {"S", "B", "L", "XL"}) {
       for (const std::string patch : {"/2", "/4", "/8"}) names.push_back(kind + size + patch);
     }
+  }
+  for (const std::string size : {"B", "XL", "1p0B", "1p6B"}) {
+    for (const std::string patch : {"/1", "/2"}) names.push_back("LightningDiT-" + size + patch);
   }
   return names;
 }
@@ -45,6 +48,13 @@ void check_transformer(const ModelOptions& o) {
            " is not a multiple of model.patch = ", o.patch, " (patches would not cover the image). Change one.");
   PL_CHECK(o.mlp_ratio * static_cast<double>(o.hidden) >= 1.0, ExitCode::kUsage, "model.mlp_ratio is ", o.mlp_ratio,
            " (the MLP would have no units). The usual value is 4.");
+  PL_CHECK(o.norm == "layer" || o.norm == "rms", ExitCode::kUsage, "model.norm is \"", o.norm,
+           "\" (it says how tokens are normalised). Known: layer and rms.");
+  PL_CHECK(o.feed_forward == "gelu" || o.feed_forward == "swiglu", ExitCode::kUsage, "model.feed_forward is \"",
+           o.feed_forward, "\" (it says what a block's MLP is). Known: gelu and swiglu.");
+  PL_CHECK(
+      !o.rope || o.hidden / o.heads % 4 == 0, ExitCode::kUsage, "model.rope with heads ", o.hidden / o.heads,
+      " wide (pairs of numbers are turned, half of them by the row and half by the column). Give a multiple of 4.");
 }
 
 void check_attention(const ModelOptions& o, std::int64_t channels) {
@@ -135,8 +145,12 @@ void check_options(const ModelOptions& options) {
   PL_CHECK(options.classes >= 0, ExitCode::kUsage, "model.classes is ", options.classes,
            " (the number of labels must be known to build the network). Give it, or a data set to take it from; 0 is "
            "unconditional.");
-  PL_CHECK(!options.qk_norm || family == Family::kTransformer, ExitCode::kUsage, "model.qk_norm is set for ",
-           options.name, " (only transformers normalise queries and keys). Leave it away.");
+  const ModelOptions plain;
+  const bool of_transformers =
+      options.qk_norm || options.rope || options.norm != plain.norm || options.feed_forward != plain.feed_forward;
+  PL_CHECK(!of_transformers || family == Family::kTransformer, ExitCode::kUsage,
+           "model.qk_norm, norm, feed_forward and rope are fields of transformers, and ", options.name,
+           " is none. Leave them away.");
   parse_activation(options.activation);
   PL_CHECK(options.activation == "selu" || family == Family::kMlp || family == Family::kCouplings, ExitCode::kUsage,
            "model.activation = \"", options.activation, "\" for ", options.name,

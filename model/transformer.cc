@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// DiT and SiT: a vision transformer whose blocks are modulated by time and label ("adaLN-Zero").
-// Peebles and Xie, "Scalable diffusion models with transformers", ICCV 2023; Ma et al., "SiT", ECCV 2024.
+// DiT, SiT and LightningDiT: a vision transformer whose blocks are modulated by time and label ("adaLN-Zero").
+// Peebles and Xie, "Scalable diffusion models with transformers", ICCV 2023; Ma et al., "SiT", ECCV 2024; Yao et al.,
+// "Reconstruction vs. generation", CVPR 2025 (RMS norms, SwiGLU, rotated queries and keys).
 // Parameter names are those of their published weights. Shapes: N batch, T tokens, D hidden, p patch.
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 
 #include <cmath>
 
-#include "model/fused.h"
 #include "model/layers.h"
 #include "model/network.h"
+#include "model/transformer_block.h"
 
 namespace pathline::model {
 namespace {
@@ -39,75 +37,6 @@ at::Tensor position_table(std::int64_t side, std::int64_t hidden) {
   return table;
 }
 
-class Block {
- public:
-  Block(ParameterStore& store, const std::string& name, const ModelOptions& options)
-      : heads_(options.heads),
-        modulation_(zero_linear(store, name + ".adaLN_modulation.1", options.hidden, 6 * options.hidden)),
-        qkv_(xavier_linear(store, name + ".attn.qkv", options.hidden, 3 * options.hidden)),
-        head_norms_(head_norms(store, name + ".attn", options)),
-        projection_(xavier_linear(store, name + ".attn.proj", options.hidden, options.hidden)),
-        widen_(xavier_linear(store, name + ".mlp.fc1", options.hidden, mlp_width(options))),
-        narrow_(xavier_linear(store, name + ".mlp.fc2", mlp_width(options), options.hidden)),
-        parameters_(store.parameters_of(name)) {}
-
-  /// x (N, T, D), condition = silu(c) (N, D) -> (N, T, D).
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& condition) const {
-    const auto m = modulation_(condition).chunk(2, 1);  // (N, 3 D): shift, scale, gate of attention; of the MLP
-    return feed(attend(x, m[0]), m[1]);
-  }
-
-  const std::vector<at::Tensor>& parameters() const { return parameters_; }
-
- private:
-  static std::int64_t mlp_width(const ModelOptions& options) {
-    return static_cast<std::int64_t>(static_cast<double>(options.hidden) * options.mlp_ratio);
-  }
-
-  /// Norms of each head's queries and keys (Dehghani et al., "Scaling vision transformers to 22 billion parameters",
-  /// 2023), in the names of timm's Attention.
-  struct HeadNorms {
-    LayerNorm q, k;
-  };
-  static std::optional<HeadNorms> head_norms(ParameterStore& store, const std::string& name,
-                                             const ModelOptions& options) {
-    if (!options.qk_norm) return std::nullopt;
-    const std::int64_t width = options.hidden / options.heads;
-    return HeadNorms{layer_norm_layer(store, name + ".q_norm", width),
-                     layer_norm_layer(store, name + ".k_norm", width)};
-  }
-
-  at::Tensor attend(const at::Tensor& x, const at::Tensor& modulation) const {
-    const bool fuse = !head_norms_ && can_fuse(x, x.size(2) / heads_, widen_.weight.size(0));
-    if (fuse) return fused_attention(x, modulation, qkv_, projection_, heads_);
-    const auto m = modulation.chunk(3, 1);
-    return gated_residual(x, m[2], attention(modulated_norm(x, m[0], m[1])));
-  }
-
-  at::Tensor feed(const at::Tensor& x, const at::Tensor& modulation) const {
-    if (can_fuse(x, x.size(2) / heads_, widen_.weight.size(0))) return fused_mlp(x, modulation, widen_, narrow_);
-    const auto m = modulation.chunk(3, 1);
-    return gated_residual(x, m[2], mlp(modulated_norm(x, m[0], m[1])));
-  }
-
-  at::Tensor attention(const at::Tensor& x) const {
-    const std::int64_t n = x.size(0), tokens = x.size(1), hidden = x.size(2);
-    const auto qkv = qkv_(x).view({n, tokens, 3, heads_, hidden / heads_}).permute({2, 0, 3, 1, 4}).unbind(0);
-    const at::Tensor q = head_norms_ ? head_norms_->q(qkv[0]) : qkv[0],
-                     k = head_norms_ ? head_norms_->k(qkv[1]) : qkv[1];
-    const at::Tensor mixed = at::scaled_dot_product_attention(q, k, qkv[2]);  // (N, heads, T, D / heads)
-    return projection_(mixed.transpose(1, 2).reshape({n, tokens, hidden}));
-  }
-
-  at::Tensor mlp(const at::Tensor& x) const { return narrow_(at::gelu(widen_(x), "tanh")); }
-
-  std::int64_t heads_;
-  Linear modulation_, qkv_;
-  std::optional<HeadNorms> head_norms_;
-  Linear projection_, widen_, narrow_;
-  std::vector<at::Tensor> parameters_;
-};
-
 class Transformer final : public Network {
  public:
   Transformer(const ModelOptions& options, std::optional<std::uint64_t> seed)
@@ -115,6 +44,11 @@ class Transformer final : public Network {
     const std::int64_t hidden = options.hidden, patch = options.patch;
     const std::int64_t pixels = options.input_channels * patch * patch;
     positions_ = store_.add_buffer("pos_embed", position_table(side_, hidden));
+    if (options.rope) {
+      const Rotation table = rotation_of(side_, hidden / options.heads);
+      rotation_ = {store_.add_buffer("feat_rope.freqs_cos", table.cosine),
+                   store_.add_buffer("feat_rope.freqs_sin", table.sine)};
+    }
     patch_weight_ = store_.add("x_embedder.proj.weight", {hidden, options.input_channels, patch, patch},
                                Initial::uniform(std::sqrt(6.0 / static_cast<double>(pixels + hidden))));
     patch_bias_ = store_.add("x_embedder.proj.bias", {hidden}, Initial::zero());
@@ -131,6 +65,7 @@ class Transformer final : public Network {
       blocks_.emplace_back(store_, "blocks." + std::to_string(i), options);
       store_.end_group();
     }
+    final_norm_ = rms_norm_if_asked(store_, "final_layer.norm_final", options);
     final_modulation_ = zero_linear(store_, "final_layer.adaLN_modulation.1", hidden, 2 * hidden);
     final_ = zero_linear(store_, "final_layer.linear", hidden, patch * patch * output_channels());
     store_.end_group();
@@ -143,15 +78,17 @@ class Transformer final : public Network {
     if (labels_.weight.defined()) c = c + labels_(condition.labels);
     c = at::silu(c);  // every modulation begins with it
     at::Tensor x = tokens_of(image) + positions_.to(image.scalar_type());
+    const Rotation* rotation = options().rope ? &rotation_ : nullptr;
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       await_group(i + 1);
-      const Block& block = blocks_[i];
+      const TransformerBlock& block = blocks_[i];
       x = run_block(
-          i, [&block](at::TensorList in) { return block(in[0], in[1]); }, {x, c}, block.parameters());
+          i, [&block, rotation](at::TensorList in) { return block(in[0], in[1], rotation); }, {x, c},
+          block.parameters());
     }
     await_group(blocks_.size() + 1);
     const auto m = final_modulation_(c).chunk(2, 1);
-    return image_of(final_(modulated_norm(x, m[0], m[1]).to(at::kFloat)));  // see Note [Types]
+    return image_of(final_(modulated(final_norm_, x, m[0], m[1]).to(at::kFloat)));  // see Note [Types]
   }
 
   /// (N, C, H, W) -> (N, T, D). A convolution whose stride is its kernel is one matrix product over patches.
@@ -175,7 +112,9 @@ class Transformer final : public Network {
   at::Tensor positions_, patch_weight_, patch_bias_;
   TimeEmbedding time_;
   LabelTable labels_;
-  std::vector<Block> blocks_;
+  Rotation rotation_;  // where options().rope
+  std::vector<TransformerBlock> blocks_;
+  std::optional<RmsNorm> final_norm_;
   Linear final_modulation_, final_;
 };
 

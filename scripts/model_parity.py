@@ -6,7 +6,8 @@
   python scripts/model_parity.py --originals DIR --golden tests/model/golden           write the unit tests' expectations
 
 DIR holds checkouts of the original repositories: SiT (willisma), DiT (facebookresearch), conditional-flow-matching
-(atong01), guided-diffusion (openai). Needs torch, numpy and timm; torchvision, which timm imports, is stubbed where absent.
+(atong01), guided-diffusion (openai), LightningDiT (hustvl). Needs torch, numpy, timm and einops; torchvision and fairscale,
+which they import, are stubbed where absent.
 """
 import argparse
 import importlib.util
@@ -19,15 +20,17 @@ import tempfile
 import types
 
 import numpy as np
-import torch
+
+os.environ["TORCHDYNAMO_DISABLE"] = "1"  # originals decorate forward passes with torch.compile
+import torch  # noqa: E402
 
 
 # ---------------------------------------------------------------- the originals
 class StubFinder:
-    """Lets timm import torchvision, which none of the classes used here needs: every attribute is an empty class."""
+    """Lets the originals import what none of the classes used here needs: every attribute is an empty class."""
 
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torchvision":
+        if name.split(".")[0] in ("torchvision", "fairscale"):
             return importlib.util.spec_from_loader(name, self, is_package=True)
 
     def create_module(self, spec):
@@ -83,6 +86,10 @@ class Originals:
                                    norm_layer=torch.nn.LayerNorm)
         return net
 
+    def lightning(self, **fields):
+        return self.load("models.lightningdit", "LightningDiT", "models", "lightningdit.py", package="models").LightningDiT(
+            **fields, use_swiglu=True, use_rope=True, use_rmsnorm=True)
+
     def torchcfm(self, **fields):
         module = self.load("cfm_unet.unet", "conditional-flow-matching", "torchcfm", "models", "unet", "unet.py",
                            package="cfm_unet")
@@ -136,6 +143,13 @@ def real_cases(o):
         "SiT small, qk_norm": case(
             lambda: o.sit_with_qk_norm(**small, learn_sigma=False), transformer_call,
             dict(name="SiT", patch=4, hidden=256, depth=6, heads=4, qk_norm=True, classes=10), (3, 32, 32), [3, 10, 0]),
+        "LightningDiT small, labels and null": case(
+            lambda: o.lightning(**small), transformer_call,
+            dict(name="LightningDiT", patch=4, hidden=256, depth=6, heads=4, classes=10), (3, 32, 32), [3, 10, 0]),
+        "LightningDiT small, qk_norm": case(
+            lambda: o.lightning(**small, use_qknorm=True), transformer_call,
+            dict(name="LightningDiT", patch=4, hidden=256, depth=6, heads=4, qk_norm=True, classes=10), (3, 32, 32),
+            [3, 10, 0]),
         "DiT-S/4, learned sigma, t to 999": case(
             lambda: o.dit(input_size=32, patch_size=4, in_channels=4, hidden_size=384, depth=12, num_heads=6,
                           num_classes=10),
@@ -167,6 +181,8 @@ def golden_cases(o):
         "sit": case(lambda: o.sit(**tiny, patch_size=2, learn_sigma=False), transformer_call, {}, (3, 8, 8), [1, 4, 0]),
         "sit_qk_norm": case(lambda: o.sit_with_qk_norm(**tiny, patch_size=2, learn_sigma=False), transformer_call, {},
                             (3, 8, 8), [1, 4, 0]),
+        "lightning": case(lambda: o.lightning(**tiny, patch_size=2, use_qknorm=True), transformer_call, {}, (3, 8, 8),
+                          [1, 4, 0]),
         "dit": case(lambda: o.dit(**tiny, patch_size=4), transformer_call, {}, (3, 8, 8), [1, 4, 0], "index"),
         "unet_legacy": case(
             lambda: o.adm(**adm, num_classes=4, num_heads=2), adm_call, {}, (3, 8, 8), [1, 3, 0]),

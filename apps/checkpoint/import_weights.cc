@@ -21,9 +21,9 @@ namespace {
 using core::ExitCode;
 
 /// What the networks of other code bases are fed as time (model.time_input).
-const std::map<std::string, std::string> kTimeInputs = {{"sit", "flow"},           {"torchcfm", "flow"},
-                                                        {"repa", "flow-reversed"}, {"sd3", "x1000"},
-                                                        {"dit", "ddpm999"},        {"adm", "ddpm999"}};
+const std::map<std::string, std::string> kTimeInputs = {
+    {"sit", "flow"},    {"torchcfm", "flow"}, {"repa", "flow-reversed"}, {"sd3", "x1000"},
+    {"dit", "ddpm999"}, {"adm", "ddpm999"},   {"lightningdit", "flow"}};
 
 std::string time_input_of(const std::string& from) {
   std::vector<std::string> known;

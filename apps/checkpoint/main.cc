@@ -87,7 +87,7 @@ void add_commands(CLI::App& app, core::FileSystem& files, Options& o, apps::Run&
   in->add_option("weights", o.path, "safetensors file")->required();
   in->add_option("--recipe", o.recipe, "recipe of the model that the weights belong to")->required();
   in->add_option("--from", o.from,
-                 "code that trained them: sit, dit, repa, sd3, torchcfm or adm (sets model.time_input)");
+                 "code that trained them: sit, dit, repa, sd3, torchcfm, adm or lightningdit (sets model.time_input)");
   in->add_option("-o,--output", o.output, "run directory to make")->required();
   in->callback([&] { run = [&] { return import_from(files, o); }; });
   app.require_subcommand(1);

@@ -40,7 +40,8 @@ class Couplings : public testing::TestWithParam<model::ModelOptions> {
   Couplings() : module_(model::make_module(GetParam(), 1)), model_(model::as_bijection(*module_, "the test")) {
     tests::set_formula_weights(*module_);
     const model::ModelOptions& options = GetParam();
-    const double size = options.input_size > 0 ? 0.7 : 3;  // else a Jacobian of sums over 108 weights is ill-conditioned
+    const double size =
+        options.input_size > 0 ? 0.7 : 3;  // else a Jacobian of sums over 108 weights is ill-conditioned
     for (const model::NamedTensor& parameter : module_->parameters()) parameter.tensor.detach().mul_(size);
     std::vector<std::int64_t> shape = {kRows, options.input_channels};
     if (options.input_size > 0) shape.insert(shape.end(), 2, options.input_size);

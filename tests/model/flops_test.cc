@@ -22,12 +22,13 @@ ModelOptions latent_transformer(const std::string& name) {
 }
 
 // Counted with torch 2.13's FlopCounterMode (attention by plain products) over one forward pass of one sample of
-// SiT/models.py, torchcfm's UNetModelWrapper and torchcfm's MLP.
+// SiT/models.py, LightningDiT/models, torchcfm's UNetModelWrapper and torchcfm's MLP.
 TEST(Flops, AreWhatTorchCountsInTheOriginals) {
   EXPECT_EQ(forward_flops(latent_transformer("SiT-S/2")).total(), 12111347712);
   EXPECT_EQ(forward_flops(latent_transformer("SiT-B/2")).total(), 46010204160);
   EXPECT_EQ(forward_flops(latent_transformer("SiT-L/2")).total(), 161395245056);
   EXPECT_EQ(forward_flops(latent_transformer("SiT-XL/2")).total(), 237242843136);
+  EXPECT_EQ(forward_flops(named("LightningDiT-B/1", 16, 32, 1000)).total(), 46016495616);
   EXPECT_EQ(forward_flops(named("UNet-cifar10", 32, 3, 0)).total(), 12443713536);
   ModelOptions adm = named("ADM-64", 64, 3, 1000);
   adm.learn_sigma = true;

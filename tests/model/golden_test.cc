@@ -47,6 +47,14 @@ TEST(Originals, SitWithNormedQueriesAndKeysIsReproduced) {
   EXPECT_LT(difference_from_original("sit_qk_norm", options), kRounding);
 }
 
+TEST(Originals, LightningDitIsReproduced) {
+  model::ModelOptions options = tests::tiny_transformer();
+  options.norm = "rms";
+  options.feed_forward = "swiglu";
+  options.rope = options.qk_norm = true;
+  EXPECT_LT(difference_from_original("lightning", options), kRounding);
+}
+
 TEST(Originals, DitWithLearnedSigmaIsReproduced) {
   model::ModelOptions options = tests::tiny_transformer();
   options.name = "DiT";

@@ -73,6 +73,12 @@ TEST(NamedSizes, HaveThePublishedNumberOfParameters) {
   EXPECT_EQ(millions(count(adm)), 295.90);
 }
 
+// The original's training log (hustvl/LightningDiT, docs/log.txt) counts its position table, too.
+TEST(NamedSizes, OfLightningDitHaveThePublishedNumberOfParameters) {
+  const ModelOptions options = named("LightningDiT-XL/1", 16, 32, 1000);
+  EXPECT_EQ(millions(count(options) + 16 * 16 * options.hidden), 675.26);
+}
+
 TEST(ParameterTable, NamesAndShapesAreTheOriginals) {
   std::map<std::string, std::vector<std::int64_t>> table;
   for (const auto& entry : model::parameter_table(named("SiT-S/2", 32, 4, 1000))) table[entry.name] = entry.shape;

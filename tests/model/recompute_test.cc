@@ -21,11 +21,17 @@ struct Case {
   const char* name;
   bool unet;
   at::ScalarType type;
+  bool lightning = false;
 };
 
-model::ModelOptions options_of(bool unet) {
+model::ModelOptions options_of(bool unet, bool lightning) {
   model::ModelOptions options = tests::tiny_transformer();
   options.depth = 3;
+  if (lightning) {
+    options.norm = "rms";
+    options.feed_forward = "swiglu";
+    options.rope = options.qk_norm = true;
+  }
   if (unet) {  // every kind of layer, and dropout
     options = tests::tiny_unet();
     options.blocks = 2;
@@ -38,7 +44,7 @@ model::ModelOptions options_of(bool unet) {
 }
 
 std::unique_ptr<model::VelocityModel> network_of(const Case& test) {
-  auto network = model::make_model(options_of(test.unet), 1);
+  auto network = model::make_model(options_of(test.unet, test.lightning), 1);
   tests::set_formula_weights(*network);
   for (const model::NamedTensor& parameter : network->parameters()) {
     at::Tensor tensor = parameter.tensor;
@@ -67,6 +73,8 @@ class ActivationCheckpointing : public testing::TestWithParam<Case> {};
 INSTANTIATE_TEST_SUITE_P(, ActivationCheckpointing,
                          testing::Values(Case{"TransformerFp32", false, at::kFloat},
                                          Case{"TransformerBf16", false, at::kBFloat16},
+                                         Case{"LightningFp32", false, at::kFloat, true},
+                                         Case{"LightningBf16", false, at::kBFloat16, true},
                                          Case{"UnetFp32", true, at::kFloat}, Case{"UnetBf16", true, at::kBFloat16}),
                          [](const auto& info) { return info.param.name; });
 
