@@ -65,8 +65,8 @@ class UnetCount {
       : o_(options), size_(options.input_size), channels_(options.channels * options.multipliers.front()) {}
 
   Flops operator()() {
-    const std::int64_t embedding = 4 * o_.channels;
-    flops_.linear += linear(o_.channels, embedding) + linear(embedding, embedding);
+    const std::int64_t embedding = embedding_width(o_);
+    flops_.linear += linear(embedding / 4, embedding) + linear(embedding, embedding);
     convolution(o_.input_channels, channels_, 3);
     way_down();
     residual(channels_, channels_);
@@ -113,7 +113,7 @@ class UnetCount {
   void resize() {
     if (o_.resblock_updown)
       residual(channels_, channels_);
-    else
+    else if (o_.conv_resample)
       convolution(channels_, channels_, 3);
   }
 
@@ -121,7 +121,7 @@ class UnetCount {
     convolution(in, out, 3);
     convolution(out, out, 3);
     if (in != out) convolution(in, out, 1);
-    flops_.modulation += linear(4 * o_.channels, o_.scale_shift_norm ? 2 * out : out);
+    flops_.modulation += linear(embedding_width(o_), o_.scale_shift_norm ? 2 * out : out);
   }
 
   void attend() {

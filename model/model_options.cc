@@ -41,17 +41,45 @@ void set_unet_cifar10(ModelOptions& options) {
   options.attention_order = "legacy";
 }
 
-// guided-diffusion, README.md, flags of the ImageNet-64 model.
-void set_adm_64(ModelOptions& options) {
-  options.channels = 192;
-  options.multipliers = {1, 2, 3, 4};
-  options.blocks = 3;
+// facebookresearch/flow_matching, examples/image/models/model_configs.py, "cifar10"; dropout 0.3 as its README trains
+// it.
+void set_unet_flow_matching_cifar10(ModelOptions& options) {
+  options.channels = 128;
+  options.multipliers = {2, 2, 2};
+  options.blocks = 4;
+  options.attention = {16};
+  options.heads = 1;
+  options.head_channels = 0;
+  options.dropout = 0.3;
+  options.scale_shift_norm = true;
+  options.resblock_updown = false;
+  options.conv_resample = false;
+  options.attention_order = "new";
+}
+
+// guided-diffusion, README.md, flags of the ImageNet models. ADM-512 counts its widths in halves of 256 channels.
+void set_adm(ModelOptions& options, const std::string& size) {
+  struct Size {
+    std::int64_t channels;
+    std::vector<std::int64_t> multipliers;
+    std::int64_t blocks, head_channels, embedding;
+  };
+  static const std::map<std::string, Size> sizes = {{"64", {192, {1, 2, 3, 4}, 3, 64, 0}},
+                                                    {"128", {256, {1, 1, 2, 3, 4}, 2, 0, 0}},
+                                                    {"256", {256, {1, 1, 2, 2, 4, 4}, 2, 64, 0}},
+                                                    {"512", {128, {1, 2, 2, 4, 4, 8, 8}, 2, 64, 1024}}};
+  const Size& of = sizes.at(size);
+  options.channels = of.channels;
+  options.multipliers = of.multipliers;
+  options.blocks = of.blocks;
   options.attention = {32, 16, 8};
-  options.head_channels = 64;
-  options.dropout = 0.1;
+  options.heads = 4;  // where a head's width is not given
+  options.head_channels = of.head_channels;
+  options.embedding = of.embedding;
+  options.dropout = size == "64" ? 0.1 : 0.0;
   options.scale_shift_norm = true;
   options.resblock_updown = true;
-  options.attention_order = "new";
+  options.attention_order = size == "64" ? "new" : "legacy";
 }
 
 // hustvl/LightningDiT, configs/lightningdit_xl_vavae_f16d32.yaml.
@@ -86,8 +114,11 @@ ModelOptions with_named_fields(const ModelOptions& options) {
   } else if (options.name == "UNet-cifar10" || options.name == "UNet-flow-matching") {
     set_unet_cifar10(named);
     named.null_row = options.name == "UNet-flow-matching";
-  } else if (options.name == "ADM-64") {
-    set_adm_64(named);
+  } else if (options.name == "UNet-flow-matching-cifar10") {
+    set_unet_flow_matching_cifar10(named);
+  } else if (options.name.starts_with("ADM-")) {
+    family_of(options.name);  // knows the sizes
+    set_adm(named, options.name.substr(4));
     named.null_row = false;
   }
   return named;
@@ -99,7 +130,8 @@ void bind(core::Config& recipe, ModelOptions& options) {
   };
   field("name", options.name,
         "DiT | SiT | LightningDiT | UNet | MLP | RealNVP with the fields below, or by size: DiT-{S,B,L,XL}/{2,4,8}, "
-        "SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2}, UNet-cifar10, UNet-flow-matching, ADM-64");
+        "SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2}, UNet-cifar10, UNet-flow-matching, UNet-flow-matching-cifar10, "
+        "ADM-{64,128,256,512}");
   if (recipe.has("model", "name")) {
     set_defaults_of(options);
     options = with_named_fields(options);
@@ -128,6 +160,8 @@ void bind(core::Config& recipe, ModelOptions& options) {
   field("dropout", options.dropout, "U-Nets: probability, in training");
   field("scale_shift_norm", options.scale_shift_norm, "U-Nets: time scales and shifts instead of being added");
   field("resblock_updown", options.resblock_updown, "U-Nets: residual blocks change the size instead of convolutions");
+  field("conv_resample", options.conv_resample, "U-Nets without resblock_updown: convolutions change the size");
+  field("embedding", options.embedding, "U-Nets: width of the time and label embeddings; 0: 4 channels");
   field("attention_order", options.attention_order, "U-Nets: legacy | new, order of heads and q, k, v in the weights");
   field("null_row", options.null_row, "the label table has a row for the null label");
   field("init", options.init, "FILE.safetensors or RUN/checkpoints:ema-0.999; empty: new weights", OnResume::kFree);

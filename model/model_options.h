@@ -13,7 +13,8 @@ namespace pathline::model {
 struct ModelOptions {
   std::string name = "DiT-S/2";     // DiT | SiT | LightningDiT | UNet | MLP | RealNVP with all fields, or by size:
                                     // DiT-{S,B,L,XL}/{2,4,8}, SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2},
-                                    // UNet-cifar10, UNet-flow-matching, ADM-64
+                                    // UNet-cifar10, UNet-flow-matching,
+                                    // UNet-flow-matching-cifar10, ADM-{64,128,256,512}
   std::int64_t input_size = 0;      // height = width; from the data set when training; 0 for points
   std::int64_t input_channels = 0;  // from the data set when training; dimension of points
   std::int64_t classes = -1;        // -1: from the data set; 0: unconditional
@@ -41,6 +42,8 @@ struct ModelOptions {
   double dropout = 0.0;
   bool scale_shift_norm = false;
   bool resblock_updown = false;
+  bool conv_resample = true;   // where resblock_updown is off: sizes change by convolutions, or without parameters
+  std::int64_t embedding = 0;  // width of the time and label embeddings; 0: 4 channels
   std::string attention_order = "legacy";  // legacy | new
   bool null_row = true;                    // the label table has a row for the null label
 
@@ -48,6 +51,11 @@ struct ModelOptions {
   std::string init;                    // FILE.safetensors or RUN/checkpoints:ema-0.999
   std::string init_missing = "error";  // error | zero
 };
+
+/// Width of a U-Net's time and label embeddings.
+inline std::int64_t embedding_width(const ModelOptions& options) {
+  return options.embedding > 0 ? options.embedding : 4 * options.channels;
+}
 
 /// Reads [model]; fields given in the recipe override what a sized name sets, except that another size is refused.
 /// All keys but init and init_missing are fixed on resume.

@@ -15,8 +15,16 @@ namespace {
 using core::ExitCode;
 
 std::vector<std::string> known_names() {
-  std::vector<std::string> names = {"DiT",     "SiT",          "LightningDiT",       "UNet",  "MLP",
-                                    "RealNVP", "UNet-cifar10", "UNet-flow-matching", "ADM-64"};
+  std::vector<std::string> names = {"DiT",
+                                    "SiT",
+                                    "LightningDiT",
+                                    "UNet",
+                                    "MLP",
+                                    "RealNVP",
+                                    "UNet-cifar10",
+                                    "UNet-flow-matching",
+                                    "UNet-flow-matching-cifar10"};
+  for (const std::string size : {"64", "128", "256", "512"}) names.push_back("ADM-" + size);
   for (const std::string kind : {"DiT-", "SiT-"}) {
     for (const std::string size : {"S", "B", "L", "XL"}) {
       for (const std::string patch : {"/2", "/4", "/8"}) names.push_back(kind + size + patch);
@@ -76,6 +84,8 @@ void check_unet(const ModelOptions& o) {
   PL_CHECK(o.input_size % shrink == 0, ExitCode::kUsage, "model.input_size = ", o.input_size, " cannot be halved ",
            o.multipliers.size() - 1, " times (each entry of model.multipliers but the first halves the feature maps). ",
            "Give fewer multipliers or another size.");
+  PL_CHECK(o.embedding >= 0 && o.embedding % 8 == 0, ExitCode::kUsage, "model.embedding is ", o.embedding,
+           " (a quarter of it are sines and cosines of the time). Give a multiple of 8, or 0 for 4 channels.");
   PL_CHECK(o.dropout >= 0.0 && o.dropout < 1.0, ExitCode::kUsage, "model.dropout is ", o.dropout,
            " (a probability below 1 is needed). The usual value is 0.1.");
   PL_CHECK(o.attention_order == "legacy" || o.attention_order == "new", ExitCode::kUsage, "model.attention_order is \"",
@@ -132,6 +142,7 @@ void check_size_of_name(const ModelOptions& options) {
   check("depth", options.depth, named.depth);
   check("heads", options.heads, named.heads);
   check("channels", options.channels, named.channels);
+  check("embedding", options.embedding, named.embedding);
   check("blocks", options.blocks, named.blocks);
   PL_CHECK(options.multipliers == named.multipliers, ExitCode::kUsage, "model.multipliers differ from those of ",
            options.name, " (a sized name stands for one size). Use name = \"UNet\" and give all fields.");

@@ -18,9 +18,9 @@ namespace {
 class Unet final : public Network {
  public:
   Unet(const ModelOptions& options, std::optional<std::uint64_t> seed)
-      : Network(options, seed), embedding_(4 * options.channels) {
-    time_.features = options.channels;
-    time_.first = default_linear(store_, "time_embed.0", options.channels, embedding_);
+      : Network(options, seed), embedding_(embedding_width(options)) {
+    time_.features = embedding_ / 4;
+    time_.first = default_linear(store_, "time_embed.0", time_.features, embedding_);
     time_.second = default_linear(store_, "time_embed.2", embedding_, embedding_);
     if (options.classes > 0) add_labels();
     store_.end_group();
@@ -88,8 +88,10 @@ class Unet final : public Network {
     const std::string name = "input_blocks." + std::to_string(way_down_.size()) + ".0";
     if (options().resblock_updown) {
       way_down_.push_back({block(name, channels_, channels_, Resample::kDown)});
-    } else {
+    } else if (options().conv_resample) {
       way_down_.push_back({PlainConvolution{default_convolution(store_, name + ".op", channels_, channels_, 3, 2)}});
+    } else {
+      way_down_.push_back({Resizing{Resample::kDown, std::nullopt}});
     }
     store_.end_group();
     size_ /= 2;
@@ -115,8 +117,10 @@ class Unet final : public Network {
       const std::string last = name + std::to_string(stage.size());
       if (options().resblock_updown) {
         stage.emplace_back(block(last, out, out, Resample::kUp));
+      } else if (options().conv_resample) {
+        stage.emplace_back(Resizing{Resample::kUp, default_convolution(store_, last + ".conv", out, out, 3)});
       } else {
-        stage.emplace_back(Upsampling{default_convolution(store_, last + ".conv", out, out, 3)});
+        stage.emplace_back(Resizing{Resample::kUp, std::nullopt});
       }
       size_ *= 2;
     }
@@ -167,7 +171,7 @@ class Unet final : public Network {
     return layer(maps.front());
   }
 
-  at::Tensor run(const Upsampling& layer, const std::vector<at::Tensor>& maps, Pass&) const {
+  at::Tensor run(const Resizing& layer, const std::vector<at::Tensor>& maps, Pass&) const {
     return layer(maps.front());
   }
 

@@ -92,6 +92,9 @@ at::Tensor AttentionBlock::operator()(const at::Tensor& x) const {
   return x + out.transpose(1, 2).reshape(x.sizes());
 }
 
-at::Tensor Upsampling::operator()(const at::Tensor& x) const { return convolution(doubled(x)); }
+at::Tensor Resizing::operator()(const at::Tensor& x) const {
+  const at::Tensor resized = resampled(x, resample);
+  return convolution ? (*convolution)(resized) : resized;
+}
 
 }  // namespace pathline::model

@@ -71,13 +71,14 @@ struct PlainConvolution {
   at::Tensor operator()(const at::Tensor& x) const { return convolution(x); }
 };
 
-/// Each place doubled, then a convolution.
-struct Upsampling {
-  Convolution convolution;
+/// Means of four places, or each place doubled; then the convolution, where there is one.
+struct Resizing {
+  Resample resample;
+  std::optional<Convolution> convolution;
   at::Tensor operator()(const at::Tensor& x) const;
 };
 
-using UnetLayer = std::variant<PlainConvolution, ResidualBlock, AttentionBlock, Upsampling>;
+using UnetLayer = std::variant<PlainConvolution, ResidualBlock, AttentionBlock, Resizing>;
 using UnetStage = std::vector<UnetLayer>;
 
 }  // namespace pathline::model

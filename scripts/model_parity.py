@@ -189,6 +189,8 @@ def golden_cases(o):
         "unet_new": case(
             lambda: o.adm(**dict(adm, out_channels=6), num_head_channels=16, use_scale_shift_norm=True,
                           resblock_updown=True, use_new_attention_order=True), adm_call, {}, (3, 8, 8), None, "index"),
+        "unet_plain_resize": case(
+            lambda: o.adm(**adm, num_classes=4, num_heads=2, conv_resample=False), adm_call, {}, (3, 8, 8), [1, 3, 0]),
         "mlp": case(lambda: o.torchcfm_mlp(dim=2, w=32, time_varying=True), mlp_call, {}, (2,)),
     }
 

@@ -67,6 +67,12 @@ TEST(Originals, UnetWithLegacyAttentionIsReproduced) {
   EXPECT_LT(difference_from_original("unet_legacy", tests::tiny_unet()), kRounding);
 }
 
+TEST(Originals, UnetThatChangesSizeWithoutParametersIsReproduced) {
+  model::ModelOptions options = tests::tiny_unet();
+  options.conv_resample = false;
+  EXPECT_LT(difference_from_original("unet_plain_resize", options), kRounding);
+}
+
 TEST(Originals, UnetOfAdmIsReproduced) {
   model::ModelOptions options = tests::tiny_unet();
   options.classes = 0;

@@ -73,6 +73,19 @@ TEST(NamedSizes, HaveThePublishedNumberOfParameters) {
   EXPECT_EQ(millions(count(adm)), 295.90);
 }
 
+// Counted in guided-diffusion and in flow_matching's examples, built with the flags of their README files.
+TEST(NamedSizes, OfUnetsHaveTheOriginalsNumberOfParameters) {
+  const auto adm = [](const std::string& name, std::int64_t size) {
+    ModelOptions options = named(name, size, 3, 1000);
+    options.learn_sigma = true;
+    return millions(count(options));
+  };
+  EXPECT_NEAR(adm("ADM-128", 128), 421.5, 0.05);
+  EXPECT_NEAR(adm("ADM-256", 256), 553.8, 0.05);
+  EXPECT_NEAR(adm("ADM-512", 512), 559.0, 0.05);
+  EXPECT_EQ(millions(count(named("UNet-flow-matching-cifar10", 32, 3, 0))), 55.68);
+}
+
 // The original's training log (hustvl/LightningDiT, docs/log.txt) counts its position table, too.
 TEST(NamedSizes, OfLightningDitHaveThePublishedNumberOfParameters) {
   const ModelOptions options = named("LightningDiT-XL/1", 16, 32, 1000);
