@@ -29,6 +29,39 @@ void check_likelihood(const FlowOptions& options) {
   refuse("source", options.pairing.source, unset.pairing.source);
 }
 
+/// Distillation learns velocities at a few times, from pairs or from a teacher.
+void check_distillation(const FlowOptions& options) {
+  if (options.objective != "distill") {
+    PL_CHECK(options.teacher.empty() && options.distill_steps == 1, core::ExitCode::kUsage,
+             "flow.teacher or flow.distill_steps with flow.objective = \"", options.objective,
+             "\" (only distillation to few steps reads them). Leave them away, or set objective = \"distill\".");
+    return;
+  }
+  PL_CHECK(options.distill_steps > 0, core::ExitCode::kUsage, "flow.distill_steps is ", options.distill_steps,
+           " (a sample takes at least one). Use 1, or another number of steps.");
+  PL_CHECK(options.predict == "velocity" && (options.weight == "auto" || options.weight == "none") &&
+               options.time == "uniform",
+           core::ExitCode::kUsage, "flow.objective = \"distill\" with predict = \"", options.predict, "\", weight = \"",
+           options.weight, "\" and time = \"", options.time,
+           "\" (what is learned is the mean velocity over each of flow.distill_steps even steps, all of one weight). ",
+           "Leave them away.");
+  const bool pairs = options.pairing.coupling == "pairs";
+  PL_CHECK(pairs != !options.teacher.empty(), core::ExitCode::kUsage, "flow.objective = \"distill\" with ",
+           pairs ? "both flow.teacher and coupling = \"pairs\"" : "neither flow.teacher nor coupling = \"pairs\"",
+           " (what each step should reach comes from the one or the other). Name a teacher, or a set made by ",
+           "`pathline sample --pairs` with coupling = \"pairs\".");
+  PL_CHECK(!pairs || options.path == "linear", core::ExitCode::kUsage, "flow.path = \"", options.path,
+           "\" with flow.objective = \"distill\" from pairs (the way from x0 to x1 is a straight line). ",
+           "Use path = \"linear\".");
+  const Parameterisation trained = parameterisation_of(options);
+  const TimeInterval times = trained.sampling_times();
+  PL_CHECK(
+      trained.path().jitter() == 0 && times.first == 0 && times.last == 1, core::ExitCode::kUsage, "flow.path = \"",
+      options.path,
+      "\" with flow.objective = \"distill\" (steps lead from x0 itself to the end of the path, and there its states ",
+      "are noisier or its velocity has no bound). Use path = \"linear\" or \"cosine\".");
+}
+
 }  // namespace
 
 Parameterisation parameterisation_of(const FlowOptions& options) {
@@ -55,8 +88,13 @@ void bind(core::Config& recipe, FlowOptions& options) {
   recipe.bind("flow", "cnf_steps", options.cnf_steps, OnResume::kFixed, "nll-cnf: steps from a datum to its noise");
   recipe.bind("flow", "cnf_divergence", options.cnf_divergence, OnResume::kFixed,
               "nll-cnf: exact | hutchinson | auto (exact in up to 4 dimensions)");
-  core::check_choice("flow.objective", options.objective, {"flow", "score", "nll-flow", "nll-cnf"});
+  recipe.bind("flow", "distill_steps", options.distill_steps, OnResume::kFixed,
+              "distill: Euler steps that the model is made for; a teacher has twice as many");
+  recipe.bind("flow", "teacher", options.teacher, OnResume::kFree,
+              "distill: RUN, RUN:ema-0.999, RUN:master or FILE.safetensors; empty: from pairs");
+  core::check_choice("flow.objective", options.objective, {"flow", "score", "nll-flow", "nll-cnf", "distill"});
   check_likelihood(options);
+  check_distillation(options);
   TimeLaw::parse(options.time, parameterisation_of(options).path());
   const bool normal = options.pairing.source == "gaussian" && options.pairing.coupling == "independent";
   PL_CHECK(normal || (options.predict != "score" && options.objective != "score"), core::ExitCode::kUsage,

@@ -12,7 +12,7 @@
 namespace pathline::flow {
 
 struct FlowOptions {
-  std::string objective = "flow";    // flow | score | nll-flow (normalizing flow) | nll-cnf (continuous one)
+  std::string objective = "flow";    // flow | score | nll-flow (normalizing flow) | nll-cnf (continuous one) | distill
   std::string path = "linear";       // as Path::parse()
   std::string predict = "velocity";  // as Parameterisation
   std::string weight = "auto";       // the same
@@ -23,6 +23,9 @@ struct FlowOptions {
   std::int64_t cnf_steps = 8;           // from the datum to its noise
   std::string cnf_divergence = "auto";  // exact | hutchinson | auto: exact in up to 4 dimensions
   double label_drop = 0.1;              // share of labels replaced by the null label; 0 for unconditional data
+  // of objective distill
+  std::int64_t distill_steps = 1;  // Euler steps, even over the path, that the model is made for
+  std::string teacher;  // RUN[:ema-0.999], RUN:master or FILE.safetensors, of twice the steps; "": from pairs
 };
 
 /// Throws ExitCode::kUsage for what does not go together.

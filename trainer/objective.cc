@@ -10,7 +10,9 @@
 #include "flow/interpolate.h"
 #include "flow/keyed_draws.h"
 #include "flow/transfer.h"
+#include "trainer/distill_objective.h"
 #include "trainer/likelihood_objective.h"
+#include "trainer/teacher.h"
 
 namespace pathline::trainer {
 namespace {
@@ -108,6 +110,10 @@ std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std:
     return std::make_unique<NllFlowObjective>(options, seed, model::as_bijection(model, user));
   }
   model::VelocityModel& velocity = model::as_velocity_model(model, user);
+  if (options.objective == "distill") {
+    core::PosixFileSystem files;
+    return std::make_unique<DistillObjective>(options, seed, velocity, load_teacher(files, options, velocity));
+  }
   if (options.objective == "nll-cnf") return std::make_unique<NllCnfObjective>(options, seed, velocity);
   return std::make_unique<FlowObjective>(options, seed, velocity);
 }

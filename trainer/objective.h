@@ -81,7 +81,8 @@ class FlowObjective final : public TwoPartObjective {
   std::uint64_t seed_;
 };
 
-/// Throws ExitCode::kUsage for a kind of network that the objective cannot train.
+/// Reads the weights of flow.teacher, where there is one. Throws ExitCode::kUsage for a kind of network that the
+/// objective cannot train; kUsage or kInput for a teacher that cannot be used.
 std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std::uint64_t seed, model::Module& model);
 
 /// (n, ...) x0 of a slice: as the coupling or the source gives it, else normal noise for `purpose`, on `device`.

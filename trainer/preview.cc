@@ -12,6 +12,7 @@
 #include "cluster/agree.h"
 #include "sampler/bijection.h"
 #include "sampler/checkpointed_model.h"
+#include "sampler/distilled.h"
 #include "sampler/part_file.h"
 #include "sampler/path_field.h"
 #include "sampler/sink.h"
@@ -40,6 +41,12 @@ sampler::Job job_for(const model::ModelOptions& model, const Recipe& recipe) {
   job.solver.steps = recipe.sample.steps;
   job.solver.guidance = job.null_label >= 0 ? recipe.sample.guidance : 1.0;
   if (job.sample_shape.size() == 1) job.solver.trajectories = sampler::even_times(kTimes);
+  if (sampler::is_distilled(recipe.flow)) {  // whatever previews of other models take
+    sampler::SolverOptions usual = job.solver;
+    usual.solver = sampler::SolverOptions().solver;
+    usual.steps = recipe.flow.distill_steps;
+    job.solver = sampler::in_distilled_steps(usual, recipe.flow.distill_steps);
+  }
   sampler::follow_path(job.solver, flow::parameterisation_of(recipe.flow), "");
   return job;
 }

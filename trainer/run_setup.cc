@@ -17,6 +17,7 @@
 #include "trainer/restart_guard.h"
 #include "trainer/rollback.h"
 #include "trainer/starting_weights.h"
+#include "trainer/teacher.h"
 
 namespace pathline::trainer {
 namespace {
@@ -115,6 +116,16 @@ void warn_of_changes(const checkpoint::State& progress, const std::string& finge
            "another run.directory with model.init naming this checkpoint.");
 }
 
+/// Which teacher a run has is written down at its start, and may not change.
+void keep_teacher(checkpoint::State& progress, const std::string& identity, bool resumed) {
+  std::string& known = progress.extra["teacher"];
+  PL_CHECK(!resumed || known == identity, core::ExitCode::kUsage, "flow.teacher is another one (", identity,
+           ") than the run had so far (", known,
+           "; what is learned would change in the middle). Name that one, or start a new run in another run.directory ",
+           "with model.init naming this checkpoint.");
+  known = identity;
+}
+
 }  // namespace
 
 core::Config load_recipe(const RunRequest& request) {
@@ -165,6 +176,9 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       }
       setup.progress = reader->state();
       warn_of_changes(setup.progress, kernel_fingerprint(setup.recipe.run.device), *setup.dataset);
+    }
+    if (!setup.recipe.flow.teacher.empty()) {
+      keep_teacher(setup.progress, teacher_identity(files, setup.recipe.flow.teacher), reader != nullptr);
     }
     setup.model = model::make_module(setup.recipe.model, seed);
     setup.model->set_activation_checkpointing(

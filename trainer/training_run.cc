@@ -43,7 +43,7 @@ class TrainingRun {
         setup_(prepare_run(request, files_, ranks)),
         dataset_(*setup_.dataset),
         model_(*setup_.model),
-        objective_(make_objective(recipe().flow, seed(), model_)),
+        objective_(cluster::together(ranks, [&] { return make_objective(recipe().flow, seed(), model_); })),
         state_(*setup_.engine.state),
         step_(recipe(), *objective_, model_, state_, *setup_.engine.backend, dataset_.info(), ranks, here()),
         control_(ranks),
@@ -204,6 +204,10 @@ class TrainingRun {
   }
 
   void warn_of_data() const {
+    if (!recipe().flow.teacher.empty() && recipe().model.init.empty()) {
+      core::log_warning("flow.teacher without model.init: the student learns from nothing. It is much faster from the ",
+                        "teacher's weights, model.init = \"", recipe().flow.teacher, "\".");
+    }
     const std::string odd = odd_scale(dataset_.source());
     if (!odd.empty()) core::log_warning(odd);
     if (recipe().data.overfit == 0) return;

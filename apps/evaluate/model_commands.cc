@@ -16,6 +16,7 @@
 #include "core/file_system.h"
 #include "core/log.h"
 #include "sampler/checkpointed_model.h"
+#include "sampler/distilled.h"
 #include "sampler/path_field.h"
 #include "sampler/slot_count.h"
 #include "sampler/straightness.h"
@@ -55,6 +56,7 @@ int straightness(const Options& options) {
   const model::ModelOptions& model = loaded.model->options();
   PL_CHECK(!sampler::is_one_step(*loaded.model), ExitCode::kUsage, "model.name = \"", model.name,
            "\" maps noise to data in one go (there are no trajectories to be straight). Use a velocity model.");
+  sampler::check_all_times(loaded.flow, "straightness");
   sampler::Job job;
   job.sample_shape = sampler::sample_shape_of(model);
   job.null_label = sampler::null_label_of(model);

@@ -20,6 +20,7 @@
 #include "sampler/bijection.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/compute_device.h"
+#include "sampler/distilled.h"
 #include "sampler/path_field.h"
 #include "sampler/row_check.h"
 #include "sampler/slot_count.h"
@@ -96,6 +97,7 @@ class LikelihoodRun {
     const data::SetInfo& info = source_->info();
     check_fits(info, loaded_);
     sampler::check_density(loaded_.flow.pairing, "a likelihood");
+    sampler::check_all_times(loaded_.flow, "a likelihood");
     null_label_ = sampler::null_label_of(loaded_.model->options());
     ids_ = {command_.first, command_.count > 0 ? std::min(info.count, command_.first + command_.count) : info.count};
     PL_CHECK(0 <= ids_.first && ids_.first < ids_.last, ExitCode::kUsage, "--first is ", command_.first,

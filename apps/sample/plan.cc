@@ -15,6 +15,7 @@
 #include "core/text.h"
 #include "sampler/bijection.h"
 #include "sampler/classifier_guidance.h"
+#include "sampler/distilled.h"
 #include "sampler/path_field.h"
 #include "sampler/slot_count.h"
 #include "sampler/solver.h"
@@ -126,7 +127,13 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
     plan.job.solver = sampler::in_one_step(options.solver);
   }
   if (loaded.flow.objective == "nll-cnf") check_without_path(options);
-  const std::string solver = sampler::find_solver(options.solver.solver).name;
+  if (sampler::is_distilled(loaded.flow)) {
+    if (!options.path.empty()) sampler::check_all_times(loaded.flow, "--path");
+    if (!options.classifier.empty()) sampler::check_all_times(loaded.flow, "--classifier");
+    if (!options.guide_with.empty()) sampler::check_all_times(loaded.flow, "--guide-with");
+    plan.job.solver = sampler::in_distilled_steps(options.solver, loaded.flow.distill_steps);
+  }
+  const std::string solver = sampler::find_solver(plan.job.solver.solver).name;
   if ((solver == "ddpm" || predicts_noise_at_indices(loaded)) && (solver == "ddim" || solver == "ddpm") &&
       options.solver.noise_schedule.empty()) {
     plan.job.solver.noise_schedule = "ddpm-linear";
@@ -186,6 +193,7 @@ void guide_with(Plan& plan, const std::string& trained_path, const sampler::Chec
   PL_CHECK(weaker.flow.path == trained_path, ExitCode::kUsage, "--guide-with ", weaker.directory,
            " was trained on path ", weaker.flow.path, " and the model that it is to guide on ", trained_path,
            " (their velocities are not of the same states). Use a checkpoint of the same path.");
+  sampler::check_all_times(weaker.flow, "--guide-with " + weaker.directory);
   plan.guide = checkpoint_text(weaker) + ", weights " + weaker.kind;
   plan.job.guide = std::move(field);
 }
