@@ -3,6 +3,7 @@
 
   classifier  trains a small CNN on the real images: the judge, and its features the space of the distances
   reference   trains the recipe's network in PyTorch (willisma/SiT or the U-Net of torchcfm, --peers) and samples it
+  heldout     the loss of both on the 10,000 test images at the same times and noise, over several seeds of training
   score       class agreement, Frechet distance and per-class variance of sample files (.npz: arr_0 uint8 NHWC,
               arr_1 int64), whoever made them
 
@@ -10,7 +11,9 @@
 """
 import argparse
 import gzip
+import json
 import os
+import struct
 import sys
 import time
 import tomllib
@@ -360,6 +363,50 @@ def reference(options):
         print(f"{path}: {count} samples in {time.time() - started:.0f} s", flush=True)
 
 
+# ---- held-out losses ------------------------------------------------------------------------------------------------
+def read_safetensors(path):
+    with open(path, "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        begin, tensors = file.tell(), {}
+        for name, entry in header.items():
+            if name != "__metadata__":
+                first, last = entry["data_offsets"]
+                file.seek(begin + first)
+                tensors[name] = torch.from_numpy(np.frombuffer(file.read(last - first), "<f4").reshape(entry["shape"]).copy())
+    return tensors
+
+
+@torch.inference_mode()
+def held_out_loss(network, x1, labels, seed, batch=250):
+    """Mean over the images of |v - (x1 - x0)|^2 per pixel, each image at one time of an even grid."""
+    generator = torch.Generator().manual_seed(seed)
+    x0 = torch.randn(x1.shape, generator=generator)
+    t = (torch.randperm(len(x1), generator=generator) + 0.5) / len(x1)
+    share, total = t[:, None, None, None], 0.0
+    for rows in torch.arange(len(x1)).split(batch):
+        x = share[rows] * x1[rows] + (1 - share[rows]) * x0[rows]
+        total += F.mse_loss(network(x, t[rows], labels[rows]), x1[rows] - x0[rows]).item() * len(rows)
+    return total / len(x1)
+
+
+def heldout(options):
+    images, labels = read_split(options.images, "t10k")
+    network = build_network(read_recipe(options.recipe), options.peers, images.shape[-1]).eval()
+    losses = {"ours": [], "reference": []}
+    for who, paths in (("ours", options.ours), ("reference", options.reference)):
+        for path in paths:
+            weights = read_safetensors(path) if path.endswith(".safetensors") else torch.load(path)
+            (network.unet if who == "ours" else network).load_state_dict(weights)
+            losses[who].append(held_out_loss(network, to_unit(images), labels, options.seed))
+            print(f"{path}: {losses[who][-1]:.5f}", flush=True)
+    ours, reference = (np.array(losses[who]) for who in losses)
+    bound = reference.mean() + 2 * reference.std(ddof=1) / np.sqrt(len(reference))
+    print(f"ours {ours.mean():.5f}, reference {reference.mean():.5f} (with two standard errors {bound:.5f}): "
+          f"{'not above' if ours.mean() <= bound else 'above'}")
+    if options.json:
+        common.write_json(options.json, losses)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -389,6 +436,13 @@ def main():
     sub = command(score, "score sample files")
     sub.add_argument("samples", nargs="*", metavar="FILE.npz")
     sub.add_argument("--reference", metavar="FILE.npz", help="Frechet distances are printed over this one's as well")
+    sub.add_argument("--json", metavar="FILE")
+    sub = command(heldout, "held-out losses of weights of the U-Net")
+    sub.add_argument("--recipe", required=True)
+    sub.add_argument("--peers", required=True)
+    sub.add_argument("--ours", nargs="+", required=True, metavar="FILE.safetensors", help="of `pathline checkpoint export`")
+    sub.add_argument("--reference", nargs="+", required=True, metavar="WORK/NAME.pt", help="of `reference`, at least two")
+    sub.add_argument("--seed", type=int, default=1, help="of times and noise")
     sub.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -98,7 +98,7 @@ void print(const trainer::CheckpointTimes& times, bool json) {
 int main(int argc, char** argv) {
   apps::keep_large_blocks_mapped();
   CLI::App app{
-      "Measures Pathline on this machine.\nexample: pathline bench step recipes/cifar10.toml --set model.input_size=32 "
+      "Measures Pathline on this machine.\nexample: pathline bench step recipes/cifar10/cfm-linear.toml --set model.input_size=32 "
       "--set model.input_channels=3"};
   app.require_subcommand(1);
   trainer::RunRequest request;

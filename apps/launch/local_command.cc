@@ -49,7 +49,7 @@ void add_local_command(CLI::App& app, Run& run) {
   CLI::App* sub = app.add_subcommand(
       "local",
       "Trains on this machine. Ctrl-C, TERM and USR2 write a checkpoint and stop (docs/recovery.md).\n"
-      "Example: pathline launch local -n 2 --restart recipes/cifar10.toml");
+      "Example: pathline launch local -n 2 --restart recipes/cifar10/cfm-linear.toml");
   sub->add_option("recipe", command->recipe, "TOML file (docs/recipes.md)")->required();
   sub->add_option("-n,--ranks", command->ranks, "processes; one for each GPU (default 1)")->check(CLI::PositiveNumber);
   sub->add_option("--set", command->sets, "changes a key of the recipe: section.key=value")->take_all()->expected(1);

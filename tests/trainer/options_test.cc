@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <map>
+#include <string>
+
 #include "core/error.h"
 
 namespace pathline::trainer {
@@ -28,6 +32,19 @@ TEST(DefaultSlices, IsTheLargestPowerOfTwoOfSixteenSamplesOrMore) {
   EXPECT_EQ(default_slices(32), 2);
   EXPECT_EQ(default_slices(256), 16);
   EXPECT_EQ(default_slices(1 << 20), 64);
+}
+
+TEST(Recipe, OfThisRepositoryIsReadAndDoesNotShareItsDirectory) {
+  std::map<std::string, std::string> directories;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(PATHLINE_RECIPES)) {
+    if (entry.path().extension() != ".toml") continue;
+    core::Config config = core::Config::from_file(entry.path());
+    Recipe read;
+    ASSERT_NO_THROW(read = read_recipe(config)) << entry.path();
+    EXPECT_TRUE(directories.emplace(read.run.directory, entry.path()).second)
+        << entry.path() << " and " << directories[read.run.directory] << " write to " << read.run.directory;
+  }
+  EXPECT_GT(directories.size(), 30u);
 }
 
 TEST(Recipe, ResolvesComputedDefaultsAndDumpsThem) {
