@@ -30,6 +30,22 @@ Flops of_transformer(const ModelOptions& o) {
   return flops;
 }
 
+/// The image's stream and the text's, which attend together; of the last block's text only keys and values count on.
+Flops of_mm_dit(const ModelOptions& o) {
+  const std::int64_t side = o.input_size / o.patch, tokens = side * side, width = o.hidden, words = o.text_tokens;
+  const std::int64_t pixels = o.patch * o.patch * o.input_channels, out = pixels * (o.learn_sigma ? 2 : 1);
+  const auto mlp = static_cast<std::int64_t>(static_cast<double>(width) * o.mlp_ratio);
+  const auto whole = [&](std::int64_t rows) { return linear(width, 4 * width, rows) + 2 * linear(width, mlp, rows); };
+  const auto depth = static_cast<double>(o.depth);
+  Flops flops;
+  flops.linear = linear(pixels, width, tokens) + linear(o.text_width, width, words) + linear(256, width) +
+                 linear(o.text_pooled, width) + 2 * linear(width, width) + linear(width, out, tokens) +
+                 depth * whole(tokens) + (depth - 1) * whole(words) + linear(width, 3 * width, words);
+  flops.attention = depth * attention(tokens + words, width);
+  flops.modulation = (2 * depth - 1) * linear(width, 6 * width) + 2 * linear(width, 2 * width);
+  return flops;
+}
+
 Flops of_mlp(const ModelOptions& o) {
   Flops flops;
   std::int64_t in = o.input_channels + 1 + o.classes;
@@ -148,6 +164,8 @@ Flops forward_flops(const ModelOptions& options) {
   switch (family_of(options.name)) {
     case Family::kTransformer:
       return of_transformer(options);
+    case Family::kMmDit:
+      return of_mm_dit(options);
     case Family::kUnet:
       return UnetCount(options)();
     case Family::kMlp:

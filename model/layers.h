@@ -60,7 +60,8 @@ struct LayerNorm {
 
 LayerNorm layer_norm_layer(ParameterStore& store, const std::string& name, std::int64_t width);
 
-/// x / sqrt(mean(x^2) + 1e-6) weight, over the last dimension (Zhang and Sennrich, arXiv 1910.07467): x (..., width).
+/// x / sqrt(mean x^2 + eps) weight over the last dimension, eps 1e-6 (Zhang and Sennrich, arXiv 1910.07467), in fp32
+/// for any type: x (..., width).
 struct RmsNorm {
   at::Tensor weight;  // (width)
   at::Tensor operator()(const at::Tensor& x) const;

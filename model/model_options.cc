@@ -27,6 +27,14 @@ void set_transformer_size(ModelOptions& options, const std::string& name) {
   options.mlp_ratio = 4.0;
 }
 
+// Esser et al., arXiv 2403.03206, section 5.3: "MMDiT-24" has 24 blocks of 24 heads of 64 numbers.
+void set_mm_dit_size(ModelOptions& options, const std::string& name) {
+  options.depth = options.heads = std::stoll(name.substr(name.find('-') + 1));
+  options.hidden = 64 * options.depth;
+  options.patch = 2;
+  options.mlp_ratio = 4.0;
+}
+
 // torchcfm, examples/images/cifar10/train_cifar10.py. "UNet-flow-matching" has a label row for null besides.
 void set_unet_cifar10(ModelOptions& options) {
   options.channels = 128;
@@ -101,6 +109,7 @@ void set_defaults_of(ModelOptions& options) {
     options.depth = 2;
     options.activation = "silu";
   }
+  if (options.name.starts_with("MMDiT")) options.classes = 0;  // text stands for labels
 }
 
 }  // namespace
@@ -111,6 +120,8 @@ ModelOptions with_named_fields(const ModelOptions& options) {
   if (family == Family::kTransformer && options.name.find('/') != std::string::npos) {
     set_transformer_size(named, options.name);
     if (options.name.starts_with("LightningDiT")) set_lightning(named);
+  } else if (family == Family::kMmDit && options.name != "MMDiT") {
+    set_mm_dit_size(named, options.name);
   } else if (options.name == "UNet-cifar10" || options.name == "UNet-flow-matching") {
     set_unet_cifar10(named);
     named.null_row = options.name == "UNet-flow-matching";
@@ -129,9 +140,9 @@ void bind(core::Config& recipe, ModelOptions& options) {
     recipe.bind("model", key, value, on_resume, comment);
   };
   field("name", options.name,
-        "DiT | SiT | LightningDiT | UNet | MLP | RealNVP with the fields below, or by size: DiT-{S,B,L,XL}/{2,4,8}, "
-        "SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2}, UNet-cifar10, UNet-flow-matching, UNet-flow-matching-cifar10, "
-        "ADM-{64,128,256,512}");
+        "DiT | SiT | LightningDiT | MMDiT | UNet | MLP | RealNVP with the fields below, or by size: "
+        "DiT-{S,B,L,XL}/{2,4,8}, SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2}, MMDiT-{15..38}, UNet-cifar10, "
+        "UNet-flow-matching, UNet-flow-matching-cifar10, ADM-{64,128,256,512}");
   if (recipe.has("model", "name")) {
     set_defaults_of(options);
     options = with_named_fields(options);
@@ -166,8 +177,15 @@ void bind(core::Config& recipe, ModelOptions& options) {
   field("null_row", options.null_row, "the label table has a row for the null label");
   field("init", options.init, "FILE.safetensors or RUN/checkpoints:ema-0.999; empty: new weights", OnResume::kFree);
   field("init_missing", options.init_missing, "error | zero, for new label rows and input channels", OnResume::kFree);
+  field("text_width", options.text_width, "MMDiT: numbers of a token's embedding; 0: from the data set");
+  field("text_pooled", options.text_pooled, "MMDiT: numbers of a whole prompt's embedding; 0: from the data set");
+  field("text_tokens", options.text_tokens, "MMDiT: tokens of a prompt; 0: from the data set");
+  field("pos_embed_max_size", options.pos_embed_max_size,
+        "MMDiT: side of the table of places in patches, of which the middle is used (SD3: 192); 0: input_size / patch");
   check_size_of_name(options);
 }
+
+bool takes_text(const ModelOptions& options) { return family_of(options.name) == Family::kMmDit; }
 
 std::string model_toml(const ModelOptions& options) {
   ModelOptions copy = options;

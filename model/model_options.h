@@ -11,9 +11,9 @@
 namespace pathline::model {
 
 struct ModelOptions {
-  std::string name = "DiT-S/2";     // DiT | SiT | LightningDiT | UNet | MLP | RealNVP with all fields, or by size:
-                                    // DiT-{S,B,L,XL}/{2,4,8}, SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2},
-                                    // UNet-cifar10, UNet-flow-matching,
+  std::string name = "DiT-S/2";     // DiT | SiT | LightningDiT | MMDiT | UNet | MLP | RealNVP with all fields, or by
+                                    // size: DiT-{S,B,L,XL}/{2,4,8}, SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2},
+                                    // MMDiT-{15..38}, UNet-cifar10, UNet-flow-matching,
                                     // UNet-flow-matching-cifar10, ADM-{64,128,256,512}
   std::int64_t input_size = 0;      // height = width; from the data set when training; 0 for points
   std::int64_t input_channels = 0;  // from the data set when training; dimension of points
@@ -50,6 +50,11 @@ struct ModelOptions {
   // where weights come from
   std::string init;                    // FILE.safetensors or RUN/checkpoints:ema-0.999
   std::string init_missing = "error";  // error | zero
+
+  // MM-DiT: from the data set when training
+  std::int64_t text_width = 0, text_pooled = 0;  // numbers of a token's and of a prompt's embedding
+  std::int64_t text_tokens = 0;                  // of a prompt
+  std::int64_t pos_embed_max_size = 0;           // side of the table of places, of which the middle is used; 0: no more
 };
 
 /// Width of a U-Net's time and label embeddings.
@@ -63,6 +68,9 @@ void bind(core::Config& recipe, ModelOptions& options);
 
 /// `options` with the fields that its sized name stands for; throws ExitCode::kUsage with the nearest known name.
 ModelOptions with_named_fields(const ModelOptions& options);
+
+/// Whether the network is conditioned on text (Condition::text) instead of labels.
+bool takes_text(const ModelOptions& options);
 
 /// The section [model] as TOML, without init: what a file of weights says about its network.
 std::string model_toml(const ModelOptions& options);

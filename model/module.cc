@@ -12,6 +12,8 @@ std::unique_ptr<Module> make_network(const ModelOptions& options, std::optional<
   switch (family_of(options.name)) {
     case Family::kTransformer:
       return make_transformer(options, seed);
+    case Family::kMmDit:
+      return make_mm_dit(options, seed);
     case Family::kUnet:
       return make_unet(options, seed);
     case Family::kMlp:

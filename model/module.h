@@ -22,6 +22,9 @@ struct Condition {
   /// Keys of dropout: training position of each row's sample. Used only in training mode.
   std::uint64_t seed = 0;
   std::vector<std::uint64_t> positions;  // (N), empty outside training
+  // Of models conditioned on text (MM-DiT), else undefined. Every token counts: there is no mask.
+  at::Tensor text;    // (N, T, W) floating, one row a token of the prompt
+  at::Tensor pooled;  // (N, P) floating, the prompt as a whole
 };
 
 struct NamedTensor {

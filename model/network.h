@@ -70,6 +70,7 @@ class Network : public StoredNetwork<VelocityModel> {
 
 /// The implementations; without a seed the parameters have shapes but no memory.
 std::unique_ptr<Network> make_transformer(const ModelOptions& options, std::optional<std::uint64_t> seed);
+std::unique_ptr<Network> make_mm_dit(const ModelOptions& options, std::optional<std::uint64_t> seed);
 std::unique_ptr<Network> make_unet(const ModelOptions& options, std::optional<std::uint64_t> seed);
 std::unique_ptr<Network> make_mlp(const ModelOptions& options, std::optional<std::uint64_t> seed);
 std::unique_ptr<Bijection> make_coupling_layers(const ModelOptions& options, std::optional<std::uint64_t> seed);

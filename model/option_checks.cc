@@ -18,6 +18,7 @@ std::vector<std::string> known_names() {
   std::vector<std::string> names = {"DiT",
                                     "SiT",
                                     "LightningDiT",
+                                    "MMDiT",
                                     "UNet",
                                     "MLP",
                                     "RealNVP",
@@ -33,6 +34,7 @@ std::vector<std::string> known_names() {
   for (const std::string size : {"B", "XL", "1p0B", "1p6B"}) {
     for (const std::string patch : {"/1", "/2"}) names.push_back("LightningDiT-" + size + patch);
   }
+  for (int depth = 15; depth <= 38; ++depth) names.push_back("MMDiT-" + std::to_string(depth));
   return names;
 }
 
@@ -63,6 +65,20 @@ void check_transformer(const ModelOptions& o) {
   PL_CHECK(
       !o.rope || o.hidden / o.heads % 4 == 0, ExitCode::kUsage, "model.rope with heads ", o.hidden / o.heads,
       " wide (pairs of numbers are turned, half of them by the row and half by the column). Give a multiple of 4.");
+}
+
+void check_mm_dit(const ModelOptions& o) {
+  check_transformer(o);
+  check_positive("text_width", o.text_width);
+  check_positive("text_pooled", o.text_pooled);
+  PL_CHECK(o.classes == 0, ExitCode::kUsage, "model.classes = ", o.classes, " for ", o.name,
+           " (it is conditioned on text, not on labels). Leave it away.");
+  PL_CHECK(o.text_tokens >= 0, ExitCode::kUsage, "model.text_tokens is ", o.text_tokens,
+           " (it is the number of tokens of a prompt). Leave it away to take it from the data set.");
+  const std::int64_t side = o.input_size / o.patch;
+  PL_CHECK(o.pos_embed_max_size == 0 || o.pos_embed_max_size >= side, ExitCode::kUsage,
+           "model.pos_embed_max_size = ", o.pos_embed_max_size, ", but the image has ", side,
+           " patches along each edge (each has its place in the table). Give at least ", side, ", or 0.");
 }
 
 void check_attention(const ModelOptions& o, std::int64_t channels) {
@@ -126,6 +142,7 @@ Family family_of(const std::string& name) {
            "\"? Known: ", core::listed(names), ".");
   if (name == "MLP") return Family::kMlp;
   if (name == "RealNVP") return Family::kCouplings;
+  if (name.starts_with("MMDiT")) return Family::kMmDit;
   return name.starts_with("UNet") || name.starts_with("ADM") ? Family::kUnet : Family::kTransformer;
 }
 
@@ -157,18 +174,25 @@ void check_options(const ModelOptions& options) {
            " (the number of labels must be known to build the network). Give it, or a data set to take it from; 0 is "
            "unconditional.");
   const ModelOptions plain;
-  const bool of_transformers =
-      options.qk_norm || options.rope || options.norm != plain.norm || options.feed_forward != plain.feed_forward;
-  PL_CHECK(!of_transformers || family == Family::kTransformer, ExitCode::kUsage,
-           "model.qk_norm, norm, feed_forward and rope are fields of transformers, and ", options.name,
-           " is none. Leave them away.");
+  const bool of_blocks = options.rope || options.norm != plain.norm || options.feed_forward != plain.feed_forward;
+  PL_CHECK(!of_blocks || family == Family::kTransformer, ExitCode::kUsage,
+           "model.norm, feed_forward and rope are fields of DiT, SiT and LightningDiT, and ", options.name,
+           " is none of them. Leave them away.");
+  PL_CHECK(!options.qk_norm || family == Family::kTransformer || family == Family::kMmDit, ExitCode::kUsage,
+           "model.qk_norm is set for ", options.name,
+           " (only transformers normalise queries and keys). Leave it away.");
   parse_activation(options.activation);
   PL_CHECK(options.activation == "selu" || family == Family::kMlp || family == Family::kCouplings, ExitCode::kUsage,
            "model.activation = \"", options.activation, "\" for ", options.name,
            " (its activations are part of the name). Leave it away.");
+  PL_CHECK(family == Family::kMmDit || options.text_width + options.text_pooled + options.pos_embed_max_size == 0,
+           ExitCode::kUsage, "model.text_width, text_pooled or pos_embed_max_size is set for ", options.name,
+           " (only MMDiT is conditioned on text). Leave them away.");
   switch (family) {
     case Family::kTransformer:
       return check_transformer(options);
+    case Family::kMmDit:
+      return check_mm_dit(options);
     case Family::kUnet:
       return check_unet(options);
     case Family::kMlp:

@@ -8,7 +8,7 @@
 
 namespace pathline::model {
 
-enum class Family { kTransformer, kUnet, kMlp, kCouplings };
+enum class Family { kTransformer, kMmDit, kUnet, kMlp, kCouplings };
 
 /// Throws ExitCode::kUsage with the nearest known name.
 Family family_of(const std::string& name);

@@ -33,7 +33,8 @@ bool is_last_layer(const std::string& name) {
 
 /// The rows of the last layer are (pixel of the patch, velocity or sigma, channel): how many times all channels.
 std::int64_t channel_groups(const ModelOptions& options) {
-  const bool patches = family_of(options.name) == Family::kTransformer;
+  const Family family = family_of(options.name);
+  const bool patches = family == Family::kTransformer || family == Family::kMmDit;
   return (patches ? options.patch * options.patch : 1) * (options.learn_sigma ? 2 : 1);
 }
 

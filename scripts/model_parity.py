@@ -6,8 +6,8 @@
   python scripts/model_parity.py --originals DIR --golden tests/model/golden           write the unit tests' expectations
 
 DIR holds checkouts of the original repositories: SiT (willisma), DiT (facebookresearch), conditional-flow-matching
-(atong01), guided-diffusion (openai), LightningDiT (hustvl). Needs torch, numpy, timm and einops; torchvision and fairscale,
-which they import, are stubbed where absent.
+(atong01), guided-diffusion (openai), LightningDiT (hustvl), sd3.5 (Stability-AI). Needs torch, numpy, timm and einops;
+torchvision, fairscale and transformers, which they import, are stubbed where absent.
 """
 import argparse
 import importlib.util
@@ -30,7 +30,7 @@ class StubFinder:
     """Lets the originals import what none of the classes used here needs: every attribute is an empty class."""
 
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torchvision", "fairscale"):
+        if name.split(".")[0] in ("torchvision", "fairscale", "transformers"):
             return importlib.util.spec_from_loader(name, self, is_package=True)
 
     def create_module(self, spec):
@@ -102,6 +102,22 @@ class Originals:
         module = self.load("adm.unet", "guided-diffusion", "guided_diffusion", "unet.py", package="adm")
         return module.UNetModel(**fields)
 
+    def mm_dit(self, depth, table, width, pooled, **fields):
+        """SD3's network; its table of places is a buffer that comes with the weights: here sines of places 0, 1 ..."""
+        self.load("other_impls", "sd3.5", "other_impls.py")
+        module = self.load("mmditx", "sd3.5", "mmditx.py")
+        module.rearrange = lambda x, pattern, **sizes: (
+            x.reshape(1, sizes["h"], sizes["w"], -1) if sizes else x.reshape(1, -1, x.shape[-1]))
+        net = module.MMDiTX(
+            input_size=None, depth=depth, pos_embed_max_size=table, num_patches=table * table, adm_in_channels=pooled,
+            context_embedder_config=dict(target="torch.nn.Linear",
+                                         params=dict(in_features=width, out_features=64 * depth)), **fields)
+        net.pos_embed.copy_(torch.from_numpy(module.get_2d_sincos_pos_embed(64 * depth, table)).float()[None])
+        for name, parameter in net.named_parameters():
+            if ".ln_" in name:  # made empty
+                torch.nn.init.ones_(parameter)
+        return net
+
 
 # ---------------------------------------------------------------- cases
 def transformer_call(net, x, t, y):
@@ -120,9 +136,14 @@ def mlp_call(net, x, t, y):
     return net(torch.cat([x, t[:, None]], 1))
 
 
-def case(build, call, recipe, shape, labels=None, times="unit", rows=3):
-    """`labels` as the network is asked for them (None: unconditional); `times`: unit (0..1) or index (0..999)."""
-    return dict(build=build, call=call, recipe=recipe, shape=shape, labels=labels, times=times, rows=rows)
+def text_call(net, x, t, text):
+    return net(x, t, y=text["pooled"], context=text["text"])
+
+
+def case(build, call, recipe, shape, labels=None, times="unit", rows=3, text=None):
+    """`labels` as the network is asked for them (None: unconditional); `times`: unit (0..1) or index (0..999);
+    `text`: (tokens, numbers of a token, numbers of the whole), in place of labels."""
+    return dict(build=build, call=call, recipe=recipe, shape=shape, labels=labels, times=times, rows=rows, text=text)
 
 
 def real_cases(o):
@@ -167,6 +188,10 @@ def real_cases(o):
             dict(name="UNet", channels=64, multipliers=[1, 2, 3], blocks=2, attention=[16, 8], head_channels=32,
                  scale_shift_norm=True, resblock_updown=True, attention_order="new", learn_sigma=True, classes=10,
                  null_row=False), (3, 32, 32), [3, 9, 0], "index"),
+        "MM-DiT depth 4, normed queries and keys": case(
+            lambda: o.mm_dit(depth=4, table=24, width=96, pooled=80, in_channels=16, qk_norm="rms"), text_call,
+            dict(name="MMDiT", patch=2, hidden=256, depth=4, heads=4, qk_norm=True, text_width=96, text_pooled=80,
+                 pos_embed_max_size=24), (16, 32, 32), times="index", text=(77, 96, 80)),
         "torchcfm MLP": case(
             lambda: o.torchcfm_mlp(dim=2, w=64, time_varying=True), mlp_call, dict(name="MLP", classes=0), (2,), rows=7),
     }
@@ -177,7 +202,11 @@ def golden_cases(o):
     adm = dict(image_size=8, in_channels=3, model_channels=32, out_channels=3, num_res_blocks=1,
                attention_resolutions=(2,), channel_mult=(1, 2))
     tiny = dict(input_size=8, in_channels=3, hidden_size=32, depth=2, num_heads=2, num_classes=4)
+    text = dict(table=6, width=24, pooled=20, in_channels=3)
     return {
+        "mm_dit": case(lambda: o.mm_dit(depth=2, **text), text_call, {}, (3, 8, 8), times="index", text=(5, 24, 20)),
+        "mm_dit_qk_norm": case(lambda: o.mm_dit(depth=2, **text, qk_norm="rms"), text_call, {}, (3, 8, 8),
+                               times="index", text=(5, 24, 20)),
         "sit": case(lambda: o.sit(**tiny, patch_size=2, learn_sigma=False), transformer_call, {}, (3, 8, 8), [1, 4, 0]),
         "sit_qk_norm": case(lambda: o.sit_with_qk_norm(**tiny, patch_size=2, learn_sigma=False), transformer_call, {},
                             (3, 8, 8), [1, 4, 0]),
@@ -200,7 +229,17 @@ def inputs_of(case, generator):
     x = torch.randn(n, *case["shape"], generator=generator)
     unit = torch.rand(n, generator=generator)
     t = unit if case["times"] == "unit" else (unit * 999).round()
+    if case["text"]:
+        tokens, width, pooled = case["text"]
+        return x, t, dict(text=torch.randn(n, tokens, width, generator=generator),
+                          pooled=torch.randn(n, pooled, generator=generator))
     return x, t, None if case["labels"] is None else torch.tensor(case["labels"])
+
+
+def arrays_of(x, t, condition):
+    if isinstance(condition, dict):
+        return dict(x=x.numpy(), t=t.numpy(), **{name: tensor.numpy() for name, tensor in condition.items()})
+    return dict(x=x.numpy(), t=t.numpy(), **({} if condition is None else {"y": condition.numpy()}))
 
 
 # ---------------------------------------------------------------- files
@@ -248,7 +287,7 @@ def compare(program, name, case, directory):
     paths = {key: os.path.join(directory, key) for key in ("recipe.toml", "w.safetensors", "in.npz", "out.npz")}
     write_recipe(paths["recipe.toml"], case["recipe"])
     write_safetensors(paths["w.safetensors"], net.state_dict())
-    np.savez(paths["in.npz"], x=x.numpy(), t=t.numpy(), **({} if y is None else {"y": y.numpy()}))
+    np.savez(paths["in.npz"], **arrays_of(x, t, y))
     subprocess.run([program, "eval", "--recipe", paths["recipe.toml"], "--weights", paths["w.safetensors"], "--inputs",
                     paths["in.npz"], "-o", paths["out.npz"], "--as-original"], check=True)
     ours = np.load(paths["out.npz"])["v"]
@@ -289,8 +328,12 @@ def write_golden(directory, name, case):
                 parameter.copy_(torch.from_numpy(formula_weights(key, tuple(parameter.shape))))
         x, t, y = inputs_of(case, torch.Generator().manual_seed(7))
         v = case["call"](net, x, t, y)
-    labels = np.zeros(len(x), dtype=np.int64) if y is None else y.numpy()
-    np.savez(os.path.join(directory, name + ".npz"), x=x.numpy(), t=t.numpy(), y=labels, v=v.numpy())
+    labels = torch.zeros(len(x), dtype=torch.int64) if y is None else y
+    np.savez(os.path.join(directory, name + ".npz"), **arrays_of(x, t, labels), v=v.numpy())
+    if case["text"]:
+        with open(os.path.join(directory, name + ".shapes"), "w") as file:
+            for key, tensor in net.state_dict().items():
+                file.write(" ".join([key, *map(str, tensor.shape)]) + "\n")
     print(f"{name}: output up to {float(v.abs().max()):.3g}")
 
 

@@ -56,7 +56,7 @@ class ParameterGate : public testing::TestWithParam<model::ModelOptions> {
 };
 INSTANTIATE_TEST_SUITE_P(, ParameterGate,
                          testing::Values(tests::tiny_transformer(), unconditional_transformer(), tests::tiny_unet(),
-                                         full_unet(), points()),
+                                         full_unet(), points(), tests::tiny_mm_dit()),
                          [](const auto& info) { return info.param.name + std::to_string(info.index); });
 
 TEST_P(ParameterGate, OpensBeforeAParameterIsRead) {

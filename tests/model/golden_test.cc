@@ -27,7 +27,11 @@ double difference_from_original(const std::string& name, const model::ModelOptio
   const auto network = model::make_model(options, 1);
   tests::set_formula_weights(*network);
   model::Condition condition;
-  condition.labels = tensor_of(golden.read("y"), at::kLong);
+  if (golden.has("y")) condition.labels = tensor_of(golden.read("y"), at::kLong);
+  if (golden.has("text")) {
+    condition.text = tensor_of(golden.read("text"), at::kFloat);
+    condition.pooled = tensor_of(golden.read("pooled"), at::kFloat);
+  }
   const at::NoGradGuard no_grad;
   const at::Tensor ours = network->forward_as_original(tensor_of(golden.read("x"), at::kFloat),
                                                        tensor_of(golden.read("t"), at::kFloat), condition);
@@ -82,6 +86,14 @@ TEST(Originals, UnetOfAdmIsReproduced) {
   options.resblock_updown = true;
   options.attention_order = "new";
   EXPECT_LT(difference_from_original("unet_new", options), kRounding);
+}
+
+TEST(Originals, MmDitIsReproduced) { EXPECT_LT(difference_from_original("mm_dit", tests::tiny_mm_dit()), kRounding); }
+
+TEST(Originals, MmDitWithNormedQueriesAndKeysIsReproduced) {
+  model::ModelOptions options = tests::tiny_mm_dit();
+  options.qk_norm = true;
+  EXPECT_LT(difference_from_original("mm_dit_qk_norm", options), kRounding);
 }
 
 TEST(Originals, MlpIsReproduced) {

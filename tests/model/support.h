@@ -44,6 +44,24 @@ inline model::ModelOptions tiny_unet() {
   return options;
 }
 
+/// The shapes of golden/mm_dit.npz.
+inline model::ModelOptions tiny_mm_dit() {
+  model::ModelOptions options;
+  options.name = "MMDiT";
+  options.input_size = 8;
+  options.input_channels = 3;
+  options.classes = 0;
+  options.patch = 2;
+  options.hidden = 128;
+  options.depth = 2;
+  options.heads = 2;
+  options.text_tokens = 5;
+  options.text_width = 24;
+  options.text_pooled = 20;
+  options.pos_embed_max_size = 6;
+  return options;
+}
+
 inline at::Tensor times_of(const std::vector<float>& times) {
   at::Tensor t = at::empty({static_cast<std::int64_t>(times.size())}, at::kFloat);
   std::copy(times.begin(), times.end(), t.mutable_data_ptr<float>());
@@ -63,13 +81,15 @@ struct Inputs {
   model::Condition condition;
 };
 
-/// A batch for tiny_transformer() and tiny_unet().
+/// A batch for tiny_transformer(), tiny_unet() and tiny_mm_dit().
 inline Inputs four_rows() {
   Inputs inputs{noise({4, 3, 8, 8}, 1), times_of({0.1f, 0.5f, 0.9f, 0.3f}), {}};
   inputs.condition.labels = at::empty({4}, at::kLong);
   for (std::int64_t i = 0; i < 4; ++i) inputs.condition.labels.mutable_data_ptr<std::int64_t>()[i] = i;
   inputs.condition.seed = 11;
   inputs.condition.positions = {100, 101, 102, 103};
+  inputs.condition.text = noise({4, 5, 24}, 2);
+  inputs.condition.pooled = noise({4, 20}, 3);
   return inputs;
 }
 
