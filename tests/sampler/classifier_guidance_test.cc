@@ -162,6 +162,27 @@ TEST(ClassifierGuidance, LeadsEverySolverOfVelocitiesToTheClass) {
   }
 }
 
+// Bayes' rule: the conditional velocity less the marginal one is the push of the exact classifier, so that guidance with
+// and without a classifier are one field.
+TEST(ClassifierGuidance, IsWhatGuidanceWithoutAClassifierIsAtEveryWeight) {
+  const Field network = [](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    return at::where(tests::per_row(labels == kClasses, x), mixture()(x, t, {}), velocity_of_class(x, t, labels));
+  };
+  for (const double weight : {0.5, 1.0, 3.0}) {
+    Job with = job_with("heun");
+    with.solver.t1 = 0.99;
+    Job without = with;
+    with.classifier = log_probability_gradient(flow_classifier);
+    with.solver.classifier_scale = weight;
+    without.solver.guidance = weight;
+    without.null_label = kClasses;
+    const auto expected = samples_of(mixture(), with);
+    for (const auto& [id, sample] : samples_of(network, without)) {
+      EXPECT_LT(largest(sample.value - expected.at(id).value), 1e-3) << "weight " << weight << ", sample " << id;
+    }
+  }
+}
+
 TEST(ClassifierGuidance, LeadsSolversOfNoisePredictorsToTheClass) {
   for (const std::string solver : {"ddim", "ddpm"}) {
     Job job = job_with(solver);
