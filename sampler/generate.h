@@ -62,7 +62,9 @@ struct Job {
   Field guide;       // of autoguidance: a weaker network, see GuidedField::weaker; empty: classifier-free
   Field classifier;  // grad_x log p(label | x, t), which solver.classifier_scale multiplies; every id then has a label
   std::shared_ptr<const StartSource> source;  // of x0; null: standard normal
-  SampleWatch watch;                          // see SlotEngine::watch(); empty: nobody watches
+  /// x0 of sample `id`, in place of the source's, where it is given.
+  std::function<at::Tensor(std::int64_t id)> start;
+  SampleWatch watch;  // see SlotEngine::watch(); empty: nobody watches
 };
 
 /// A sample to make.
@@ -104,7 +106,7 @@ at::Tensor integrate(const Field& field, const at::Tensor& x, const at::Tensor& 
                      const SolverOptions& solver, std::vector<std::int64_t>* nfe = nullptr,
                      const StepNoise& noise = {});
 
-/// The start of sample `id`: of the job's source, keyed by (seed, id).
+/// The start of sample `id`: as job.start says, else of the job's source, keyed by (seed, id).
 at::Tensor start_value(const Job& job, std::int64_t id);
 
 /// `shape`, standard normal keyed by (seed, id).

@@ -15,6 +15,7 @@ at::Tensor start_noise(std::uint64_t seed, std::int64_t id, at::IntArrayRef shap
 }
 
 at::Tensor start_value(const Job& job, std::int64_t id) {
+  if (job.start) return job.start(id);
   if (!job.source) return start_noise(job.seed, id, job.sample_shape);
   const at::Tensor start = at::empty(job.sample_shape, at::kFloat);
   job.source->fill(StartSource::Use::kGeneration, job.seed, static_cast<std::uint64_t>(id),

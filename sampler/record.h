@@ -17,7 +17,7 @@ struct Record {
   std::int64_t rejected = 0;  // steps
   SampleStatus status = SampleStatus::kDone;
   /// uint8 (H, W, C); float32 (D); or a PNG file. Behind it, where asked for, the trajectory (to_record()), then
-  /// features.
+  /// features; or the noise that it was encoded into (to_encoded_record()).
   std::vector<std::byte> item;
 };
 

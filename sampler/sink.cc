@@ -66,6 +66,8 @@ std::unique_ptr<Sink> make_sink(const SinkOptions& options) {
            " are no pictures for ", options.path, ". Write them to .h5 or .npz.");
   PL_CHECK(!options.start_of || format == Format::kH5, core::ExitCode::kUsage, options.path,
            " cannot hold what samples were made from beside them (--pairs). Write them to .h5.");
+  PL_CHECK(!options.encoded || format == Format::kH5, core::ExitCode::kUsage, options.path,
+           " cannot hold encoded noise beside its data (--encode). Write them to .h5.");
   const bool in_plane = format == Format::kPicture && options.trajectory_shape == std::vector<std::int64_t>{2};
   PL_CHECK(options.trajectory_times.empty() || format == Format::kH5 || in_plane, core::ExitCode::kUsage, options.path,
            " cannot hold the states that samples passed (--trajectories). Write them to .h5; only points of the plane "

@@ -37,6 +37,7 @@ class H5Sink final : public OrderedSink {
       : OrderedSink(options),
         item_bytes_(set_info(options).item_bytes()),
         writer_(options.path, set_info(options), "pathline sample") {
+    if (options.encoded) write_states_ = writer_.open_floats("x0", channels_last(options.sample_shape));
     if (options.trajectory_times.empty()) return;
     std::vector<std::int64_t> shape = channels_last(options.trajectory_shape);
     shape.insert(shape.begin(), static_cast<std::int64_t>(options.trajectory_times.size()));
@@ -74,7 +75,7 @@ class H5Sink final : public OrderedSink {
   const std::size_t item_bytes_;
   data::ImageStoreWriter writer_;
   std::function<void(std::int64_t index, std::span<const std::byte> states)>
-      write_states_;  // those of failed samples stay zero
+      write_states_;  // of the trajectory, or the encoded noise; those of failed samples stay zero
   std::vector<std::int64_t> ids_;
   std::vector<std::int32_t> nfe_;
   std::vector<std::uint8_t> status_;

@@ -47,6 +47,12 @@ Record to_record(const Sample& sample) {
   return record;
 }
 
+Record to_encoded_record(const Sample& sample, std::vector<std::byte> item) {
+  Record record{sample.id, sample.label, sample.nfe, sample.rejected, sample.status, std::move(item)};
+  append_floats(sample.value.dim() == 3 ? sample.value.permute({1, 2, 0}) : sample.value, record.item);
+  return record;
+}
+
 Record as_png(Record&& record, const std::vector<std::int64_t>& sample_shape) {
   PL_ASSERT(sample_shape.size() == 3);
   data::Image image(sample_shape[1], sample_shape[2], sample_shape[0]);

@@ -44,6 +44,7 @@ sampler::Record PreparedJob::missing(std::int64_t id) const {
   sample.label = plan.label_of(id);
   sample.value = at::zeros(plan.item_shape);
   sample.status = sampler::SampleStatus::kFailed;
+  if (plan.encoded_scale != 0) return record_of(std::move(sample));
   return packed(with_features(sampler::to_record(sample)));
 }
 

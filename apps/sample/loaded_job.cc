@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/sample/loaded_job.h"
 
+#include <ATen/TensorOperators.h>
+
 #include <algorithm>
 
 #include "core/log.h"
@@ -13,6 +15,10 @@
 namespace pathline::apps {
 
 sampler::Record LoadedJob::record_of(sampler::Sample&& sample) const {
+  if (plan.encoded_scale != 0) {
+    if (plan.encoded_scale != 1) sample.value = sample.value * plan.encoded_scale;
+    return sampler::to_encoded_record(sample, plan.rows->item(sample.id));
+  }
   if (decoder) sample.value = decoded(*decoder, sample.value);
   return with_features(sampler::to_record(sample));
 }

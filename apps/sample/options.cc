@@ -128,6 +128,12 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
         return std::string();
       });
   app.add_flag("--pairs", options.pairs, "write what each sample was made from, too: /x0 (.h5 only)");
+  app.add_option("--encode", options.encode,
+                 "the other way: from the items of this set (.h5), one a sample, to their noise, which is written "
+                 "beside them as /x0; labels are theirs (default count: all)");
+  app.add_option("--start", options.start,
+                 "start from /x0 of this set (.h5), such as --encode and --pairs write, sample i from row i; labels "
+                 "are theirs (default count: all)");
   app.add_option("--moments", options.moments,
                  ".npz: mean and covariance of the samples' features, as `pathline evaluate moments` writes them");
   app.add_option("--features", options.features,

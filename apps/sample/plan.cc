@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "apps/sample/row_plan.h"
 #include "cluster/session.h"
 #include "core/crc32c.h"
 #include "core/error.h"
@@ -79,6 +80,8 @@ std::string description_of(const SampleOptions& options, const sampler::SolverOp
   return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", ",
                       options.precision, ", ", sampler::described(solver), ", seed ", options.seed, ", slots ",
                       decided.slots, options.classifier.empty() ? "" : ", classifier " + options.classifier,
+                      options.encode.empty() ? "" : ", encoded from " + options.encode,
+                      options.start.empty() ? "" : ", started from " + options.start,
                       options.decoder.empty() ? "" : ", decoder " + options.decoder,
                       "; 8 bits: round((x + 1) * 127.5) clamped");
 }
@@ -152,6 +155,7 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   plan.item_shape = plan.job.sample_shape;
   plan.classes = model.classes;
   plan.class_names = loaded.class_names;
+  start_from_rows(plan, options, loaded);
   return plan;
 }
 
@@ -165,6 +169,7 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   record.add("seed", std::to_string(options.seed));
   record.add("ids", core::concat(options.first, " to ", options.first + options.count - 1));
   record.add("labels", labels_text(plan.labels));
+  if (plan.rows) record.add(plan.encoded_scale != 0 ? "encode" : "start", plan.rows->identity());
   if (plan.job.source) record.add("source", plan.job.source->identity());
   sampler::add_solver(plan.job.solver, record);
   if (!options.guide_with.empty()) record.add("guide-with", plan.guide);
@@ -240,6 +245,7 @@ sampler::SinkOptions sink_options(const SampleOptions& options, const Plan& plan
   sink.class_names = plan.class_names;
   sink.trajectory_times = options.solver.trajectories;
   sink.trajectory_shape = plan.job.sample_shape;
+  sink.encoded = plan.encoded_scale != 0;
   if (options.pairs) {
     PL_CHECK(options.decoder.empty(), ExitCode::kUsage,
              "--pairs and --decoder do not go together (pixels and the latents' noise are no pairs). Leave one out.");

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "sampler/checkpointed_model.h"
 #include "sampler/job_record.h"
 #include "sampler/sink.h"
+#include "sampler/start_rows.h"
 #include "sampler/torch_script.h"
 
 namespace pathline::apps {
@@ -36,7 +38,9 @@ struct Plan {
   std::vector<std::string> class_names;
   sampler::JobRecord record;
   std::string description;
-  std::string guide;  // the checkpoint of autoguidance
+  std::string guide;                               // the checkpoint of autoguidance
+  std::shared_ptr<const sampler::StartRows> rows;  // of --encode and --start
+  double encoded_scale = 0;                        // --encode: from where the solver ends to noise; 0: other jobs
 
   std::int64_t label_of(std::int64_t id) const {
     return labels.empty() ? -1 : labels[static_cast<std::size_t>(id) % labels.size()];

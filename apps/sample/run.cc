@@ -11,6 +11,7 @@
 
 #include "apps/sample/loaded_job.h"
 #include "apps/sample/report.h"
+#include "apps/sample/row_plan.h"
 #include "apps/sample/set_writer.h"
 #include "checkpoint/run_lock.h"
 #include "cluster/agree.h"
@@ -32,7 +33,10 @@ constexpr int kListingSeconds = 60;  // network file systems may list a director
 class SampleRun {
  public:
   SampleRun(const SampleOptions& options, cluster::Communicator& world)
-      : options_(options), world_(world), root_(world.rank() == 0), store_(files_, options.output) {}
+      : options_(with_row_count(options, world)),
+        world_(world),
+        root_(world.rank() == 0),
+        store_(files_, options.output) {}
 
   int run() {
     prepare();
@@ -109,6 +113,7 @@ class SampleRun {
     std::int64_t state_bytes = sizeof(float);
     for (const std::int64_t extent : plan_.job.sample_shape) state_bytes *= extent;
     item_bytes += state_bytes * static_cast<std::int64_t>(plan_.job.solver.trajectories.size());
+    if (plan_.encoded_scale != 0) item_bytes += state_bytes;
     sampler::Dealing dealing;
     dealing.first_range = plan_.job.slots;
     dealing.most = options_.part_size > 0 ? options_.part_size : std::max<std::int64_t>(1, kMostPartBytes / item_bytes);
@@ -177,7 +182,7 @@ class SampleRun {
     print_result(options_, total + sampler::Statistics{}, made);
   }
 
-  const SampleOptions& options_;
+  const SampleOptions options_;
   cluster::Communicator& world_;
   const bool root_;
   core::PosixFileSystem files_;

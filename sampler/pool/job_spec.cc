@@ -141,6 +141,8 @@ const std::vector<OptionName>& option_names() {
                                                  {"moments", kOutput},
                                                  {"features", kPath},
                                                  {"pairs", kFlag},
+                                                 {"encode", kPath},
+                                                 {"start", kPath},
                                                  {"trajectories", kValue}};
   return kNames;
 }

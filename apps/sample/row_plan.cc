@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/sample/row_plan.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "cluster/agree.h"
+#include "core/error.h"
+
+namespace pathline::apps {
+namespace {
+
+using core::ExitCode;
+using sampler::StartRows;
+
+void check_encoding(const SampleOptions& options, const Plan& plan, const sampler::CheckpointedModel& loaded) {
+  const auto refuse = [](bool given, const char* what, const char* why) {
+    PL_CHECK(!given, ExitCode::kUsage, "--encode and ", what, " do not go together (", why, "). Leave one out.");
+  };
+  refuse(!options.start.empty(), "--start", "the one goes from data to noise, the other from noise to data");
+  refuse(!options.decoder.empty(), "--decoder", "noise has no pixels");
+  refuse(!options.moments.empty(), "--moments", "the set holds the data that are there already");
+  refuse(options.pairs, "--pairs", "what is written are pairs of data and noise anyway");
+  refuse(!plan.job.solver.noise_schedule.empty(), "--noise-schedule", "discrete times lead to the data only");
+  PL_CHECK(!sampler::is_one_step(*loaded.model), ExitCode::kUsage,
+           "--encode follows a velocity back to the noise, and this model has none: it maps noise to data in one go. ",
+           "Use a model of velocities.");
+}
+
+/// The rows' own where the model takes labels and none are asked for.
+void take_labels(Plan& plan, const SampleOptions& options, const std::string& set) {
+  if (!options.labels.empty() || plan.classes == 0) return;
+  plan.labels = plan.rows->labels();
+  PL_CHECK(!plan.labels.empty(), ExitCode::kUsage, set, " has no labels, and the model takes one with every sample ",
+           "(samples have their rows'). Give --labels: none, one for all, or a file.");
+  const auto largest = std::ranges::max(plan.labels);
+  PL_CHECK(largest < plan.classes, ExitCode::kUsage, set, " has label ", largest, ", and the model knows ",
+           plan.classes, " classes. Give --labels.");
+}
+
+}  // namespace
+
+SampleOptions with_row_count(const SampleOptions& options, cluster::Communicator& world) {
+  SampleOptions counted = options;
+  const std::string& set = options.encode.empty() ? options.start : options.encode;
+  if (options.count != 0 || set.empty()) return counted;
+  cluster::together(world,
+                    [&] { counted.count = std::max<std::int64_t>(0, sampler::count_rows(set) - options.first); });
+  return counted;
+}
+
+void start_from_rows(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded) {
+  const bool encodes = !options.encode.empty();
+  if (!encodes && options.start.empty()) return;
+  const std::string option = encodes ? "--encode" : "--start";
+  const std::string& path = encodes ? options.encode : options.start;
+  if (encodes) check_encoding(options, plan, loaded);
+  const auto rows = std::make_shared<const StartRows>(
+      option, path, encodes ? StartRows::Kind::kItems : StartRows::Kind::kStarts, plan.job.sample_shape);
+  PL_CHECK(options.first + options.count <= rows->info().count, ExitCode::kUsage, option, " ", path, " has ",
+           rows->info().count, " rows, and samples ", options.first, " to ", options.first + options.count - 1,
+           " were asked for (sample i starts from row i). Ask for fewer with --first and --count.");
+  plan.rows = rows;
+  plan.job.start = [rows](std::int64_t id) { return rows->value(id); };
+  take_labels(plan, options, option + " " + path);
+  if (encodes) plan.encoded_scale = sampler::encode_backwards(plan.job.solver);
+}
+
+}  // namespace pathline::apps
