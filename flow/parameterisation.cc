@@ -32,6 +32,12 @@ Precondition precondition(const PathPoint& p, double deviation) {
   return {deviation * deviation / variance, sigma * deviation / std::sqrt(variance), 1 / std::sqrt(variance), sigma};
 }
 
+/// Makes of x a state whose noise and data have squared coefficients that add up to 1.
+double preserving(const PathPoint& p) { return 1 / std::hypot(p.a, p.s); }
+
+/// Where the linear path has the same ratio of data to noise.
+double linear_time(const PathPoint& p) { return p.a / (p.a + p.s); }
+
 bool finite(std::initializer_list<double> values) {
   return std::ranges::all_of(values, [](double value) { return std::isfinite(value); });
 }
@@ -45,7 +51,7 @@ bool finite(const TrainingRow& row) {
 Parameterisation::Parameterisation(const Path& path, const std::string& predict, const std::string& weight)
     : path_(path) {
   const std::string name = predict.starts_with("edm:") ? "edm" : predict;
-  predict_ = static_cast<Predict>(place_of("flow.predict", name, {"velocity", "x1", "noise", "score", "edm"}));
+  predict_ = static_cast<Predict>(place_of("flow.predict", name, {"velocity", "x1", "noise", "score", "edm", "ddpm"}));
   if (name != predict) data_deviation_ = core::parse_number(predict.substr(4), "the deviation in flow.predict");
   weight_ =
       static_cast<Weight>(place_of("flow.weight", weight, {"auto", "none", "velocity", "likelihood", "sigma2", "edm"}));
@@ -68,6 +74,7 @@ double Parameterisation::velocity_by_answer(const PathPoint& p) const {
     case Predict::kX1:
       return p.determinant() / p.s;
     case Predict::kNoise:
+    case Predict::kDdpm:
       return -p.determinant() / p.a;
     case Predict::kScore:
       return p.s * p.determinant() / p.a;
@@ -124,6 +131,12 @@ TrainingRow Parameterisation::training_row(double t) const {
       row.target_x0 = -c.skip * c.sigma / c.out;
       break;
     }
+    case Predict::kDdpm:
+      row.input_x1 *= preserving(p);
+      row.input_x0 *= preserving(p);
+      row.time = linear_time(p);
+      row.target_x0 = 1;
+      break;
   }
   return row;
 }
@@ -132,7 +145,13 @@ SamplingRow Parameterisation::sampling_row(double t) const {
   const PathPoint p = path_.at(t);
   SamplingRow row{1, t, 0, velocity_by_answer(p)};
   if (predict_ == Predict::kX1) row.velocity_x = p.ds / p.s;
-  if (predict_ == Predict::kNoise || predict_ == Predict::kScore) row.velocity_x = p.da / p.a;
+  if (predict_ == Predict::kNoise || predict_ == Predict::kScore || predict_ == Predict::kDdpm) {
+    row.velocity_x = p.da / p.a;
+  }
+  if (predict_ == Predict::kDdpm) {
+    row.input = preserving(p);
+    row.time = linear_time(p);
+  }
   if (predict_ == Predict::kEdm) {
     const Precondition c = precondition(p, data_deviation_);
     row.input = c.in / p.a;

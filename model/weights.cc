@@ -69,6 +69,11 @@ Fit fit_of(const NamedTensor& mine, at::IntArrayRef theirs, const ModelOptions& 
   if (ours == theirs) return Fit::kSame;
   if (missing == MissingWeights::kError || ours.size() != theirs.size()) return Fit::kNone;
   if (is_label_table(mine.name) && ours[1] == theirs[1]) return Fit::kLabelRows;
+  // An MLP's row is [x, t, one-hot label, what is known]: all behind x and t may be new.
+  const std::int64_t x_and_t = options.input_channels + 1;
+  const bool new_columns = mine.name == "net.0.weight" && ours[0] == theirs[0] && ours[1] > theirs[1] &&
+                           (theirs[1] == x_and_t || theirs[1] == x_and_t + options.classes);
+  if (new_columns) return Fit::kInputChannels;
   const bool grows = is_first_convolution(mine.name) && ours[0] == theirs[0] && ours[1] > theirs[1] &&
                      ours.slice(2) == theirs.slice(2);
   if (grows) return Fit::kInputChannels;
@@ -140,15 +145,15 @@ struct Differences {
 
 struct Source {
   const NamedTensor* target;
-  const core::TensorEntry* entry;  // null: starts at zero
+  const StoredTensor* stored;  // null: starts at zero
   Fit fit;
 };
 
-/// Pairs every parameter with its tensor in the file, or throws.
-std::vector<Source> plan(const core::SafetensorsHeader& header, const std::string& path, const Module& model,
+/// Pairs every parameter with its tensor, or throws.
+std::vector<Source> plan(const std::vector<StoredTensor>& tensors, const std::string& source, const Module& model,
                          MissingWeights missing) {
-  std::map<std::string, const core::TensorEntry*> unused;
-  for (const core::TensorEntry& entry : header.tensors) unused[entry.name] = &entry;
+  std::map<std::string, const StoredTensor*> unused;
+  for (const StoredTensor& stored : tensors) unused[stored.name] = &stored;
   Differences differences;
   std::vector<Source> sources;
   const auto take = [&](const NamedTensor& mine, bool may_miss) {
@@ -157,13 +162,13 @@ std::vector<Source> plan(const core::SafetensorsHeader& header, const std::strin
       if (!may_miss) differences.missing.push_back(mine.name);
       return false;
     }
-    const core::TensorEntry* entry = found->second;
-    const Fit fit = fit_of(mine, entry->shape, model.options(), missing);
+    const StoredTensor* stored = found->second;
+    const Fit fit = fit_of(mine, stored->shape, model.options(), missing);
     if (fit == Fit::kNone) {
       differences.shapes.push_back(
-          core::concat(mine.name, " ", shape_text(entry->shape), " instead of ", shape_text(mine.tensor.sizes())));
+          core::concat(mine.name, " ", shape_text(stored->shape), " instead of ", shape_text(mine.tensor.sizes())));
     }
-    sources.push_back({&mine, entry, fit});
+    sources.push_back({&mine, stored, fit});
     unused.erase(found);
     return true;
   };
@@ -172,23 +177,32 @@ std::vector<Source> plan(const core::SafetensorsHeader& header, const std::strin
     if (!take(mine, may_be_zero) && may_be_zero) sources.push_back({&mine, nullptr, Fit::kSame});
   }
   for (const NamedTensor& mine : model.buffers()) take(mine, true);  // computed from the options anyway
-  for (const auto& [name, entry] : unused) differences.unknown.push_back(name);
-  differences.check(path, model);
+  for (const auto& [name, stored] : unused) differences.unknown.push_back(name);
+  differences.check(source, model);
   return sources;
 }
 
 }  // namespace
 
-void load_weights(core::FileSystem& files, const std::string& path, Module& model, MissingWeights missing) {
-  const core::SafetensorsHeader header = core::read_safetensors_header(files, path);
+void load_tensors(const std::vector<StoredTensor>& stored, const std::string& source, Module& model,
+                  MissingWeights missing) {
   at::NoGradGuard no_grad;
-  for (const Source& source : plan(header, path, model, missing)) {
-    if (source.entry == nullptr) {
-      source.target->tensor.detach().zero_();
+  for (const Source& each : plan(stored, source, model, missing)) {
+    if (each.stored == nullptr) {
+      each.target->tensor.detach().zero_();
     } else {
-      copy_fitting(*source.target, read_tensor(files, path, *source.entry), source.fit, model.options());
+      copy_fitting(*each.target, each.stored->read(), each.fit, model.options());
     }
   }
+}
+
+void load_weights(core::FileSystem& files, const std::string& path, Module& model, MissingWeights missing) {
+  const core::SafetensorsHeader header = core::read_safetensors_header(files, path);
+  std::vector<StoredTensor> stored;
+  for (const core::TensorEntry& entry : header.tensors) {
+    stored.push_back({entry.name, entry.shape, [&] { return read_tensor(files, path, entry); }});
+  }
+  load_tensors(stored, path, model, missing);
 }
 
 void save_weights(core::FileSystem& files, const std::string& path, const Module& model) {

@@ -1,20 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trainer/starting_weights.h"
 
+#include <ATen/ops/empty.h>
+
+#include <span>
+#include <vector>
+
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "model/weights.h"
-#include "sampler/checkpointed_model.h"
 
 namespace pathline::trainer {
 namespace {
 
 void load_from_checkpoint(core::FileSystem& files, const std::string& path, const std::string& kind,
-                          model::Module& model) {
+                          model::Module& model, model::MissingWeights missing) {
   const checkpoint::Reader reader(files, checkpoint::resolve(files, path));
   PL_CHECK(reader.has_kind(kind), core::ExitCode::kUsage, reader.directory(), " has no \"", kind,
            "\" (model.init asks for it). `pathline checkpoint show` lists what it has.");
-  sampler::load_kind(reader, kind, model.parameters());
+  std::vector<model::StoredTensor> stored;
+  for (const checkpoint::TensorRecord& record : reader.tensors()) {
+    if (record.kind != kind) continue;
+    stored.push_back({record.name, record.shape, [&reader, &record] {
+                        PL_ASSERT(record.dtype == "F32");
+                        at::Tensor tensor = at::empty(record.shape, at::kFloat);
+                        const std::span values(tensor.mutable_data_ptr<float>(),
+                                               static_cast<std::size_t>(tensor.numel()));
+                        reader.read(record.kind, record.name, 0, values.size(), std::as_writable_bytes(values));
+                        return tensor;
+                      }});
+  }
+  model::load_tensors(stored, reader.directory() + " (" + kind + ")", model, missing);
 }
 
 }  // namespace
@@ -22,14 +38,14 @@ void load_from_checkpoint(core::FileSystem& files, const std::string& path, cons
 void load_starting_weights(core::FileSystem& files, const model::ModelOptions& options, model::Module& model) {
   const std::string& init = options.init;
   if (init.empty()) return;
+  const auto missing = options.init_missing == "zero" ? model::MissingWeights::kZero : model::MissingWeights::kError;
   if (init.ends_with(".safetensors")) {
-    const auto missing = options.init_missing == "zero" ? model::MissingWeights::kZero : model::MissingWeights::kError;
     model::load_weights(files, init, model, missing);
     return;
   }
   const auto colon = init.rfind(':');
   const std::string kind = colon == std::string::npos ? "master" : init.substr(colon + 1);
-  load_from_checkpoint(files, init.substr(0, colon), kind, model);
+  load_from_checkpoint(files, init.substr(0, colon), kind, model, missing);
 }
 
 }  // namespace pathline::trainer

@@ -78,6 +78,9 @@ std::string import_weights(core::FileSystem& files, const std::string& weights, 
   set(table, "run", "directory", absolute);
   set(table, "model", "init", copy);
   if (!from.empty()) set(table, "model", "time_input", time_input_of(from));
+  // Noise predictors: so their velocity is known on any path, and they can be sampled as they are.
+  const bool predicts_noise = from == "dit" || from == "adm";
+  if (predicts_noise && !table["flow"]["predict"]) set(table, "flow", "predict", "ddpm");
 
   core::make_durable_directory(files, absolute);
   copy_file(files, weights, copy);

@@ -17,7 +17,7 @@ namespace {
 
 const std::vector<std::string> kPaths = {"linear",    "linear:0.1", "polynomial:2", "cosine",
                                          "linear-vp", "vp",         "ou:3",         "ve:0.02,5"};
-const std::vector<std::string> kPredictions = {"velocity", "x1", "noise", "score", "edm", "edm:1"};
+const std::vector<std::string> kPredictions = {"velocity", "x1", "noise", "score", "edm", "edm:1", "ddpm"};
 const std::vector<double> kTimes = {0.02, 0.3, 0.7, 0.98};
 
 Parameterisation made(const std::string& path, const std::string& predict, const std::string& weight = "auto") {

@@ -3,8 +3,10 @@
 #include "sampler/path_field.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
@@ -17,8 +19,10 @@
 
 #include "core/error.h"
 #include "flow/interpolate.h"
+#include "sampler/checkpointed_model.h"
 #include "sampler/generate.h"
 #include "sampler/noise_schedule.h"
+#include "tests/model/support.h"
 
 namespace pathline::sampler {
 namespace {
@@ -29,7 +33,7 @@ using flow::PathPoint;
 
 const std::vector<std::string> kPaths = {"linear",    "linear:0.1", "polynomial:2", "cosine",
                                          "linear-vp", "vp",         "ou:4",         "ve:0.02,5"};
-const std::vector<std::string> kPredictions = {"velocity", "x1", "noise", "score", "edm"};
+const std::vector<std::string> kPredictions = {"velocity", "x1", "noise", "score", "edm", "ddpm"};
 
 /// Every element of the data is N(m, d^2).
 constexpr double kMean = 0.6, kDeviation = 0.4;
@@ -54,10 +58,12 @@ Field by_element(std::function<double(double t, double x)> answer) {
   };
 }
 
-/// The network that `trained` makes of these data: the expected target at what it is given. EDM is given ln(sigma) / 4.
-Field exact_answers(const Parameterisation& trained) {
-  return by_element([trained](double time, double input) {
-    const double t = trained.gives_own_time() ? trained.path().time_of(std::exp(-4 * time)) : time;
+/// The network that `trained` makes of these data: the expected target at what it is given. EDM is given ln(sigma) / 4,
+/// DDPM the linear path's time of the same noise level.
+Field exact_answers(const Parameterisation& trained, bool ddpm = false) {
+  return by_element([trained, ddpm](double time, double input) {
+    const double ratio = ddpm ? time / (1 - time) : std::exp(-4 * time);  // a / s
+    const double t = ddpm || trained.gives_own_time() ? trained.path().time_of(ratio) : time;
     const PathPoint p = trained.path().at(t);
     const double x = input / trained.sampling_row(t).input;
     const flow::TrainingRow row = trained.training_row(t);
@@ -106,7 +112,7 @@ TEST(PathField, EveryPredictionOnEveryPathLeadsToTheClosedForm) {
     for (const std::string& predict : kPredictions) {
       const Parameterisation trained(Path::parse(path), predict, "auto");
       const Job job = job_for("dopri5", trained);
-      const Field field = velocity_of(exact_answers(trained), trained);
+      const Field field = velocity_of(exact_answers(trained, predict == "ddpm"), trained);
       // The tolerance is 1e-6 a step; x and t reach networks in fp32: 1e-7 of them, next to a singular end times 1e3.
       EXPECT_LT(error_of(field, job), 2e-4) << path << " " << predict;
     }
@@ -191,6 +197,35 @@ TEST(PathField, NoiseAtIndicesIsThatOfTheDiscreteSchedule) {
     const at::Tensor x = at::linspace(-2, 2, 12, at::kDouble).view({4, 3});
     const at::Tensor index = at::tensor({20.0, 200.0, 600.0, 940.0}, at::kDouble);
     EXPECT_LT((noise(x, index, {}) - expected(x, index, {})).abs().max().item<double>(), 1e-9) << path;
+  }
+}
+
+/// DiT and ADM as they were trained: on any path the noise that the velocity implies is what the original answers for
+/// the state and the index of the same noise level.
+TEST(PathField, ImportedNoisePredictorsAreVelocities) {
+  model::ModelOptions options = tests::tiny_transformer();
+  options.name = "DiT";
+  options.learn_sigma = true;
+  options.classes = 0;
+  options.time_input = "ddpm999";
+  const auto network = model::make_model(options, 1);
+  tests::set_formula_weights(*network);
+  const at::NoGradGuard no_grad;
+  const at::Tensor state = tests::noise({4, 3, 8, 8}, 1);  // of variance 1, as the original is given
+  for (const std::string path : {"linear", "cosine", "vp"}) {
+    const Parameterisation trained(Path::parse(path), "ddpm", "auto");
+    const Field velocity = velocity_of(field_of(*network), trained);
+    for (const std::int64_t index : {20, 400, 900}) {
+      const double bar = alpha_bars("ddpm-linear")[static_cast<std::size_t>(index)];
+      const double t = trained.path().time_of(std::sqrt(bar / (1 - bar)));
+      const PathPoint p = trained.path().at(t);
+      const at::Tensor x = (state * std::hypot(p.a, p.s)).to(at::kDouble), times = at::full({4}, t, at::kDouble);
+      const flow::OfState noise = flow::noise_of(p);
+      const at::Tensor implied = noise.x * x + noise.v * velocity(x, times, {});
+      const at::Tensor original =
+          network->forward_as_original(state, at::full({4}, static_cast<float>(index)), {}).narrow(1, 0, 3);
+      EXPECT_LT((implied - original).abs().max().item<double>(), 2e-4) << path << " at index " << index;
+    }
   }
 }
 
