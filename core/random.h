@@ -29,7 +29,9 @@ enum class Purpose : std::uint32_t {
   kCoupling = 14,          // of noise and samples (flow/sinkhorn.h)
   kValidationSource = 15,  // order of a second data set that x0 come from; kSourceOrder in training
   kDivergenceProbe = 20,   // signs of an estimate of a divergence
-  kDropout = 1000,         // + layer number
+  kMask = 24,              // what is known of a sample (flow/mask.h)
+  kValidationMask = 25,
+  kDropout = 1000,  // + layer number
   // generation; index = sample id
   kGenerationNoise = 0x10000,
   kGenerationLabel = 0x10001,
@@ -38,6 +40,8 @@ enum class Purpose : std::uint32_t {
   kMadeData = 0x20000,
   // generation; index = epoch of ids
   kGenerationSource = 0x28000,  // order of a second data set that x0 come from
+  // generation; index = row of a set
+  kGenerationMask = 0x28001,  // what is known of it; seed 0
   // likelihood; index = item
   kLikelihoodDequantize = 0x30000,
   kLikelihoodProbe = 0x30001,  // + number of the probe

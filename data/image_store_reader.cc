@@ -117,6 +117,24 @@ std::optional<ItemReader> starts_of(const hdf5::File& file, const SetInfo& info)
   return ItemReader(file, std::move(starts), floats, Layout::kChannelsLast);
 }
 
+/// /masks: one byte a pixel of its item, or a coordinate.
+std::optional<ItemReader> masks_of(const hdf5::File& file, const SetInfo& info) {
+  if (file.text("/", "format") != "pathline-images" || !file.has("/masks")) return std::nullopt;
+  hdf5::DataSet masks = file.data_set("/masks");
+  const bool point = info.kind == ItemKind::kPoint;
+  const std::vector<std::int64_t> shape =
+      point ? std::vector{info.count, info.channels} : std::vector{info.count, info.height, info.width};
+  PL_CHECK(masks.is(hdf5::Element::kUint8) && masks.shape() == shape, ExitCode::kInput, file.path(), " has ",
+           masks.describe(), " for ", info.count, " items (uint8 of (count, ", point ? "dimension" : "height, width",
+           ") belongs there, not 0 where an item is known). Write it so.");
+  SetInfo bytes;
+  bytes.count = info.count;
+  bytes.height = point ? 1 : info.height;
+  bytes.width = point ? info.channels : info.width;
+  bytes.channels = 1;
+  return ItemReader(file, std::move(masks), bytes, Layout::kChannelsLast);
+}
+
 class FileSource final : public ShardSource {
  public:
   FileSource(const hdf5::File& file, Recognised found)
@@ -125,6 +143,7 @@ class FileSource final : public ShardSource {
         labels_(std::move(found.labels)),
         crcs_(std::move(found.crcs)),
         starts_(starts_of(file, info_)),
+        masks_(masks_of(file, info_)),
         items_(file, std::move(found.items), info_, found.layout) {
     const std::string classes = labels_.empty() ? "no labels" : core::concat(info_.classes, " classes");
     info_.description = core::concat(file_, ": ", info_.description, ", ",
@@ -143,6 +162,11 @@ class FileSource final : public ShardSource {
     PL_ASSERT(starts_.has_value());
     starts_->read(index, std::as_writable_bytes(out));
   }
+  bool has_masks() const override { return masks_.has_value(); }
+  void read_mask(std::int64_t index, std::span<std::byte> out) const override {
+    PL_ASSERT(masks_.has_value());
+    masks_->read(index, out);
+  }
   std::optional<std::uint32_t> stored_crc(std::int64_t index) const override {
     PL_ASSERT(index >= 0 && index < info_.count);
     if (crcs_.empty()) return std::nullopt;
@@ -154,7 +178,7 @@ class FileSource final : public ShardSource {
   SetInfo info_;
   std::vector<std::int64_t> labels_;
   std::vector<std::uint32_t> crcs_;
-  std::optional<ItemReader> starts_;
+  std::optional<ItemReader> starts_, masks_;
   ItemReader items_;
 };
 

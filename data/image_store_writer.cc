@@ -47,6 +47,10 @@ struct ImageStoreWriter::Impl {
   void put(std::int64_t index, std::span<const std::byte> item, std::int64_t label);
   void copy_from(const Impl& other);
   void add(const std::string& name, hdf5::Element element, std::span<const std::byte> bytes, std::size_t count);
+  std::function<void(std::int64_t, std::span<const std::byte>)> open_items(const std::string& name,
+                                                                           hdf5::Element element,
+                                                                           std::uint64_t element_bytes,
+                                                                           std::vector<std::int64_t> item_shape);
   std::string finish();
 
   std::string path, temporary, created_by;
@@ -183,17 +187,21 @@ void ImageStoreWriter::add_column(const std::string& name, std::span<const std::
 void ImageStoreWriter::add_column(const std::string& name, std::span<const float> values) {
   impl_->add(name, hdf5::Element::kFloat32, std::as_bytes(values), values.size());
 }
+/// Items go where the data set lies in the file.
+std::function<void(std::int64_t, std::span<const std::byte>)> ImageStoreWriter::Impl::open_items(
+    const std::string& name, hdf5::Element element, std::uint64_t element_bytes, std::vector<std::int64_t> shape) {
+  shape.insert(shape.begin(), info.count);
+  const hdf5::DataSet set = file.create_data_set("/" + name, element, shape);
+  PL_ASSERT(set.offset().has_value());
+  const std::uint64_t item_bytes = set.elements() / static_cast<std::uint64_t>(info.count) * element_bytes;
+  return [this, at = *set.offset(), item_bytes](std::int64_t index, std::span<const std::byte> values) {
+    PL_ASSERT(index >= 0 && index < info.count && values.size() == item_bytes);
+    direct->write(at + static_cast<std::uint64_t>(index) * item_bytes, values);
+  };
+}
 std::function<void(std::int64_t, std::span<const std::byte>)> ImageStoreWriter::open_floats(
     const std::string& name, const std::vector<std::int64_t>& item_shape) {
-  std::vector<std::int64_t> shape = item_shape;
-  shape.insert(shape.begin(), impl_->info.count);
-  const hdf5::DataSet set = impl_->file.create_data_set("/" + name, hdf5::Element::kFloat32, shape);
-  PL_ASSERT(set.offset().has_value());
-  const std::uint64_t item_bytes = set.elements() / static_cast<std::uint64_t>(impl_->info.count) * sizeof(float);
-  return [this, offset = *set.offset(), item_bytes](std::int64_t index, std::span<const std::byte> values) {
-    PL_ASSERT(index >= 0 && index < impl_->info.count && values.size() == item_bytes);
-    impl_->direct->write(offset + static_cast<std::uint64_t>(index) * item_bytes, values);
-  };
+  return impl_->open_items(name, hdf5::Element::kFloat32, sizeof(float), item_shape);
 }
 void ImageStoreWriter::add_floats(const std::string& name, const std::vector<std::int64_t>& item_shape,
                                   const std::function<std::vector<float>(std::int64_t index)>& values_of) {
@@ -202,6 +210,11 @@ void ImageStoreWriter::add_floats(const std::string& name, const std::vector<std
     const std::vector<float> values = values_of(i);
     write(i, std::as_bytes(std::span(values)));
   }
+}
+void ImageStoreWriter::add_bytes(const std::string& name, const std::vector<std::int64_t>& item_shape,
+                                 const std::function<std::vector<std::byte>(std::int64_t index)>& bytes_of) {
+  const auto write = impl_->open_items(name, hdf5::Element::kUint8, 1, item_shape);
+  for (std::int64_t i = 0; i < impl_->info.count; ++i) write(i, bytes_of(i));
 }
 void ImageStoreWriter::add_array(const std::string& name, std::span<const double> values) {
   impl_->file.create_data_set("/" + name, hdf5::Element::kFloat64, {static_cast<std::int64_t>(values.size())})

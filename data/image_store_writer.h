@@ -45,6 +45,9 @@ class ImageStoreWriter {
   /// The same, written item by item, in any order: by what is returned, while this writer lives. From one thread.
   std::function<void(std::int64_t index, std::span<const std::byte> values)> open_floats(
       const std::string& name, const std::vector<std::int64_t>& item_shape);
+  /// A further data set /NAME uint8 (N, ITEM_SHAPE...): bytes_of(index) gives an item's.
+  void add_bytes(const std::string& name, const std::vector<std::int64_t>& item_shape,
+                 const std::function<std::vector<std::byte>(std::int64_t index)>& bytes_of);
   /// A further data set /NAME float64 (values).
   void add_array(const std::string& name, std::span<const double> values);
   /// A further root attribute, such as the solver that made the set.

@@ -18,7 +18,7 @@ struct MadeOptions {
   std::uint64_t seed = 0;
 };
 
-/// "shapes", "moons", "checkerboard", "8gaussians".
+/// "shapes", "moons", "checkerboard", "8gaussians", "gaussian".
 const std::vector<std::string>& made_names();
 
 /// Throws core::Error (kUsage), naming the nearest known one, for another name or impossible options.
@@ -42,6 +42,9 @@ struct LabelledPoint {
 LabelledPoint moon_point(std::uint64_t seed, std::uint64_t index);
 /// Of the moons, in nats: the logarithm of the integral over both half circles of the noise's density. Entropy 0.300.
 double moon_log_density(double x, double y);
+/// Standard normal coordinates of correlation 0.8: y given x is normal with mean 0.8 x and deviation 0.6.
+inline constexpr double kGaussianCorrelation = 0.8;
+LabelledPoint gaussian_point(std::uint64_t seed, std::uint64_t index);
 LabelledPoint checkerboard_point(std::uint64_t seed, std::uint64_t index);
 LabelledPoint eight_gaussians_point(std::uint64_t seed, std::uint64_t index);
 

@@ -61,6 +61,12 @@ double moon_log_density(double x, double y) {
   return largest + std::log(sum / (2 * 3 * kIntervals)) - std::log(2 * std::numbers::pi * kVariance);
 }
 
+LabelledPoint gaussian_point(std::uint64_t seed, std::uint64_t index) {
+  const auto draw = draws(seed, index);
+  const double x = draw.normal(0), y = kGaussianCorrelation * x + 0.6 * draw.normal(1);  // 0.8^2 + 0.6^2 = 1
+  return {static_cast<float>(x), static_cast<float>(y), -1};
+}
+
 LabelledPoint checkerboard_point(std::uint64_t seed, std::uint64_t index) {
   const auto draw = draws(seed, index);
   const double x = 4.0 * draw.uniform(4) - 2;

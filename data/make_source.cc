@@ -64,7 +64,7 @@ class Points final : public ShardSource {
 }  // namespace
 
 const std::vector<std::string>& made_names() {
-  static const std::vector<std::string> kNames = {"shapes", "moons", "checkerboard", "8gaussians"};
+  static const std::vector<std::string> kNames = {"shapes", "moons", "checkerboard", "8gaussians", "gaussian"};
   return kNames;
 }
 
@@ -76,6 +76,7 @@ std::unique_ptr<ShardSource> make_source(const std::string& name, const MadeOpti
   if (name == "shapes") return std::make_unique<Shapes>(options);
   if (name == "moons") return std::make_unique<Points>(name, moon_point, 2, options);
   if (name == "checkerboard") return std::make_unique<Points>(name, checkerboard_point, 0, options);
+  if (name == "gaussian") return std::make_unique<Points>(name, gaussian_point, 0, options);
   if (name == "8gaussians") return std::make_unique<Points>(name, eight_gaussians_point, 8, options);
   throw core::Error(
       ExitCode::kUsage,

@@ -114,6 +114,13 @@ class PartsSource final : public ShardSource {
     const auto [part, own] = find(index);
     part->read_start(own, out);
   }
+  bool has_masks() const override {
+    return std::ranges::all_of(parts_, [](const auto& part) { return part->has_masks(); });
+  }
+  void read_mask(std::int64_t index, std::span<std::byte> out) const override {
+    const auto [part, own] = find(index);
+    part->read_mask(own, out);
+  }
   std::optional<std::uint32_t> stored_crc(std::int64_t index) const override {
     const auto [part, own] = find(index);
     return part->stored_crc(own);
@@ -155,6 +162,8 @@ bool belongs_to_another(const std::string& file, const std::vector<std::string>&
 }  // namespace
 
 void ShardSource::read_start(std::int64_t, std::span<float>) const { PL_ASSERT(has_starts()); }
+
+void ShardSource::read_mask(std::int64_t, std::span<std::byte>) const { PL_ASSERT(has_masks()); }
 
 std::unique_ptr<ShardSource> open_source(const std::vector<std::string>& paths) {
   const std::vector<std::string> files = files_of(paths);

@@ -47,6 +47,11 @@ class ShardSource {
   /// That of sample `index`, in the layout of its pixels (height, width, channels) or as the point: item_values() of
   /// them. Only where has_starts().
   virtual void read_start(std::int64_t index, std::span<float> out) const;
+  /// Whether it is said which part of every sample is known (/masks).
+  virtual bool has_masks() const { return false; }
+  /// That of sample `index`: height * width bytes, of a point one a coordinate; not 0 where it is known. Only where
+  /// has_masks().
+  virtual void read_mask(std::int64_t index, std::span<std::byte> out) const;
   /// The CRC32C that the file holds of the sample's bytes; not checked by read(). Empty for foreign files.
   virtual std::optional<std::uint32_t> stored_crc(std::int64_t) const { return std::nullopt; }
 };

@@ -3,6 +3,7 @@
 
 #include "core/choice.h"
 #include "core/error.h"
+#include "flow/mask.h"
 #include "flow/time_law.h"
 
 namespace pathline::flow {
@@ -62,6 +63,21 @@ void check_distillation(const FlowOptions& options) {
       "are noisier or its velocity has no bound). Use path = \"linear\" or \"cosine\".");
 }
 
+/// What is known stays as it is only where x0 = x1 means x_t = x1, and only the velocity of that is known to be 0.
+void check_mask(const FlowOptions& options) {
+  if (MaskLaw::parse(options.mask).none()) return;
+  const auto need = [&](bool holds, const char* key, const std::string& value, const char* why) {
+    PL_CHECK(holds, core::ExitCode::kUsage, "flow.mask = \"", options.mask, "\" with flow.", key, " = \"", value,
+             "\" (", why, "). Leave flow.", key, " away.");
+  };
+  need(options.objective == "flow", "objective", options.objective, "masks are learned by flow matching");
+  need(options.predict == "velocity", "predict", options.predict, "the velocity is 0 where pixels are known");
+  need(options.path == "linear" || options.path.starts_with("polynomial:"), "path", options.path,
+       "known pixels stay as they are where both coefficients add up to 1: linear and polynomial:N");
+  need(options.pairing.coupling == "independent", "coupling", options.pairing.coupling,
+       "each x0 holds the known part of its own sample");
+}
+
 }  // namespace
 
 Parameterisation parameterisation_of(const FlowOptions& options) {
@@ -76,7 +92,7 @@ void bind(core::Config& recipe, FlowOptions& options) {
   recipe.bind("flow", "objective", options.objective, OnResume::kFixed, "what is learned");
   recipe.bind("flow", "path", options.path, OnResume::kFixed, "x_t between noise (t = 0) and data (t = 1)");
   recipe.bind("flow", "predict", options.predict, OnResume::kFixed,
-              "what the network's output means: velocity | x1 | noise | score | edm");
+              "what the network's output means: velocity | x1 | noise | score | edm | ddpm");
   recipe.bind("flow", "weight", options.weight, OnResume::kFixed,
               "of the squared error: auto | none | velocity | likelihood | sigma2 | edm");
   recipe.bind("flow", "time", options.time, OnResume::kFixed,
@@ -92,9 +108,12 @@ void bind(core::Config& recipe, FlowOptions& options) {
               "distill: Euler steps that the model is made for; a teacher has twice as many");
   recipe.bind("flow", "teacher", options.teacher, OnResume::kFree,
               "distill: RUN, RUN:ema-0.999, RUN:master or FILE.safetensors; empty: from pairs");
+  recipe.bind("flow", "mask", options.mask, OnResume::kFixed,
+              "inpainting, what is known of a sample: none | half | box | pixels:P");
   core::check_choice("flow.objective", options.objective, {"flow", "score", "nll-flow", "nll-cnf", "distill"});
   check_likelihood(options);
   check_distillation(options);
+  check_mask(options);
   TimeLaw::parse(options.time, parameterisation_of(options).path());
   const bool normal = options.pairing.source == "gaussian" && options.pairing.coupling == "independent";
   PL_CHECK(normal || (options.predict != "score" && options.objective != "score"), core::ExitCode::kUsage,

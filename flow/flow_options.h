@@ -25,7 +25,8 @@ struct FlowOptions {
   double label_drop = 0.1;              // share of labels replaced by the null label; 0 for unconditional data
   // of objective distill
   std::int64_t distill_steps = 1;  // Euler steps, even over the path, that the model is made for
-  std::string teacher;  // RUN[:ema-0.999], RUN:master or FILE.safetensors, of twice the steps; "": from pairs
+  std::string teacher;        // RUN[:ema-0.999], RUN:master or FILE.safetensors, of twice the steps; "": from pairs
+  std::string mask = "none";  // what is known of a sample, as MaskLaw::parse()
 };
 
 /// Throws ExitCode::kUsage for what does not go together.

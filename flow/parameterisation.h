@@ -31,8 +31,8 @@ struct SamplingRow {
 
 class Parameterisation {
  public:
-  /// `predict`: velocity | x1 | noise | score | edm[:deviation of the data, 0.5] | ddpm: the noise, by a network that is
-  /// given x / sqrt(a^2 + s^2) and the linear path's time of the same noise level, on whatever path; with
+  /// `predict`: velocity | x1 | noise | score | edm[:deviation of the data, 0.5] | ddpm: the noise, by a network that
+  /// is given x / sqrt(a^2 + s^2) and the linear path's time of the same noise level, on whatever path; with
   /// model.time_input = "ddpm999" that is what DiT and ADM are given. `weight`: auto (1; s^2 for score) |
   /// none | velocity | likelihood | sigma2 | edm, where a name other than none measures the error as that of the
   /// velocity, of the likelihood's bound (SiT, Eq. 14), of s F, or of EDM's weighting of x1. Throws

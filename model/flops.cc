@@ -18,7 +18,8 @@ double attention(std::int64_t tokens, std::int64_t width) { return 2 * linear(to
 
 Flops of_transformer(const ModelOptions& o) {
   const std::int64_t side = o.input_size / o.patch, tokens = side * side, width = o.hidden;
-  const std::int64_t pixels = o.patch * o.patch * o.input_channels, out = pixels * (o.learn_sigma ? 2 : 1);
+  const std::int64_t area = o.patch * o.patch, pixels = area * (o.input_channels + known_channels(o)),
+                     out = area * o.input_channels * (o.learn_sigma ? 2 : 1);
   const std::int64_t mlp = mlp_width(o), products = o.feed_forward == "swiglu" ? 3 : 2;
   const auto depth = static_cast<double>(o.depth);
   Flops flops;
@@ -48,7 +49,7 @@ Flops of_mm_dit(const ModelOptions& o) {
 
 Flops of_mlp(const ModelOptions& o) {
   Flops flops;
-  std::int64_t in = o.input_channels + 1 + o.classes;
+  std::int64_t in = o.input_channels + known_channels(o) + 1 + o.classes;
   for (std::int64_t i = 0; i < o.depth; ++i) {
     flops.linear += linear(in, o.hidden);
     in = o.hidden;
@@ -83,7 +84,7 @@ class UnetCount {
   Flops operator()() {
     const std::int64_t embedding = embedding_width(o_);
     flops_.linear += linear(embedding / 4, embedding) + linear(embedding, embedding);
-    convolution(o_.input_channels, channels_, 3);
+    convolution(o_.input_channels + known_channels(o_), channels_, 3);
     way_down();
     residual(channels_, channels_);
     attend();

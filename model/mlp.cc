@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The multilayer perceptron for points: torchcfm's MLP (torchcfm/models/models.py), Linear and SELU (or another
-// activation) in turn. Its input row is [x, t, one-hot label]; the null label is all zeros.
+// activation) in turn. Its input row is [x, t, one-hot label, what is known]; the null label is all zeros.
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 
@@ -16,7 +16,7 @@ class Mlp final : public Network {
  public:
   Mlp(const ModelOptions& options, std::optional<std::uint64_t> seed)
       : Network(options, seed), activation_(parse_activation(options.activation)) {
-    std::int64_t in = options.input_channels + 1 + options.classes;
+    std::int64_t in = stem_channels() + 1 + options.classes;
     for (std::int64_t i = 0; i <= options.depth; ++i) {
       const std::int64_t out = i == options.depth ? output_channels() : options.hidden;
       layers_.push_back(default_linear(store_, "net." + std::to_string(2 * i), in, out));
@@ -27,8 +27,11 @@ class Mlp final : public Network {
 
  private:
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) override {
-    std::vector<at::Tensor> columns = {x.to(at::kFloat), t.unsqueeze(1)};  // bf16 would know but 256 times
+    const std::int64_t points = options().input_channels, known = x.size(1) - points;
+    const at::Tensor row = x.to(at::kFloat);  // bf16 would know but 256 times
+    std::vector<at::Tensor> columns = {row.narrow(1, 0, points), t.unsqueeze(1)};
     if (options().classes > 0) columns.push_back(one_hot(condition.labels).to(at::kFloat));
+    if (known > 0) columns.push_back(row.narrow(1, points, known));
     await_group(0);
     at::Tensor h = layers_.front()(at::cat(columns, 1));  // fp32, as the last layer
     for (std::size_t i = 1; i < layers_.size(); ++i) {

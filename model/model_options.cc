@@ -182,10 +182,16 @@ void bind(core::Config& recipe, ModelOptions& options) {
   field("text_tokens", options.text_tokens, "MMDiT: tokens of a prompt; 0: from the data set");
   field("pos_embed_max_size", options.pos_embed_max_size,
         "MMDiT: side of the table of places in patches, of which the middle is used (SD3: 192); 0: input_size / patch");
+  field("inpaint", options.inpaint, "is shown what is known of a sample: set by flow.mask");
   check_size_of_name(options);
 }
 
 bool takes_text(const ModelOptions& options) { return family_of(options.name) == Family::kMmDit; }
+
+std::int64_t known_channels(const ModelOptions& options) {
+  if (!options.inpaint) return 0;
+  return options.input_size > 0 ? options.input_channels + 1 : 2 * options.input_channels;
+}
 
 std::string model_toml(const ModelOptions& options) {
   ModelOptions copy = options;

@@ -55,6 +55,8 @@ struct ModelOptions {
   std::int64_t text_width = 0, text_pooled = 0;  // numbers of a token's and of a prompt's embedding
   std::int64_t text_tokens = 0;                  // of a prompt
   std::int64_t pos_embed_max_size = 0;           // side of the table of places, of which the middle is used; 0: no more
+
+  bool inpaint = false;  // is shown the known part of a sample and where it is, and leaves it as it is (flow.mask)
 };
 
 /// Width of a U-Net's time and label embeddings.
@@ -71,6 +73,9 @@ ModelOptions with_named_fields(const ModelOptions& options);
 
 /// Whether the network is conditioned on text (Condition::text) instead of labels.
 bool takes_text(const ModelOptions& options);
+
+/// Channels that an inpainting network sees beside x (Condition::known): C + 1, 2 D for points; else 0.
+std::int64_t known_channels(const ModelOptions& options);
 
 /// The section [model] as TOML, without init: what a file of weights says about its network.
 std::string model_toml(const ModelOptions& options);

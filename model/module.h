@@ -25,6 +25,9 @@ struct Condition {
   // Of models conditioned on text (MM-DiT), else undefined. Every token counts: there is no mask.
   at::Tensor text;    // (N, T, W) floating, one row a token of the prompt
   at::Tensor pooled;  // (N, P) floating, the prompt as a whole
+  /// Of inpainting: pixels where they are known, else 0, and the mask behind them, 1 where they are: (N, C + 1, H, W),
+  /// points (N, 2 D), fp32.
+  at::Tensor known;
 };
 
 struct NamedTensor {

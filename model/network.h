@@ -52,13 +52,15 @@ class Network : public StoredNetwork<VelocityModel> {
   Network(const ModelOptions& options, std::optional<std::uint64_t> seed)
       : StoredNetwork(options, seed), time_input_(parse_time_input(options.time_input)) {}
 
-  /// All output channels, fp32. x has the parameters' type; t (N) fp32 as the network is fed.
+  /// All output channels, fp32. x (N, stem_channels(), ...) has the parameters' type; t (N) fp32 as the network is fed.
   virtual at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const Condition& condition) = 0;
 
   /// block(inputs), computed again in the backward pass if block `number` (from 0) is to be.
   at::Tensor run_block(std::size_t number, const BlockFunction& block, at::TensorList inputs,
                        const std::vector<at::Tensor>& parameters) const;
   /// Channels that come out: twice those of the data with learn_sigma.
+  /// Channels that go in: the data's, and what is known of it.
+  std::int64_t stem_channels() const { return options().input_channels + known_channels(options()); }
   std::int64_t output_channels() const { return options().input_channels * (options().learn_sigma ? 2 : 1); }
 
  private:

@@ -181,6 +181,9 @@ void check_options(const ModelOptions& options) {
   PL_CHECK(!options.qk_norm || family == Family::kTransformer || family == Family::kMmDit, ExitCode::kUsage,
            "model.qk_norm is set for ", options.name,
            " (only transformers normalise queries and keys). Leave it away.");
+  const bool velocity = family == Family::kTransformer || family == Family::kUnet || family == Family::kMlp;
+  PL_CHECK(!options.inpaint || velocity, ExitCode::kUsage, "flow.mask with model.name = \"", options.name,
+           "\" (transformers, U-Nets and MLPs can be shown what is known of a sample). Use another network.");
   parse_activation(options.activation);
   PL_CHECK(options.activation == "selu" || family == Family::kMlp || family == Family::kCouplings, ExitCode::kUsage,
            "model.activation = \"", options.activation, "\" for ", options.name,

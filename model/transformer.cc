@@ -25,7 +25,7 @@ class Transformer final : public Network {
       rotation_ = {store_.add_buffer("feat_rope.freqs_cos", table.cosine),
                    store_.add_buffer("feat_rope.freqs_sin", table.sine)};
     }
-    patches_ = patch_embedding(store_, "x_embedder.proj", options.input_channels, hidden, patch);
+    patches_ = patch_embedding(store_, "x_embedder.proj", stem_channels(), hidden, patch);
     time_.features = 256;
     time_.first = normal_linear(store_, "t_embedder.mlp.0", time_.features, hidden, 0.02);
     time_.second = normal_linear(store_, "t_embedder.mlp.2", hidden, hidden, 0.02);

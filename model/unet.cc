@@ -59,7 +59,7 @@ class Unet final : public Network {
     channels_ = o.channels * o.multipliers.front();
     size_ = o.input_size;
     way_down_.push_back(
-        {PlainConvolution{default_convolution(store_, "input_blocks.0.0", o.input_channels, channels_, 3)}});
+        {PlainConvolution{default_convolution(store_, "input_blocks.0.0", stem_channels(), channels_, 3)}});
     store_.end_group();
     std::vector<std::int64_t> skipped = {channels_};
     for (std::size_t level = 0; level < o.multipliers.size(); ++level) {

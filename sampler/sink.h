@@ -26,6 +26,8 @@ struct SinkOptions {
   /// Where not null, .h5 gets /x0: what sample `id` was made from, in the order of its pixels (H, W, C) or as it is
   /// (D).
   std::function<std::vector<float>(std::int64_t id)> start_of;
+  /// Where not null, .h5 gets /masks: what of sample `id` was known, one byte a pixel (H, W) or a coordinate (D).
+  std::function<std::vector<std::byte>(std::int64_t id)> mask_of;
   bool encoded = false;  // records carry the noise that their items were encoded into: .h5 gets it as /x0
   /// Where there are times, records carry their samples' states at these, which .h5 holds as /trajectory and .png draws
   /// as lines through the plane. The shape is a state's, (C, H, W) or (D).

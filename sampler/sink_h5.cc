@@ -63,6 +63,7 @@ class H5Sink final : public OrderedSink {
     writer_.add_column("nfe", std::span<const std::int32_t>(nfe_));
     writer_.add_column("status", std::span<const std::uint8_t>(status_));
     if (options().start_of) add_starts();
+    if (options().mask_of) add_masks();
     writer_.add_attribute("generated_by", options().description);
     writer_.finish();
   }
@@ -70,6 +71,12 @@ class H5Sink final : public OrderedSink {
   void add_starts() {
     writer_.add_floats("x0", channels_last(options().sample_shape),
                        [&](std::int64_t index) { return options().start_of(options().first + index); });
+  }
+
+  void add_masks() {
+    std::vector<std::int64_t> shape = options().sample_shape;
+    if (shape.size() == 3) shape.erase(shape.begin());
+    writer_.add_bytes("masks", shape, [&](std::int64_t index) { return options().mask_of(options().first + index); });
   }
 
   const std::size_t item_bytes_;

@@ -32,6 +32,7 @@ class CudaSliceGraph final : public SliceGraph {
     input_->target.copy_(question.target);
     input_->weight.copy_(question.weight);
     if (input_->condition.labels.defined()) input_->condition.labels.copy_(question.condition.labels);
+    if (input_->condition.known.defined()) input_->condition.known.copy_(question.condition.known);
     graph_.replay();
     return losses_.clone();
   }
@@ -50,7 +51,8 @@ class CudaSliceGraph final : public SliceGraph {
   /// On a stream of its own, as captures must be. Other threads (NCCL's, the loader's) go on meanwhile.
   void capture(const Question& question) {
     input_ = question;
-    for (at::Tensor* tensor : {&input_->x, &input_->t, &input_->target, &input_->weight, &input_->condition.labels}) {
+    for (at::Tensor* tensor : {&input_->x, &input_->t, &input_->target, &input_->weight, &input_->condition.labels,
+                               &input_->condition.known}) {
       if (tensor->defined()) *tensor = tensor->clone();
     }
     c10::cuda::device_synchronize();

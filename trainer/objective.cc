@@ -55,8 +55,13 @@ FlowObjective::FlowObjective(const flow::FlowOptions& options, std::uint64_t see
     : model_(model),
       parameterisation_(flow::parameterisation_of(options)),
       time_(flow::TimeLaw::parse(options.time, parameterisation_.path())),
+      masks_(flow::MaskLaw::parse(options.mask)),
       label_drop_(options.label_drop),
       seed_(seed) {
+  PL_CHECK(masks_.none() != model.options().inpaint, core::ExitCode::kUsage, "flow.mask = \"", options.mask,
+           "\" with model.inpaint = ", model.options().inpaint ? "true" : "false",
+           " (a network is shown what is known of a sample where there are masks, and only there). ",
+           "Leave model.inpaint away: it follows flow.mask.");
   PL_CHECK(!parameterisation_.gives_own_time() || !model.options().learn_sigma, core::ExitCode::kUsage,
            "flow.predict = \"", options.predict,
            "\" with model.learn_sigma = true (its second half would not be trained). Set learn_sigma = false.");
@@ -64,7 +69,8 @@ FlowObjective::FlowObjective(const flow::FlowOptions& options, std::uint64_t see
 
 Question FlowObjective::question(const Slice& slice) const {
   const at::Tensor times = flow::keyed_times(seed_, core::Purpose::kTime, slice.positions, time_);
-  Question question = ask(slice, times, {core::Purpose::kNoise, core::Purpose::kJitter}, label_drop_);
+  Question question =
+      ask(slice, times, {core::Purpose::kNoise, core::Purpose::kJitter, core::Purpose::kMask}, label_drop_);
   question.condition.seed = seed_;
   question.condition.positions = slice.positions;
   return question;
@@ -75,7 +81,11 @@ Question FlowObjective::ask(const Slice& slice, const at::Tensor& times, const P
                             double label_drop) const {
   const at::Device device = device_of(model_);
   const at::Tensor x1 = flow::sent_to(slice.x1, device);
-  const at::Tensor x0 = start_of(slice, seed_, purposes.noise, device);
+  at::Tensor x0 = start_of(slice, seed_, purposes.noise, device), masks;
+  if (!masks_.none()) {
+    masks = flow::keyed_masks(seed_, purposes.mask, slice.positions, masks_, x1.sizes().slice(1), device);
+    x0 = flow::masked_start(x1, x0, masks);
+  }
   const at::Tensor rows = flow::sent_to(training_rows(parameterisation_, times), device);
   Question question;
   question.x = flow::mixed(x1, rows[0], x0, rows[1]);
@@ -89,6 +99,10 @@ Question FlowObjective::ask(const Slice& slice, const at::Tensor& times, const P
   const std::int64_t classes = model_.options().classes;
   question.condition =
       condition_for(model_, flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop, classes, device));
+  if (masks.defined()) {
+    question.condition.known = flow::known_part(x1, masks);
+    question.weight = question.weight * flow::unknown_weight(masks);  // the error is 0 where pixels are known
+  }
   return question;
 }
 
@@ -100,7 +114,8 @@ at::Tensor FlowObjective::loss_of(const Question& question) const {
 }
 
 at::Tensor FlowObjective::held_out_loss_per_sample(const Slice& slice) const {
-  const Purposes purposes = {core::Purpose::kValidationNoise, core::Purpose::kValidationJitter};
+  const Purposes purposes = {core::Purpose::kValidationNoise, core::Purpose::kValidationJitter,
+                             core::Purpose::kValidationMask};
   return loss_of(ask(slice, stratified_times(seed_, slice.positions), purposes, 0.0));
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/random.h"
 #include "flow/flow_options.h"
+#include "flow/mask.h"
 #include "flow/time_law.h"
 #include "model/velocity_model.h"
 
@@ -70,13 +71,14 @@ class FlowObjective final : public TwoPartObjective {
  private:
   /// What the draws of one part of the data are keyed by.
   struct Purposes {
-    core::Purpose noise, jitter;
+    core::Purpose noise, jitter, mask;
   };
   Question ask(const Slice& slice, const at::Tensor& times, const Purposes& purposes, double label_drop) const;
 
   model::VelocityModel& model_;
   flow::Parameterisation parameterisation_;
   flow::TimeLaw time_;
+  flow::MaskLaw masks_;
   double label_drop_;
   std::uint64_t seed_;
 };

@@ -212,8 +212,10 @@ Recipe read_recipe(Config& config) {
   Recipe recipe;
   bind(config, recipe.run);
   bind(config, recipe.data);
-  model::bind(config, recipe.model);
   flow::bind(config, recipe.flow);
+  // A network that is shown what is known of a sample has more input channels.
+  if (recipe.flow.mask != "none" && !config.has("model", "inpaint")) config.set("model.inpaint=true");
+  model::bind(config, recipe.model);
   bind(config, recipe.train);
   bind(config, recipe.optimizer);
   bind(config, recipe);

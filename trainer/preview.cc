@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cluster/agree.h"
+#include "core/error.h"
 #include "sampler/bijection.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/distilled.h"
@@ -137,6 +138,10 @@ void write_preview(model::Module& model, const data::SetInfo& info, const Recipe
 }
 
 void check_preview(const Recipe& recipe, const data::SetInfo& info) {
+  PL_CHECK(recipe.sample.every_steps == 0 || !recipe.model.inpaint, core::ExitCode::kUsage,
+           "sample.every_steps = ", recipe.sample.every_steps,
+           " with flow.mask (a preview would need samples of which a part is known). Leave it away, and sample ",
+           "checkpoints with `pathline sample --mask`.");
   const sampler::Job job = job_for(recipe.model, recipe);
   sampler::method_maker<float>(job.solver, 1, sampler::step_noise(0));
   sampler::check_solver(recipe.flow.pairing, job.solver.solver);

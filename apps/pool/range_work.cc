@@ -99,7 +99,7 @@ std::optional<sampler::Request> RangeWork::next() {
   if (2 * (id - range->lease.first) >= range->lease.last - range->lease.first) ahead_.ask();
   if (id == poison_.id && poison_.kills) std::_Exit(9);
   if (id == poison_.id) throw Poisoned(id, core::concat("sample ", id, " was told to fail"));
-  return sampler::Request{&range->job->plan.job, id, range->job->plan.label_of(id)};
+  return sampler::Request{&range->job->plan.job, id, range->job->plan.condition_of(id)};
 }
 
 void RangeWork::add(sampler::Sample&& sample, const sampler::Statistics& so_far) {

@@ -15,6 +15,7 @@
 namespace pathline::apps {
 
 sampler::Record LoadedJob::record_of(sampler::Sample&& sample) const {
+  sample.label = plan.label_of(sample.id);
   if (plan.encoded_scale != 0) {
     if (plan.encoded_scale != 1) sample.value = sample.value * plan.encoded_scale;
     return sampler::to_encoded_record(sample, plan.rows->item(sample.id));
@@ -73,7 +74,9 @@ LoadedJob load_job(const SampleOptions& options, const Decided& decided, const C
   job.loaded = model_for(options.checkpoint, options);
   job.plan = plan_for(options, *job.loaded, decided);
   const sampler::SolverOptions& solver = job.plan.job.solver;
-  job.field = field_along(solver, *job.loaded, compute);
+  job.field = job.plan.masked
+                  ? sampler::inpaint_field_of(model::as_velocity_model(*job.loaded->model, "--mask"), job.plan.masked)
+                  : field_along(solver, *job.loaded, compute);
   if (!options.guide_with.empty()) {
     job.weaker = model_for(options.guide_with, options);
     guide_with(job.plan, job.loaded->flow.path, *job.weaker, field_along(solver, *job.weaker, compute));

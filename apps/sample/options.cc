@@ -128,6 +128,9 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
         return std::string();
       });
   app.add_flag("--pairs", options.pairs, "write what each sample was made from, too: /x0 (.h5 only)");
+  app.add_option("--mask", options.mask,
+                 "of a model trained with flow.mask: fill in what is not known of the items of this set (.h5), by its "
+                 "/masks (not 0: known) or by the model's law; sample i fills in row i modulo their number");
   app.add_option("--encode", options.encode,
                  "the other way: from the items of this set (.h5), one a sample, to their noise, which is written "
                  "beside them as /x0; labels are theirs (default count: all)");

@@ -18,6 +18,7 @@ namespace pathline::apps {
 struct SampleOptions {
   std::string checkpoint, output, labels, ema, decoder, guide_with, guidance_interval, classifier, trajectories, path;
   std::string moments, features;
+  std::string mask;                // a set of which a part is known: the rest is filled in
   std::string encode, start;       // sets whose rows samples start from: data to noise, or noise that is there already
   double classifier_scale = 1.0;   // of `classifier`, where there is one
   std::string precision = "fp32";  // of the network: fp32 | bf16

@@ -80,6 +80,7 @@ std::string description_of(const SampleOptions& options, const sampler::SolverOp
   return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", ",
                       options.precision, ", ", sampler::described(solver), ", seed ", options.seed, ", slots ",
                       decided.slots, options.classifier.empty() ? "" : ", classifier " + options.classifier,
+                      options.mask.empty() ? "" : ", known parts of " + options.mask,
                       options.encode.empty() ? "" : ", encoded from " + options.encode,
                       options.start.empty() ? "" : ", started from " + options.start,
                       options.decoder.empty() ? "" : ", decoder " + options.decoder,
@@ -155,6 +156,7 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   plan.item_shape = plan.job.sample_shape;
   plan.classes = model.classes;
   plan.class_names = loaded.class_names;
+  fill_in_rows(plan, options, loaded);
   start_from_rows(plan, options, loaded);
   return plan;
 }
@@ -169,6 +171,7 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   record.add("seed", std::to_string(options.seed));
   record.add("ids", core::concat(options.first, " to ", options.first + options.count - 1));
   record.add("labels", labels_text(plan.labels));
+  if (plan.masked) record.add("mask", plan.masked->identity());
   if (plan.rows) record.add(plan.encoded_scale != 0 ? "encode" : "start", plan.rows->identity());
   if (plan.job.source) record.add("source", plan.job.source->identity());
   sampler::add_solver(plan.job.solver, record);
@@ -186,7 +189,8 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
 }
 
 bool predicts_noise_at_indices(const sampler::CheckpointedModel& loaded) {
-  return loaded.model->options().time_input == "ddpm999" && loaded.flow.predict == "velocity";
+  const bool as_trained = loaded.flow.predict == "velocity" || loaded.flow.predict == "ddpm";
+  return loaded.model->options().time_input == "ddpm999" && as_trained;
 }
 
 void guide_with(Plan& plan, const std::string& trained_path, const sampler::CheckpointedModel& weaker,
@@ -245,6 +249,9 @@ sampler::SinkOptions sink_options(const SampleOptions& options, const Plan& plan
   sink.class_names = plan.class_names;
   sink.trajectory_times = options.solver.trajectories;
   sink.trajectory_shape = plan.job.sample_shape;
+  if (plan.masked) {
+    sink.mask_of = [rows = plan.masked](std::int64_t id) { return rows->mask(rows->row_of(id)); };
+  }
   sink.encoded = plan.encoded_scale != 0;
   if (options.pairs) {
     PL_CHECK(options.decoder.empty(), ExitCode::kUsage,

@@ -14,6 +14,7 @@
 #include "apps/sample/options.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/job_record.h"
+#include "sampler/masked_rows.h"
 #include "sampler/sink.h"
 #include "sampler/start_rows.h"
 #include "sampler/torch_script.h"
@@ -42,6 +43,10 @@ struct Plan {
   std::shared_ptr<const sampler::StartRows> rows;  // of --encode and --start
   double encoded_scale = 0;                        // --encode: from where the solver ends to noise; 0: other jobs
 
+  std::shared_ptr<const sampler::MaskedRows> masked;  // of --mask
+
+  /// What the field is given as the label of sample `id`; label_of() is what the set says.
+  std::int64_t condition_of(std::int64_t id) const { return masked ? masked->row_of(id) : label_of(id); }
   std::int64_t label_of(std::int64_t id) const {
     return labels.empty() ? -1 : labels[static_cast<std::size_t>(id) % labels.size()];
   }

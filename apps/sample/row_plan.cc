@@ -7,6 +7,7 @@
 
 #include "cluster/agree.h"
 #include "core/error.h"
+#include "sampler/solver.h"
 
 namespace pathline::apps {
 namespace {
@@ -23,9 +24,9 @@ void check_encoding(const SampleOptions& options, const Plan& plan, const sample
   refuse(!options.moments.empty(), "--moments", "the set holds the data that are there already");
   refuse(options.pairs, "--pairs", "what is written are pairs of data and noise anyway");
   refuse(!plan.job.solver.noise_schedule.empty(), "--noise-schedule", "discrete times lead to the data only");
-  PL_CHECK(!sampler::is_one_step(*loaded.model), ExitCode::kUsage,
-           "--encode follows a velocity back to the noise, and this model has none: it maps noise to data in one go. ",
-           "Use a model of velocities.");
+  PL_CHECK(!sampler::is_one_step(*loaded.model) && loaded.flow.objective != "distill", ExitCode::kUsage,
+           "--encode follows a velocity back to the noise, and this model has none: it takes noise to data in given ",
+           "steps. Use a model of velocities.");
 }
 
 /// The rows' own where the model takes labels and none are asked for.
@@ -39,7 +40,52 @@ void take_labels(Plan& plan, const SampleOptions& options, const std::string& se
            plan.classes, " classes. Give --labels.");
 }
 
+void check_filling_in(const SampleOptions& options, const Plan& plan) {
+  const auto refuse = [&](bool given, const char* what, const char* why) {
+    PL_CHECK(!given, ExitCode::kUsage, "--mask and ", what, " do not go together (", why, "). Leave one out.");
+  };
+  refuse(!options.encode.empty() || !options.start.empty(), "--encode or --start",
+         "what is known of a row says where its samples start");
+  refuse(options.solver.weighs() || !options.guide_with.empty() || !options.classifier.empty(), "guidance",
+         "fields are asked about rows, not about labels");
+  refuse(!options.labels.empty(), "--labels", "samples have the labels of their rows");
+  refuse(!options.decoder.empty(), "--decoder", "it would change what is known");
+  refuse(!options.path.empty(), "--path", "what is known stays as it is on the path of training");
+  const sampler::Solver solver = sampler::find_solver(plan.job.solver.solver);
+  refuse(solver.family != sampler::SolverFamily::kRungeKutta && solver.name != "ab2", ("solver " + solver.name).c_str(),
+         "what is known stays as it is where velocities are added up: use a Runge-Kutta method or ab2");
+}
+
 }  // namespace
+
+void fill_in_rows(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded) {
+  const bool inpaints = loaded.model->options().inpaint;
+  PL_CHECK(inpaints || options.mask.empty(), ExitCode::kUsage, "--mask ", options.mask,
+           " was given, but this model was not trained to fill in (flow.mask in its recipe). Leave it out.");
+  PL_CHECK(!inpaints || !options.mask.empty(), ExitCode::kUsage, "this model was trained with flow.mask = \"",
+           loaded.flow.mask, "\" and fills in what is not known of a sample. Name a set of such with --mask SET.h5.");
+  if (!inpaints) return;
+  check_filling_in(options, plan);
+  const auto rows = std::make_shared<const sampler::MaskedRows>(options.mask, loaded.flow.mask, plan.job.sample_shape);
+  plan.labels.clear();
+  if (plan.classes > 0) {
+    PL_CHECK(rows->labels().defined() && rows->classes() <= plan.classes, ExitCode::kUsage, "--mask ", options.mask,
+             " has ", rows->classes(), " classes, and the model knows ", plan.classes,
+             " (samples have the labels of their rows). Give a set of the same labels.");
+    const std::int64_t* labels = rows->labels().const_data_ptr<std::int64_t>();
+    plan.labels.assign(labels, labels + rows->count());
+  }
+  plan.masked = rows;
+  plan.job.null_label = rows->count() - 1;  // "labels" are rows, from 0 to it
+  plan.job.start = [rows, source = plan.job.source, seed = plan.job.seed,
+                    shape = plan.job.sample_shape](std::int64_t id) {
+    sampler::Job noise;
+    noise.sample_shape = shape;
+    noise.seed = seed;
+    noise.source = source;
+    return rows->start(rows->row_of(id), sampler::start_value(noise, id));
+  };
+}
 
 SampleOptions with_row_count(const SampleOptions& options, cluster::Communicator& world) {
   SampleOptions counted = options;

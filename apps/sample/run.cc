@@ -133,7 +133,7 @@ class SampleRun {
   sampler::PartMaking making(std::uint64_t identity, sampler::RangeDealer& dealer, core::Progress& progress) {
     sampler::PartMaking making;
     making.job = identity;
-    making.label_of = [this](std::int64_t id) { return plan_.label_of(id); };
+    making.label_of = [this](std::int64_t id) { return plan_.condition_of(id); };
     making.record_of = [this](sampler::Sample&& sample) { return job_.record_of(std::move(sample)); };
     making.packed = [this](sampler::Record&& record) { return job_.packed(std::move(record)); };
     making.stop = [] { return launch::take_signal_requests().stop; };

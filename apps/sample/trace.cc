@@ -69,10 +69,10 @@ int trace_sample(const SampleOptions& options, cluster::Communicator& world) {
   };
   const std::int64_t id = *options.trace;
   sampler::generate(
-      job.field, job.plan.job, id, id + 1, [&](std::int64_t one) { return job.plan.label_of(one); },
+      job.field, job.plan.job, id, id + 1, [&](std::int64_t one) { return job.plan.condition_of(one); },
       [&](sampler::Sample&& sample) {
         print({{"id", sample.id},
-               {"label", sample.label},
+               {"label", job.plan.label_of(sample.id)},
                {"outcome", name_of(sample.outcome)},
                {"steps", steps},
                {"rejected", sample.rejected},

@@ -141,6 +141,7 @@ const std::vector<OptionName>& option_names() {
                                                  {"moments", kOutput},
                                                  {"features", kPath},
                                                  {"pairs", kFlag},
+                                                 {"mask", kPath, true},
                                                  {"encode", kPath},
                                                  {"start", kPath},
                                                  {"trajectories", kValue}};

@@ -140,6 +140,22 @@ TEST(MadePoints, GaussiansHaveTheirCentresAndWidth) {
   }
 }
 
+TEST(MadePoints, TheGaussianHasItsCorrelation) {
+  constexpr int kCount = 20000;
+  double x = 0, y = 0, xx = 0, yy = 0, xy = 0;
+  for (std::uint64_t i = 0; i < kCount; ++i) {
+    const LabelledPoint point = gaussian_point(3, i);
+    x += point.x, y += point.y;
+    xx += point.x * point.x, yy += point.y * point.y, xy += point.x * point.y;
+  }
+  // Deviations over 141: 1 of the coordinates, 1.41 of their squares, 1.28 of their product; 5 of them.
+  EXPECT_NEAR(x / kCount, 0, 0.036);
+  EXPECT_NEAR(y / kCount, 0, 0.036);
+  EXPECT_NEAR(xx / kCount, 1, 0.05);
+  EXPECT_NEAR(yy / kCount, 1, 0.05);
+  EXPECT_NEAR(xy / kCount, kGaussianCorrelation, 0.046);
+}
+
 TEST(Made, UnknownNamesAndImpossibleCountsAreRefused) {
   EXPECT_THAT([] { make_source("shape", {}); },
               testing::ThrowsMessage<core::Error>(testing::HasSubstr("nearest known one is shapes")));
