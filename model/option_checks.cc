@@ -14,30 +14,6 @@ namespace {
 
 using core::ExitCode;
 
-std::vector<std::string> known_names() {
-  std::vector<std::string> names = {"DiT",
-                                    "SiT",
-                                    "LightningDiT",
-                                    "MMDiT",
-                                    "UNet",
-                                    "MLP",
-                                    "RealNVP",
-                                    "UNet-cifar10",
-                                    "UNet-flow-matching",
-                                    "UNet-flow-matching-cifar10"};
-  for (const std::string size : {"64", "128", "256", "512"}) names.push_back("ADM-" + size);
-  for (const std::string kind : {"DiT-", "SiT-"}) {
-    for (const std::string size : {"S", "B", "L", "XL"}) {
-      for (const std::string patch : {"/2", "/4", "/8"}) names.push_back(kind + size + patch);
-    }
-  }
-  for (const std::string size : {"B", "XL", "1p0B", "1p6B"}) {
-    for (const std::string patch : {"/1", "/2"}) names.push_back("LightningDiT-" + size + patch);
-  }
-  for (int depth = 15; depth <= 38; ++depth) names.push_back("MMDiT-" + std::to_string(depth));
-  return names;
-}
-
 template <class Value>
 void check_positive(const char* key, Value value) {
   PL_CHECK(value > 0, ExitCode::kUsage, "model.", key, " is ", value, " (the network would have no ", key,
@@ -134,6 +110,30 @@ void check_couplings(const ModelOptions& o) {
 }
 
 }  // namespace
+
+std::vector<std::string> known_names() {
+  std::vector<std::string> names = {"DiT",
+                                    "SiT",
+                                    "LightningDiT",
+                                    "MMDiT",
+                                    "UNet",
+                                    "MLP",
+                                    "RealNVP",
+                                    "UNet-cifar10",
+                                    "UNet-flow-matching",
+                                    "UNet-flow-matching-cifar10"};
+  for (const std::string size : {"64", "128", "256", "512"}) names.push_back("ADM-" + size);
+  for (const std::string kind : {"DiT-", "SiT-"}) {
+    for (const std::string size : {"S", "B", "L", "XL"}) {
+      for (const std::string patch : {"/2", "/4", "/8"}) names.push_back(kind + size + patch);
+    }
+  }
+  for (const std::string size : {"B", "XL", "1p0B", "1p6B"}) {
+    for (const std::string patch : {"/1", "/2"}) names.push_back("LightningDiT-" + size + patch);
+  }
+  for (int depth = 15; depth <= 38; ++depth) names.push_back("MMDiT-" + std::to_string(depth));
+  return names;
+}
 
 Family family_of(const std::string& name) {
   const std::vector<std::string> names = known_names();

@@ -3,12 +3,16 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "model/model_options.h"
 
 namespace pathline::model {
 
 enum class Family { kTransformer, kMmDit, kUnet, kMlp, kCouplings };
+
+/// Every model.name, sized ones ("DiT-S/2") and others ("DiT").
+std::vector<std::string> known_names();
 
 /// Throws ExitCode::kUsage with the nearest known name.
 Family family_of(const std::string& name);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// pathline-model: the network alone. `eval` is one forward pass on given inputs: it proves a conversion of weights.
+// pathline-model: the network alone. `eval` is one forward pass on given inputs: it proves a conversion of weights;
+// `sizes` lists the networks that have names.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -8,6 +9,7 @@
 #include <cstring>
 
 #include "apps/cli.h"
+#include "apps/model/sizes.h"
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "data/npz.h"
@@ -40,6 +42,17 @@ at::Tensor read_array(const data::NpzReader& inputs, const std::string& name) {
   return tensor.to(integer ? at::kLong : at::kFloat);
 }
 
+/// Prompts of the inputs; neither or both are there.
+model::Condition text_of(const data::NpzReader& inputs, const std::string& path) {
+  model::Condition condition;
+  PL_CHECK(inputs.has("text") == inputs.has("pooled"), ExitCode::kInput, path,
+           " has only one of text (N, T, W) and pooled (N, P). A prompt is both.");
+  if (!inputs.has("text")) return condition;
+  condition.text = read_array(inputs, "text");
+  condition.pooled = read_array(inputs, "pooled");
+  return condition;
+}
+
 /// Rows of the label table in the weights that are classes; 0 without a table.
 std::int64_t classes_of(const core::SafetensorsHeader& header, bool null_row) {
   for (const core::TensorEntry& entry : header.tensors) {
@@ -51,13 +64,18 @@ std::int64_t classes_of(const core::SafetensorsHeader& header, bool null_row) {
 }
 
 /// The recipe's [model], completed from the inputs and the weights where it leaves that to the data set.
-model::ModelOptions model_options(const EvalOptions& eval, core::FileSystem& files, const at::Tensor& x) {
+model::ModelOptions model_options(const EvalOptions& eval, core::FileSystem& files, const at::Tensor& x,
+                                  const model::Condition& text) {
   core::Config recipe = core::Config::from_file(eval.recipe);
   for (const std::string& setting : eval.settings) recipe.set(setting);
   model::ModelOptions options;
   model::bind(recipe, options);
   if (options.input_channels == 0) options.input_channels = x.size(1);
   if (options.input_size == 0 && x.dim() == 4) options.input_size = x.size(2);
+  if (model::takes_text(options) && text.text.defined()) {
+    if (options.text_width == 0) options.text_width = text.text.size(-1);
+    if (options.text_pooled == 0) options.text_pooled = text.pooled.size(-1);
+  }
   if (options.classes < 0) {
     options.classes = classes_of(core::read_safetensors_header(files, eval.weights), options.null_row);
   }
@@ -90,10 +108,10 @@ int evaluate(const EvalOptions& eval) {
   const data::NpzReader inputs(files, eval.inputs);
   const at::Tensor x = read_array(inputs, "x"), t = read_array(inputs, "t");
   PL_CHECK(x.dim() >= 2, ExitCode::kInput, eval.inputs, ": x needs rows and channels, (N, C, H, W) or (N, D).");
-  const model::ModelOptions options = model_options(eval, files, x);
+  model::Condition condition = text_of(inputs, eval.inputs);
+  const model::ModelOptions options = model_options(eval, files, x, condition);
   const auto network = model::make_model(options, 0);
   model::load_weights(files, eval.weights, *network, model::MissingWeights::kError);
-  model::Condition condition;
   condition.labels =
       inputs.has("y") ? read_array(inputs, "y") : at::full({x.size(0)}, options.classes, at::dtype(at::kLong));
   check_shapes(x, t, condition.labels, options);
@@ -117,13 +135,17 @@ int program(int argc, const char* const* argv) {
   command
       ->add_option("--inputs", eval.inputs,
                    "x (N, C, H, W), t (N) as the original network is fed it, optionally y (N); the label after the "
-                   "last class, or no y, is the null label")
+                   "last class, or no y, is the null label; of MMDiT text (N, T, W) and pooled (N, P)")
       ->required();
   command->add_option("-o,--output", eval.output, "npz with v (also as arr_0)")->required();
   command->add_option("--set", eval.settings, "section.key=value, over the recipe");
   command->add_flag("--as-original", eval.as_original,
                     "all channels that the original returns, also those of learn_sigma");
   command->callback([&] { run = [&] { return evaluate(eval); }; });
+  bool json = false;
+  CLI::App* sizes = app.add_subcommand("sizes", "Parameters and FLOP of every network that has a name of its own.");
+  sizes->add_flag("--json", json, "print them as JSON");
+  sizes->callback([&] { run = [&] { return print_sizes(json); }; });
   return run_cli(app, argc, argv, [&] { return run(); });
 }
 
