@@ -2,50 +2,18 @@
 // A run that starts from weights is a recipe with model.init: training makes the first checkpoint itself, so that there
 // is one writer of checkpoints only.
 #include <toml++/toml.h>
-#include <algorithm>
-#include <cstddef>
 #include <filesystem>
-#include <map>
-#include <span>
 #include <sstream>
-#include <vector>
 
+#include "apps/checkpoint/foreign_weights.h"
 #include "apps/checkpoint/weights_file.h"
 #include "core/error.h"
 #include "core/safetensors.h"
-#include "core/text.h"
 
 namespace pathline::apps {
 namespace {
 
 using core::ExitCode;
-
-/// What the networks of other code bases are fed as time (model.time_input).
-const std::map<std::string, std::string> kTimeInputs = {
-    {"sit", "flow"},    {"torchcfm", "flow"}, {"repa", "flow-reversed"}, {"sd3", "x1000"},
-    {"dit", "ddpm999"}, {"adm", "ddpm999"},   {"lightningdit", "flow"}};
-
-std::string time_input_of(const std::string& from) {
-  std::vector<std::string> known;
-  for (const auto& [name, input] : kTimeInputs) known.push_back(name);
-  const auto found = kTimeInputs.find(from);
-  PL_CHECK(found != kTimeInputs.end(), ExitCode::kUsage, "--from ", from, " is unknown; known are ",
-           core::listed(known), ". Did you mean ", core::nearest_name(from, known),
-           "? Leave it out for weights that Pathline exported.");
-  return found->second;
-}
-
-void copy_file(core::FileSystem& files, const std::string& from, const std::string& to) {
-  const std::uint64_t size = files.size(from);
-  std::vector<std::byte> buffer(std::min<std::uint64_t>(size, 64 << 20));
-  core::replace_file(files, to, [&](core::WritableFile& file) {
-    for (std::uint64_t at = 0; at < size; at += buffer.size()) {
-      const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), size - at));
-      files.read(from, at, part);
-      file.append(part);
-    }
-  });
-}
 
 toml::table parsed(const std::string& text, const std::string& path) {
   try {
@@ -77,13 +45,14 @@ std::string import_weights(core::FileSystem& files, const std::string& weights, 
   const std::string copy = core::join_path(absolute, "init.safetensors");
   set(table, "run", "directory", absolute);
   set(table, "model", "init", copy);
-  if (!from.empty()) set(table, "model", "time_input", time_input_of(from));
+  const Convention convention = from.empty() ? Convention{} : convention_of(from);
+  if (!from.empty()) set(table, "model", "time_input", convention.time_input);
   // Noise predictors: so their velocity is known on any path, and they can be sampled as they are.
   const bool predicts_noise = from == "dit" || from == "adm";
   if (predicts_noise && !table["flow"]["predict"]) set(table, "flow", "predict", "ddpm");
 
   core::make_durable_directory(files, absolute);
-  copy_file(files, weights, copy);
+  copy_weights(files, weights, copy, convention);
   std::ostringstream text;
   text << table << "\n";
   const std::string path = core::join_path(absolute, "recipe.toml");

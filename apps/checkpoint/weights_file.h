@@ -20,8 +20,8 @@ void export_weights(core::FileSystem& files, const checkpoint::Reader& reader, c
                     const std::string& path);
 
 /// Makes `run`/recipe.toml, which is `recipe` starting from `run`/init.safetensors, a copy of `weights`. `from` names
-/// the code base that trained them ("" ours) and so what its network is fed as time and, of dit and adm, what it
-/// predicts. Returns the path of the new recipe. Throws ExitCode::kUsage where `run` has checkpoints already.
+/// the code base that trained them ("" ours), and so their convention (foreign_weights.h) and, of dit and adm, what they
+/// predict. Returns the path of the new recipe. Throws ExitCode::kUsage where `run` has checkpoints already.
 std::string import_weights(core::FileSystem& files, const std::string& weights, const std::string& recipe,
                            const std::string& from, const std::string& run);
 

@@ -116,6 +116,32 @@ TEST_F(Import, MakesARecipeThatStartsFromACopy) {
   EXPECT_NE(text.find("directory = '" + run_ + "'"), std::string::npos) << text;
 }
 
+// Stable Diffusion 3's files hold an autoencoder, too, and its velocity goes from data to noise.
+TEST_F(Import, TakesTheNetworkOutOfStableDiffusionAndTurnsItsVelocity) {
+  const std::vector<std::uint16_t> numbers = {0x3c00, 0xc500, 0x0000};  // F16: 1, -5, 0
+  const auto bytes = std::as_bytes(std::span(numbers));
+  const std::string network = "model.diffusion_model.";
+  const auto file = files_.create(weights_);
+  core::write_safetensors(*file,
+                          std::vector<core::TensorBytes>{{"first_stage_model.w", "F16", {3}, bytes},
+                                                         {network + "final_layer.linear.bias", "F16", {3}, bytes},
+                                                         {network + "x_embedder.proj.bias", "F16", {3}, bytes}},
+                          {});
+  file->close();
+  apps::import_weights(files_, weights_, recipe_, "sd3", run_);
+  const std::string copy = run_ + "/init.safetensors";
+  const auto header = core::read_safetensors_header(files_, copy);
+  ASSERT_EQ(header.tensors.size(), 2u);
+  const std::vector<std::uint16_t> expected[] = {{0xbc00, 0x4500, 0x8000}, numbers};
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(header.tensors[i].name, i == 0 ? "final_layer.linear.bias" : "x_embedder.proj.bias");
+    std::vector<std::uint16_t> found(3);
+    files_.read(copy, header.tensors[i].begin, std::as_writable_bytes(std::span(found)));
+    EXPECT_EQ(found, expected[i]);
+  }
+  EXPECT_NE(core::read_text(files_, run_ + "/recipe.toml").find("time_input = 'x1000'"), std::string::npos);
+}
+
 TEST_F(Import, RefusesARunWithCheckpointsAndWhatIsNoWeightsFile) {
   EXPECT_THROW(apps::import_weights(files_, recipe_, recipe_, "", run_), core::Error);
   EXPECT_THROW(apps::import_weights(files_, weights_, recipe_, "sti", run_), core::Error);
