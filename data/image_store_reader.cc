@@ -7,6 +7,7 @@
 #include "core/file_system.h"
 #include "data/content_digest.h"
 #include "data/recognised.h"
+#include "data/text_columns.h"
 
 namespace pathline::data {
 
@@ -135,6 +136,19 @@ std::optional<ItemReader> masks_of(const hdf5::File& file, const SetInfo& info) 
   return ItemReader(file, std::move(masks), bytes, Layout::kChannelsLast);
 }
 
+/// Prompts beside the items of one of our sets.
+std::optional<TextColumns> texts_of(const hdf5::File& file, SetInfo& info) {
+  if (file.text("/", "format") != "pathline-images") return std::nullopt;
+  std::optional<TextColumns> texts = TextColumns::in(file);
+  if (!texts) return std::nullopt;
+  PL_CHECK(texts->count() == info.count, ExitCode::kInput, file.path(), " has ", texts->count(), " prompts for ",
+           info.count, " items (each is described by its own). Encode them again.");
+  info.text = texts->shape();
+  info.null_text = texts->null();
+  info.description += ", " + described(info.text);
+  return texts;
+}
+
 class FileSource final : public ShardSource {
  public:
   FileSource(const hdf5::File& file, Recognised found)
@@ -144,6 +158,7 @@ class FileSource final : public ShardSource {
         crcs_(std::move(found.crcs)),
         starts_(starts_of(file, info_)),
         masks_(masks_of(file, info_)),
+        texts_(texts_of(file, info_)),
         items_(file, std::move(found.items), info_, found.layout) {
     const std::string classes = labels_.empty() ? "no labels" : core::concat(info_.classes, " classes");
     info_.description = core::concat(file_, ": ", info_.description, ", ",
@@ -167,6 +182,10 @@ class FileSource final : public ShardSource {
     PL_ASSERT(masks_.has_value());
     masks_->read(index, out);
   }
+  void read_text(std::int64_t index, std::span<float> out) const override {
+    PL_ASSERT(texts_.has_value());
+    texts_->read(index, out);
+  }
   std::optional<std::uint32_t> stored_crc(std::int64_t index) const override {
     PL_ASSERT(index >= 0 && index < info_.count);
     if (crcs_.empty()) return std::nullopt;
@@ -179,6 +198,7 @@ class FileSource final : public ShardSource {
   std::vector<std::int64_t> labels_;
   std::vector<std::uint32_t> crcs_;
   std::optional<ItemReader> starts_, masks_;
+  std::optional<TextColumns> texts_;
   ItemReader items_;
 };
 

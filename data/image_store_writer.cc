@@ -220,6 +220,10 @@ void ImageStoreWriter::add_array(const std::string& name, std::span<const double
   impl_->file.create_data_set("/" + name, hdf5::Element::kFloat64, {static_cast<std::int64_t>(values.size())})
       .write(std::as_bytes(values));
 }
+void ImageStoreWriter::add_block(const std::string& name, const std::vector<std::int64_t>& shape,
+                                 std::span<const float> values) {
+  impl_->file.create_data_set("/" + name, hdf5::Element::kFloat32, shape).write(std::as_bytes(values));
+}
 void ImageStoreWriter::add_attribute(const std::string& name, const std::string& value) {
   impl_->file.set_text("/", name, value);
 }

@@ -50,6 +50,8 @@ class ImageStoreWriter {
                  const std::function<std::vector<std::byte>(std::int64_t index)>& bytes_of);
   /// A further data set /NAME float64 (values).
   void add_array(const std::string& name, std::span<const double> values);
+  /// A further data set /NAME float32 of any shape: `values` in its order.
+  void add_block(const std::string& name, const std::vector<std::int64_t>& shape, std::span<const float> values);
   /// A further root attribute, such as the solver that made the set.
   void add_attribute(const std::string& name, const std::string& value);
 

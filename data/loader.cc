@@ -27,6 +27,7 @@ void check(const ShardSource& source, const LoaderOptions& options) {
   PL_CHECK(!options.flip || info.kind == ItemKind::kImage, ExitCode::kUsage,
            "data.flip is on, but the data set holds points (they have no left and right). Set data.flip = false.");
   PL_ASSERT(!options.starts || source.has_starts());
+  PL_ASSERT(!options.texts || info.null_text != nullptr);
   PL_ASSERT(options.first >= 0 && options.first <= options.last && options.last <= options.batch);
 }
 
@@ -90,6 +91,8 @@ Batch Loader::Impl::prepare(std::uint64_t number) const {
   std::vector<std::byte> item(info.item_bytes());
   std::vector<float> start(options.starts ? info.item_values() : 0);
   batch.starts.resize(count * start.size());
+  const std::size_t text = options.texts ? info.text.values() : 0;
+  batch.texts.resize(count * text);
   for (std::size_t i = 0; i < count && !stopping; ++i) {
     const std::uint64_t position = batch.first + i;
     const std::int64_t sample = order(position);
@@ -98,6 +101,7 @@ Batch Loader::Impl::prepare(std::uint64_t number) const {
     batch.labels.push_back(source.label(sample));
     const bool mirrored = options.flip && (core::Draws(options.seed, position, core::Purpose::kFlip).bits(0) & 1) != 0;
     to_values(info, item, mirrored, std::span(batch.values).subspan(i * info.item_values(), info.item_values()));
+    if (options.texts) source.read_text(sample, std::span(batch.texts).subspan(i * text, text));
     if (!options.starts) continue;
     source.read_start(sample, start);
     start_to_values(info, start, mirrored, std::span(batch.starts).subspan(i * start.size(), start.size()));

@@ -20,6 +20,7 @@ struct Batch {
   std::vector<std::int64_t> labels;   // (n) -1 without labels
   std::vector<float> values;          // (n, channels, height, width), pixels mapped to [-1, 1]; points as stored
   std::vector<float> starts;          // as values: what samples start from, where the set or the coupling says so
+  std::vector<float> texts;           // (n, text.values()) the samples' prompts, where asked for
   std::vector<std::uint64_t> noise;   // (n) positions whose noise samples start from; empty: their own
   double waited_seconds = 0;          // how long next() had to wait for it
 };
@@ -29,6 +30,7 @@ struct LoaderOptions {
   std::int64_t first = 0, last = 0;  // this rank's part [first, last) of it; may be empty
   std::uint64_t start = 0;           // position of the first global batch
   bool flip = false;                 // mirror left-right where the keyed bit of the position says so
+  bool texts = false;                // deliver what describes the samples
   bool starts = false;               // deliver the source's starts, mirrored with their samples
   std::uint64_t seed = 0;
   int threads = 1;

@@ -82,9 +82,10 @@ class PartsSource final : public ShardSource {
       const SetInfo& other = part->info();
       PL_CHECK(other.kind == info_.kind && other.height == info_.height && other.width == info_.width &&
                    other.channels == info_.channels && other.class_names == info_.class_names &&
-                   (other.classes > 0) == (info_.classes > 0),
+                   (other.classes > 0) == (info_.classes > 0) && other.text == info_.text &&
+                   (!info_.null_text || *other.null_text == *info_.null_text),
                ExitCode::kInput, "the parts of the data set differ (\"", parts_[0]->info().description, "\" and \"",
-               other.description, "\"). Give parts with the same shape and classes.");
+               other.description, "\"). Give parts with the same shape, classes and encoder of text.");
       info_.classes = std::max(info_.classes, other.classes);
       starts_.push_back(starts_.back() + other.count);
     }
@@ -120,6 +121,10 @@ class PartsSource final : public ShardSource {
   void read_mask(std::int64_t index, std::span<std::byte> out) const override {
     const auto [part, own] = find(index);
     part->read_mask(own, out);
+  }
+  void read_text(std::int64_t index, std::span<float> out) const override {
+    const auto [part, own] = find(index);
+    part->read_text(own, out);
   }
   std::optional<std::uint32_t> stored_crc(std::int64_t index) const override {
     const auto [part, own] = find(index);
@@ -162,6 +167,7 @@ bool belongs_to_another(const std::string& file, const std::vector<std::string>&
 }  // namespace
 
 void ShardSource::read_start(std::int64_t, std::span<float>) const { PL_ASSERT(has_starts()); }
+void ShardSource::read_text(std::int64_t, std::span<float>) const { PL_ASSERT(info().null_text != nullptr); }
 
 void ShardSource::read_mask(std::int64_t, std::span<std::byte>) const { PL_ASSERT(has_masks()); }
 

@@ -14,6 +14,13 @@ namespace pathline::data {
 
 enum class ItemKind { kImage, kPoint };
 
+/// How one prompt is encoded: `tokens` rows of `width` numbers, then `pooled` numbers. All 0: not at all.
+struct TextShape {
+  std::int64_t tokens = 0, width = 0, pooled = 0;
+  std::size_t values() const { return static_cast<std::size_t>(tokens * width + pooled); }
+  bool operator==(const TextShape&) const = default;
+};
+
 /// What a data set is, as recognised. Equal on every rank that opened the same files.
 struct SetInfo {
   ItemKind kind = ItemKind::kImage;
@@ -22,8 +29,10 @@ struct SetInfo {
   std::int64_t channels = 0;  // for points: their dimension D, with height = width = 1
   std::int64_t classes = 0;   // 0: no labels; else 1 + the largest label or the number of class names
   std::vector<std::string> class_names;
-  std::string digest;       // content digest as stored, or "" for foreign files
-  std::string description;  // one line: what was recognised, where
+  std::string digest;                                   // content digest as stored, or "" for foreign files
+  std::string description;                              // one line: what was recognised, where
+  TextShape text;                                       // of what describes each sample
+  std::shared_ptr<const std::vector<float>> null_text;  // the empty prompt, text.values() numbers; null without text
 
   std::size_t item_bytes() const {
     return static_cast<std::size_t>(height * width * channels) * (kind == ItemKind::kImage ? 1 : sizeof(float));
@@ -52,6 +61,8 @@ class ShardSource {
   /// That of sample `index`: height * width bytes, of a point one a coordinate; not 0 where it is known. Only where
   /// has_masks().
   virtual void read_mask(std::int64_t index, std::span<std::byte> out) const;
+  /// The prompt of sample `index`: info().text.values() numbers, its tokens first. Only where info().null_text.
+  virtual void read_text(std::int64_t index, std::span<float> out) const;
   /// The CRC32C that the file holds of the sample's bytes; not checked by read(). Empty for foreign files.
   virtual std::optional<std::uint32_t> stored_crc(std::int64_t) const { return std::nullopt; }
 };

@@ -14,7 +14,7 @@ namespace pathline::launch {
 namespace {
 
 constexpr std::array<BackEnd, 11> kBackEnds = {{
-    {"data", "pathline-data", false, "import, make, inspect and verify image stores"},
+    {"data", "pathline-data", false, "import, make, encode, inspect and verify image stores"},
     {"train", "pathline-train", true, "train a model from a recipe, alone or under mpirun or srun"},
     {"sample", "pathline-sample", true, "generate samples from a checkpoint"},
     {"evaluate", "pathline-evaluate", false, "how far one set is from another, and how good a model is"},

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "sampler/bijection.h"
+#include "sampler/prompts.h"
 
 namespace pathline::sampler {
 namespace {
@@ -77,6 +78,13 @@ CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::st
   load_kind(reader, "buffer", loaded.model->buffers());
   loaded.model->set_training(false);
   return loaded;
+}
+
+void use_prompts(CheckpointedModel& loaded, const std::string& path) {
+  Prompts prompts = read_prompts(path);
+  loaded.prompts = prompts.identity();
+  loaded.model = prompted(std::shared_ptr<model::Module>(std::move(loaded.model)), std::move(prompts));
+  loaded.class_names.clear();
 }
 
 void use_bf16(model::Module& model) {

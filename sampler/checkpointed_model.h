@@ -24,12 +24,16 @@ struct CheckpointedModel {
   std::string kind;                      // of its weights: "ema-0.999" or "master"
   std::uint64_t step = 0;
   std::vector<std::string> class_names;  // of the data it was trained on; may be empty
+  std::string prompts;                   // identity of what it is asked by (use_prompts()); empty: by labels
 };
 
 /// `path`: a run directory, its checkpoints/ or one step-N. `ema`: a decay ("0.999"), "none" for the raw weights, or ""
 /// for the first of the recipe's ema.decays (raw if it has none). Every byte read is verified.
 /// Throws ExitCode::kInput if there is no good checkpoint, kUsage for an average that it does not hold.
 CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::string& path, const std::string& ema);
+
+/// Samples are then asked for by the number of a prompt in this file (prompts.h). After the model is where it computes.
+void use_prompts(CheckpointedModel& loaded, const std::string& path);
 
 /// Rounds the weights to bf16; the network then computes in bf16, but for norms, softmax sums, time features and its
 /// output, which stay fp32.

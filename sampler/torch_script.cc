@@ -28,17 +28,25 @@ struct TorchScript::Impl {
   at::Device device;
   torch::jit::Module module;
 
-  at::Tensor run(const std::vector<at::Tensor>& inputs, const torch::jit::Kwargs& options) {
+  c10::IValue answer(const std::vector<at::Tensor>& inputs, const torch::jit::Kwargs& options) {
     // As it is written from the first call on: graphs that are rewritten after a few calls would change bits then.
     const torch::jit::GraphOptimizerEnabledGuard as_written(false);
     std::vector<c10::IValue> there;
     for (const at::Tensor& input : inputs) there.emplace_back(input.to(device));
+    return module.get_method("forward")(there, options);
+  }
+
+  [[noreturn]] void complain(const at::Tensor& input, const std::exception& error) const {
+    throw core::Error(ExitCode::kInput,
+                      core::concat("the network ", path, " fails on a tensor of shape ", input.sizes(), ": ",
+                                   first_line(error), ". Look at what it expects."));
+  }
+
+  at::Tensor run(const std::vector<at::Tensor>& inputs, const torch::jit::Kwargs& options) {
     try {
-      return module.get_method("forward")(there, options).toTensor().to(inputs[0].device());
+      return answer(inputs, options).toTensor().to(inputs[0].device());
     } catch (const std::exception& error) {
-      throw core::Error(ExitCode::kInput,
-                        core::concat("the network ", path, " fails on a tensor of shape ", inputs[0].sizes(), ": ",
-                                     first_line(error), ". Look at what it expects."));
+      complain(inputs[0], error);
     }
   }
 };
@@ -68,6 +76,18 @@ at::Tensor TorchScript::forward(const at::Tensor& x, bool return_features) const
   torch::jit::Kwargs options;
   if (return_features) options["return_features"] = true;
   return impl_->run({x}, options);
+}
+
+std::pair<at::Tensor, at::Tensor> TorchScript::forward_pair(const at::Tensor& x) const {
+  const at::NoGradGuard no_grad;
+  try {
+    const auto answer = impl_->answer({x}, {}).toTuple();
+    const auto& parts = answer->elements();
+    PL_CHECK(parts.size() == 2, ExitCode::kInput, "it returns ", parts.size(), " tensors where two are wanted");
+    return {parts[0].toTensor().to(x.device()), parts[1].toTensor().to(x.device())};
+  } catch (const std::exception& error) {
+    impl_->complain(x, error);
+  }
 }
 
 at::Tensor TorchScript::at_times(const at::Tensor& x, const at::Tensor& t) const { return impl_->run({x, t}, {}); }

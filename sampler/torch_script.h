@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace pathline::sampler {
 
@@ -22,6 +23,8 @@ class TorchScript {
   /// keyword argument, as the Inception network of StyleGAN's metrics wants it. Throws ExitCode::kInput with what the
   /// network complains about. No gradients.
   at::Tensor forward(const at::Tensor& x, bool return_features = false) const;
+  /// forward(x), which must return a tuple of two tensors. Else as forward(x).
+  std::pair<at::Tensor, at::Tensor> forward_pair(const at::Tensor& x) const;
   /// forward(x, t) of samples and their times, which must return one tensor. Differentiable where gradients are on.
   /// Throws as forward() does.
   at::Tensor at_times(const at::Tensor& x, const at::Tensor& t) const;

@@ -33,6 +33,8 @@ class CudaSliceGraph final : public SliceGraph {
     input_->weight.copy_(question.weight);
     if (input_->condition.labels.defined()) input_->condition.labels.copy_(question.condition.labels);
     if (input_->condition.known.defined()) input_->condition.known.copy_(question.condition.known);
+    if (input_->condition.text.defined()) input_->condition.text.copy_(question.condition.text);
+    if (input_->condition.pooled.defined()) input_->condition.pooled.copy_(question.condition.pooled);
     graph_.replay();
     return losses_.clone();
   }
@@ -52,7 +54,7 @@ class CudaSliceGraph final : public SliceGraph {
   void capture(const Question& question) {
     input_ = question;
     for (at::Tensor* tensor : {&input_->x, &input_->t, &input_->target, &input_->weight, &input_->condition.labels,
-                               &input_->condition.known}) {
+                               &input_->condition.known, &input_->condition.text, &input_->condition.pooled}) {
       if (tensor->defined()) *tensor = tensor->clone();
     }
     c10::cuda::device_synchronize();

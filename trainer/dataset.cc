@@ -10,6 +10,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "data/text_columns.h"
 
 namespace pathline::trainer {
 namespace {
@@ -35,10 +36,10 @@ std::unique_ptr<data::ShardSource> open_validation_file(const DataOptions& optio
   auto source = data::open_source({options.validation});
   const data::SetInfo& held = source->info();
   PL_CHECK(held.kind == training.kind && held.height == training.height && held.width == training.width &&
-               held.channels == training.channels && held.classes <= training.classes,
+               held.channels == training.channels && held.classes <= training.classes && held.text == training.text,
            core::ExitCode::kUsage, "data.validation = ", options.validation,
-           " holds samples of another shape, or more classes, than data.path (", held.description, "; ",
-           training.description, "). Give a file of the same kind.");
+           " holds samples of another shape, of other prompts, or more classes, than data.path (", held.description,
+           "; ", training.description, "). Give a file of the same kind.");
   return source;
 }
 
@@ -86,8 +87,9 @@ data::Order Dataset::order() const {
 }
 
 std::string Dataset::fingerprint() const {
-  return core::concat(info().digest.empty() ? "undigested" : info().digest, "/", info().count, "/",
-                      info().item_bytes(), starts_.gaussian() ? "" : "/" + starts_.identity());
+  return core::concat(info().digest.empty() ? "undigested" : info().digest, "/", info().count, "/", info().item_bytes(),
+                      info().null_text ? ", " + data::described(info().text) : "",
+                      starts_.gaussian() ? "" : "/" + starts_.identity());
 }
 
 Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
@@ -98,6 +100,7 @@ Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
   slice.x1 = at::empty(sizes, at::kFloat);
   std::vector<std::byte> item(info().item_bytes());
   float* out = slice.x1.mutable_data_ptr<float>();
+  const auto text_values = static_cast<std::int64_t>(info().text.values());
   if (pairs_ || !starts_.gaussian()) slice.x0 = at::empty(sizes, at::kFloat);
   float* start = slice.x0.defined() ? slice.x0.mutable_data_ptr<float>() : out;
   for (std::int64_t i = first; i < last; ++i) {
@@ -110,7 +113,13 @@ Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
     if (!validation_noise_.empty()) slice.noise.push_back(validation_noise_[static_cast<std::size_t>(i)]);
     slice.labels.push_back(source.label(sample));
     slice.positions.push_back(static_cast<std::uint64_t>(i));
+    if (source.info().null_text) {
+      if (!slice.texts.defined()) slice.texts = at::empty({last - first, text_values}, at::kFloat);
+      source.read_text(sample,
+                       {slice.texts.mutable_data_ptr<float>() + (i - first) * text_values, info().text.values()});
+    }
   }
+  set_null_text(slice, source.info());
   return slice;
 }
 
@@ -153,6 +162,12 @@ at::Tensor as_tensor(std::vector<float>& values, std::int64_t n, const data::Set
   return at::from_blob(values.data(), sizes, at::kFloat);
 }
 
+void set_null_text(Slice& slice, const data::SetInfo& info) {
+  if (!slice.texts.defined()) return;
+  slice.null_text = at::empty({std::ssize(*info.null_text)}, at::kFloat);
+  std::ranges::copy(*info.null_text, slice.null_text.mutable_data_ptr<float>());
+}
+
 std::vector<std::int64_t> sample_shape(const data::SetInfo& info) {
   if (info.kind == data::ItemKind::kPoint) return {info.channels};
   return {info.channels, info.height, info.width};
@@ -166,6 +181,12 @@ Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t fir
   if (!batch.starts.empty())
     slice.x0 = as_tensor(batch.starts, std::ssize(batch.samples), info).narrow(0, first, count);
   if (!batch.noise.empty()) slice.noise.assign(batch.noise.begin() + first, batch.noise.begin() + first + count);
+  if (!batch.texts.empty()) {
+    const auto values = static_cast<std::int64_t>(info.text.values());
+    slice.texts =
+        at::from_blob(batch.texts.data() + first * values, {count, values}, at::TensorOptions().dtype(at::kFloat));
+    set_null_text(slice, info);
+  }
   for (std::int64_t i = first; i < first + count; ++i)
     slice.positions.push_back(batch.first + static_cast<std::uint64_t>(i));
   return slice;

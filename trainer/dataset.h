@@ -63,6 +63,9 @@ at::Tensor as_tensor(std::vector<float>& values, std::int64_t n, const data::Set
 /// Samples [first, first + count) of a rank's part of a batch, as objectives take them; a view of the batch.
 Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t first, std::int64_t count);
 
+/// The empty prompt of the set, where the slice has prompts.
+void set_null_text(Slice& slice, const data::SetInfo& info);
+
 /// Shape of one sample: (C, H, W) or (D).
 std::vector<std::int64_t> sample_shape(const data::SetInfo& info);
 

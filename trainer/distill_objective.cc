@@ -63,13 +63,11 @@ Question DistillObjective::ask(const Slice& slice, const std::vector<std::int64_
   rows = flow::sent_to(rows, device);
   const at::Tensor x1 = flow::sent_to(slice.x1, device);
   const at::Tensor x0 = start_of(slice, seed_, noise, device);
-  const std::int64_t classes = model_.options().classes;
   Question question;
   question.x = flow::mixed(x1, rows[0], x0, rows[1]);
   question.t = rows[2];
   question.weight = at::ones_like(question.t);
-  question.condition =
-      condition_for(model_, flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop, classes, device));
+  question.condition = condition_of(slice, model_, seed_, label_drop);
   question.target = teacher_ == nullptr ? x1 - x0 : two_steps_of_teacher(question);
   return question;
 }

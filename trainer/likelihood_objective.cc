@@ -129,10 +129,8 @@ at::Tensor LikelihoodObjective::loss(const Slice& slice, core::Purpose dequantis
     const at::Tensor u = keyed_uniform(seed_, dequantisation, slice.positions, x.sizes());
     x = x + (flow::sent_to(u, device) - 0.5) / 127.5;
   }
-  const at::Tensor labels =
-      flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop, module_.options().classes, device);
   const auto dimensions = static_cast<double>(x.numel() / x.size(0));
-  return log_density(x, condition_for(module_, labels), slice.positions).to(at::kFloat) / -dimensions;
+  return log_density(x, condition_of(slice, module_, seed_, label_drop), slice.positions).to(at::kFloat) / -dimensions;
 }
 
 at::Tensor NllFlowObjective::log_density(const at::Tensor& x, const model::Condition& condition,

@@ -22,6 +22,7 @@ data::Batch made_batch(const cluster::SliceRange& own, const data::SetInfo& info
   batch.values.resize(static_cast<std::size_t>(own.size()) * info.item_values());
   core::Draws(0, batch.first, core::Purpose::kMadeData).fill_uniform(batch.values);
   for (auto& value : batch.values) value = 2 * value - 1;
+  batch.texts.resize(static_cast<std::size_t>(own.size()) * info.text.values(), 0.5f);
   for (std::int64_t i = 0; i < own.size(); ++i) {
     batch.samples.push_back(i);
     batch.labels.push_back(info.classes > 0 ? (own.first + i) % info.classes : -1);
@@ -39,6 +40,13 @@ data::SetInfo made_info(const model::ModelOptions& model) {
   info.height = info.width = std::max<std::int64_t>(1, model.input_size);
   info.channels = model.input_channels;
   info.classes = model.classes;
+  if (model::takes_text(model)) {
+    PL_CHECK(model.text_tokens > 0 && model.text_width > 0 && model.text_pooled > 0, core::ExitCode::kUsage,
+             "the recipe does not say model.text_tokens, model.text_width and model.text_pooled (a benchmark has no "
+             "data set to take them from). Stable Diffusion 3's are 154, 4096 and 2048.");
+    info.text = {model.text_tokens, model.text_width, model.text_pooled};
+    info.null_text = std::make_shared<const std::vector<float>>(info.text.values(), 0.0f);
+  }
   return info;
 }
 

@@ -3,6 +3,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/where.h>
 
 #include <array>
 
@@ -96,9 +97,7 @@ Question FlowObjective::ask(const Slice& slice, const at::Tensor& times, const P
   question.t = rows[2];
   question.target = flow::mixed(x1, rows[3], x0, rows[4]);
   question.weight = rows[5];
-  const std::int64_t classes = model_.options().classes;
-  question.condition =
-      condition_for(model_, flow::dropped_labels(seed_, slice.positions, slice.labels, label_drop, classes, device));
+  question.condition = condition_of(slice, model_, seed_, label_drop);
   if (masks.defined()) {
     question.condition.known = flow::known_part(x1, masks);
     question.weight = question.weight * flow::unknown_weight(masks);  // the error is 0 where pixels are known
@@ -134,6 +133,38 @@ std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std:
 }
 
 at::Device device_of(const model::Module& model) { return model.parameters().front().tensor.device(); }
+
+namespace {
+
+/// The model's embeddings of prompts from rows of them (n, V).
+void set_text(model::Condition& condition, const at::Tensor& rows, const model::ModelOptions& options) {
+  const std::int64_t pooled = options.text_pooled, width = options.text_width, tokens = rows.size(1) - pooled;
+  PL_ASSERT(tokens > 0 && tokens % width == 0);
+  condition.text = rows.narrow(1, 0, tokens).reshape({rows.size(0), tokens / width, width});
+  condition.pooled = rows.narrow(1, tokens, pooled);
+}
+
+}  // namespace
+
+model::Condition condition_of(const Slice& slice, const model::Module& model, std::uint64_t seed, double label_drop) {
+  const model::ModelOptions& options = model.options();
+  const at::Device device = device_of(model);
+  if (!model::takes_text(options)) {
+    const at::Tensor labels =
+        flow::dropped_labels(seed, slice.positions, slice.labels, label_drop, options.classes, device);
+    return condition_for(model, labels);
+  }
+  PL_CHECK(slice.texts.defined(), core::ExitCode::kInput, options.name,
+           " is trained on text, but the samples have none (/text_embeddings beside them). Make a described set with "
+           "`pathline data encode --text`.");
+  const std::vector<std::int64_t> kept(slice.positions.size(), 0);
+  const at::Tensor dropped =
+      flow::dropped_labels(seed, slice.positions, kept, label_drop, 1, device).eq(1).unsqueeze(1);  // (n, 1)
+  const at::Tensor rows = flow::sent_to(slice.texts, device), null = flow::sent_to(slice.null_text, device);
+  model::Condition condition;
+  set_text(condition, at::where(dropped, null, rows), options);
+  return condition;
+}
 
 model::Condition condition_for(const model::Module& model, const at::Tensor& labels) {
   model::Condition condition;

@@ -24,6 +24,8 @@ struct Slice {
   std::vector<std::uint64_t> positions;   // (n); of held-out samples their numbers
   std::vector<std::uint64_t> noise = {};  // (n) positions whose noise samples start from; empty: their own
   at::Tensor x0 = {};                     // as x1: what samples start from; undefined: normal noise
+  at::Tensor texts = {};      // (n, V) fp32, on the CPU: prompts as data::ShardSource::read_text() gives them
+  at::Tensor null_text = {};  // (V) the empty prompt
 };
 
 /// Of held-out samples: number i belongs to bin i mod kTimeBins of t.
@@ -92,6 +94,10 @@ at::Tensor start_of(const Slice& slice, std::uint64_t seed, core::Purpose purpos
 
 /// Where the model's parameters lie.
 at::Device device_of(const model::Module& model);
+
+/// Labels and prompts of a slice as the model takes them; each sample's is dropped with probability `label_drop`, one
+/// keyed coin for both.
+model::Condition condition_of(const Slice& slice, const model::Module& model, std::uint64_t seed, double label_drop);
 
 /// The condition for given labels: undefined labels for unconditional models.
 model::Condition condition_for(const model::Module& model, const at::Tensor& labels);

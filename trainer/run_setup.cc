@@ -89,6 +89,14 @@ void take_from_data(core::Config& config, model::ModelOptions& model, const data
   const bool points = info.kind == data::ItemKind::kPoint;
   fill("input_size", model.input_size, 0, points ? 0 : info.height);
   fill("input_channels", model.input_channels, 0, info.channels);
+  if (model::takes_text(model)) {
+    PL_CHECK(info.null_text != nullptr, core::ExitCode::kInput, model.name,
+             " is trained on text, but the data set has no /text_embeddings (", info.description,
+             "). Make a described set with `pathline data encode --text`.");
+    fill("text_tokens", model.text_tokens, 0, info.text.tokens);
+    fill("text_width", model.text_width, 0, info.text.width);
+    fill("text_pooled", model.text_pooled, 0, info.text.pooled);
+  }
   if (model.classes == -1) fill("classes", model.classes, -1, info.classes);
   PL_CHECK(model.classes == 0 || info.classes == model.classes, core::ExitCode::kUsage,
            "model.classes = ", model.classes, ", but the data set has ", info.classes, " (", info.description,
@@ -103,6 +111,15 @@ void check_ranks(const Recipe& recipe, const cluster::Communicator& ranks) {
 }
 
 namespace {
+
+/// Labels have a term in the cost; prompts have none.
+void warn_of_blind_coupling(const Recipe& recipe, const cluster::Communicator& ranks) {
+  const bool blind = model::takes_text(recipe.model) && flow::Coupling::of(recipe.flow.pairing, false).permutes();
+  if (blind && ranks.rank() == 0) {
+    core::log_warning("flow.coupling = \"", recipe.flow.pairing.coupling, "\" does not look at prompts: training ",
+                      "then shows each prompt only some of the noise, and sampling all of it");
+  }
+}
 
 void warn_of_changes(const checkpoint::State& progress, const std::string& fingerprint, const Dataset& dataset) {
   if (progress.kernel_fingerprint != fingerprint) {
@@ -168,6 +185,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
     const auto seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
     setup.dataset = std::make_unique<Dataset>(setup.recipe.data, setup.recipe.flow.pairing, seed);
     take_from_data(config, setup.recipe.model, setup.dataset->info());
+    warn_of_blind_coupling(setup.recipe, ranks);
     setup.dataset->couple_validation(setup.recipe.flow.pairing, setup.recipe.model.classes > 0);
     check_preview(setup.recipe, setup.dataset->info());
     if (reader) {

@@ -26,6 +26,11 @@ Slice made_slice(const Recipe& recipe) {
   if (model.input_size > 0) shape.insert(shape.end(), 2, model.input_size);
   Slice slice;
   slice.x1 = at::full(shape, 0.5);
+  if (model::takes_text(model)) {
+    const std::int64_t values = model.text_tokens * model.text_width + model.text_pooled;
+    slice.texts = at::full({n, values}, 0.5);
+    slice.null_text = at::full({values}, 0.0);
+  }
   slice.labels.resize(static_cast<std::size_t>(n), model.classes > 0 ? 0 : -1);
   slice.positions.resize(static_cast<std::size_t>(n));
   std::iota(slice.positions.begin(), slice.positions.end(), 0);

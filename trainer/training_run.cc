@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "core/text.h"
 #include "model/flops.h"
+#include "sampler/prompts.h"
 #include "trainer/asked.h"
 #include "trainer/background_saver.h"
 #include "trainer/checkpoint_schedule.h"
@@ -92,6 +93,7 @@ class TrainingRun {
     options.start = setup_.progress.position;
     options.flip = setup_.recipe.data.flip && setup_.recipe.data.overfit == 0;
     options.starts = setup_.recipe.flow.pairing.coupling == "pairs";
+    options.texts = model::takes_text(setup_.recipe.model);
     options.seed = seed();
     options.threads = static_cast<int>(setup_.recipe.data.loader_threads);
     options.depth = static_cast<int>(setup_.recipe.data.loader_depth);
@@ -298,8 +300,18 @@ class TrainingRun {
     std::optional<ShardedState::AverageInPlace> average;
     if (!recipe().ema.decays.empty()) average.emplace(state_, 0);
     const std::string path = core::concat(setup_.directory->samples(), "/step-", progress().step, ".png");
-    write_preview(model_, dataset_.info(), recipe(), path, ranks_);
+    draw_preview(path);
     start_window();
+  }
+
+  /// Of a model conditioned on text: the prompts of the set's first samples.
+  void draw_preview(const std::string& path) {
+    data::SetInfo info = dataset_.info();
+    if (!model::takes_text(model_.options())) return write_preview(model_, info, recipe(), path, ranks_);
+    const std::shared_ptr<model::Module> lent(&model_, [](model::Module*) {});
+    const auto prompted = sampler::prompted(lent, sampler::first_prompts(dataset_.source(), recipe().sample.count));
+    info.class_names.clear();  // prompts have none
+    write_preview(*prompted, info, recipe(), path, ranks_);
   }
 
   void save() {

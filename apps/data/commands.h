@@ -7,6 +7,7 @@
 namespace pathline::apps {
 
 void add_import(CLI::App& app, Run& run);
+void add_encode(CLI::App& app, Run& run);
 void add_make(CLI::App& app, Run& run);
 void add_inspect(CLI::App& app, Run& run);
 void add_verify(CLI::App& app, Run& run);

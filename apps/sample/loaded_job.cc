@@ -45,6 +45,7 @@ std::shared_ptr<sampler::CheckpointedModel> load_model(core::FileSystem& files, 
       std::make_shared<sampler::CheckpointedModel>(sampler::load_checkpointed_model(files, path, options.ema));
   if (options.precision == "bf16") sampler::use_bf16(*loaded->model);
   sampler::move_to(*loaded->model, compute.device);
+  if (!options.text.empty()) sampler::use_prompts(*loaded, options.text);
   return loaded;
 }
 

@@ -108,6 +108,9 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--labels", options.labels,
                  "all, none, labels such as 3 or 0-9 or 0,4,7, or a file of one label a line; ids cycle through them "
                  "(default: all, where the model has labels)");
+  app.add_option("--text", options.text,
+                 ".h5 of encoded prompts, for models conditioned on text; ids cycle through them, and --labels chooses "
+                 "some by number");
   app.add_option("--seed", options.seed, "of the noise")->capture_default_str();
   app.add_option(
       "--slots", options.slots,

@@ -32,6 +32,7 @@ struct SampleOptions {
   sampler::SolverOptions solver;
   bool pairs = false;
   std::optional<std::int64_t> trace;  // the sample whose steps are printed; no set is made then
+  std::string text;  // file of encoded prompts
   bool json = false;
   bool steps_given = false, tolerance_given = false;
 };

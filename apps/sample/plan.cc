@@ -79,7 +79,8 @@ std::string description_of(const SampleOptions& options, const sampler::SolverOp
                            const sampler::CheckpointedModel& loaded, const Decided& decided) {
   return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", ",
                       options.precision, ", ", sampler::described(solver), ", seed ", options.seed, ", slots ",
-                      decided.slots, options.classifier.empty() ? "" : ", classifier " + options.classifier,
+                      decided.slots, loaded.prompts.empty() ? "" : ", text " + loaded.prompts,
+                      options.classifier.empty() ? "" : ", classifier " + options.classifier,
                       options.mask.empty() ? "" : ", known parts of " + options.mask,
                       options.encode.empty() ? "" : ", encoded from " + options.encode,
                       options.start.empty() ? "" : ", started from " + options.start,
@@ -113,6 +114,9 @@ Decided decide(const SampleOptions& options, const std::optional<sampler::JobRec
 
 Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided) {
   const model::ModelOptions& model = loaded.model->options();
+  PL_CHECK(!model::takes_text(model) || !options.text.empty(), ExitCode::kUsage, "model ", model.name,
+           " is conditioned on text (every sample follows a prompt). Give encoded prompts with --text FILE.h5, as "
+           "`pathline data encode --text` makes them.");
   PL_CHECK(!options.solver.weighs() || sampler::null_label_of(model) >= 0 || !options.guide_with.empty(),
            ExitCode::kUsage,
            "--guidance was given, but this model has no null label to be guided away from. Leave it "
@@ -173,6 +177,7 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   record.add("labels", labels_text(plan.labels));
   if (plan.masked) record.add("mask", plan.masked->identity());
   if (plan.rows) record.add(plan.encoded_scale != 0 ? "encode" : "start", plan.rows->identity());
+  if (!loaded.prompts.empty()) record.add("text", loaded.prompts);
   if (plan.job.source) record.add("source", plan.job.source->identity());
   sampler::add_solver(plan.job.solver, record);
   if (!options.guide_with.empty()) record.add("guide-with", plan.guide);

@@ -125,6 +125,7 @@ const std::vector<OptionName>& option_names() {
                                                  {"classifier", kPath, true},
                                                  {"classifier-scale", kValue, true},
                                                  {"labels", kPath},
+                                                 {"text", kPath, true},
                                                  {"ema", kValue, true},
                                                  {"precision", kValue, true},
                                                  {"device", kValue, true},

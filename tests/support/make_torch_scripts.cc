@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // make_torch_scripts DIRECTORY: small TorchScript networks whose results can be told without LibTorch, for the tests of
-// --decoder, --features and --classifier. Written from C++, so that no Python with torch is needed.
+// --decoder, --features, --classifier and `data encode --text`. Written from C++, so that no Python with torch is
+// needed.
 #include <ATen/ops/tensor.h>
 #include <torch/csrc/jit/api/module.h>
 
@@ -54,6 +55,21 @@ def forward(self, x, t):
     return t.unsqueeze(1) * x.flatten(1)[:, 0:1] * torch.arange(3)
 )";
 
+/// An encoder of text: each token id of 0..7 as a unit vector of 8, and their mean.
+constexpr char kEncoder[] = R"(
+def forward(self, tokens):
+    assert tokens.dtype == 4  # int64
+    text = (tokens.unsqueeze(2) == torch.arange(8)).float()
+    return text, text.mean(1)
+)";
+
+/// Another one, which agrees with it on the empty prompt of zeros alone.
+constexpr char kOtherEncoder[] = R"(
+def forward(self, tokens):
+    text = (tokens.unsqueeze(2) == torch.arange(8)).float() * (1 + tokens.unsqueeze(2))
+    return text, text.mean(1)
+)";
+
 void write(const std::string& path, const char* forward) {
   torch::jit::Module module("Network");
   module.register_buffer("weight", at::tensor(2.0f));
@@ -73,5 +89,7 @@ int main(int argc, char** argv) {
   write(directory + "/brightness.ts", kBrightness);
   write(directory + "/blind.ts", kBlind);
   write(directory + "/three.ts", kThree);
+  write(directory + "/encoder.ts", kEncoder);
+  write(directory + "/other_encoder.ts", kOtherEncoder);
   return 0;
 }
