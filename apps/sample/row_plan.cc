@@ -29,9 +29,10 @@ void check_encoding(const SampleOptions& options, const Plan& plan, const sample
            "steps. Use a model of velocities.");
 }
 
-/// The rows' own where the model takes labels and none are asked for.
+/// The rows' own where the model takes labels and none are asked for. With --text labels number prompts: row i has
+/// prompt i, as sample i always has.
 void take_labels(Plan& plan, const SampleOptions& options, const std::string& set) {
-  if (!options.labels.empty() || plan.classes == 0) return;
+  if (!options.labels.empty() || !options.text.empty() || plan.classes == 0) return;
   plan.labels = plan.rows->labels();
   PL_CHECK(!plan.labels.empty(), ExitCode::kUsage, set, " has no labels, and the model takes one with every sample ",
            "(samples have their rows'). Give --labels: none, one for all, or a file.");
