@@ -78,6 +78,19 @@ void check_mask(const FlowOptions& options) {
        "each x0 holds the known part of its own sample");
 }
 
+/// A classifier learns labels at states of the path; its gradient is a part of the score there.
+void check_classifier(const FlowOptions& options) {
+  if (options.objective != "classifier") return;
+  PL_CHECK(options.predict == "velocity" && options.weight == "auto", core::ExitCode::kUsage, "flow.predict = \"",
+           options.predict, "\" and flow.weight = \"", options.weight,
+           "\" with flow.objective = \"classifier\" (it answers with labels alone). Leave them away.");
+  PL_CHECK(
+      options.pairing.source == "gaussian" && options.pairing.coupling == "independent", core::ExitCode::kUsage,
+      "flow.source = \"", options.pairing.source, "\" and flow.coupling = \"", options.pairing.coupling,
+      "\" with flow.objective = \"classifier\" (it guides by adding to the score, which only normal noise that meets ",
+      "samples independently has). Leave them away.");
+}
+
 }  // namespace
 
 Parameterisation parameterisation_of(const FlowOptions& options) {
@@ -110,10 +123,12 @@ void bind(core::Config& recipe, FlowOptions& options) {
               "distill: RUN, RUN:ema-0.999, RUN:master or FILE.safetensors; empty: from pairs");
   recipe.bind("flow", "mask", options.mask, OnResume::kFixed,
               "inpainting, what is known of a sample: none | half | box | pixels:P");
-  core::check_choice("flow.objective", options.objective, {"flow", "score", "nll-flow", "nll-cnf", "distill"});
+  core::check_choice("flow.objective", options.objective,
+                     {"flow", "score", "nll-flow", "nll-cnf", "distill", "classifier"});
   check_likelihood(options);
   check_distillation(options);
   check_mask(options);
+  check_classifier(options);
   TimeLaw::parse(options.time, parameterisation_of(options).path());
   const bool normal = options.pairing.source == "gaussian" && options.pairing.coupling == "independent";
   PL_CHECK(normal || (options.predict != "score" && options.objective != "score"), core::ExitCode::kUsage,

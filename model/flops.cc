@@ -58,6 +58,19 @@ Flops of_mlp(const ModelOptions& o) {
   return flops;
 }
 
+Flops of_classifier(const ModelOptions& o) {
+  if (o.input_size > 0) {  // the trunk of a transformer, whose tokens are averaged before the head
+    const std::int64_t tokens = (o.input_size / o.patch) * (o.input_size / o.patch);
+    Flops flops = of_transformer(o);
+    flops.linear += linear(o.hidden, o.classes) - linear(o.hidden, o.patch * o.patch * o.input_channels, tokens);
+    return flops;
+  }
+  Flops flops;
+  flops.linear = linear(o.input_channels + 1, o.hidden) +
+                 static_cast<double>(o.depth - 1) * linear(o.hidden, o.hidden) + linear(o.hidden, o.classes);
+  return flops;
+}
+
 /// Both directions of a coupling layer take one pass through its network.
 Flops of_couplings(const ModelOptions& o) {
   Flops flops;
@@ -173,6 +186,8 @@ Flops forward_flops(const ModelOptions& options) {
       return of_mlp(options);
     case Family::kCouplings:
       return of_couplings(options);
+    case Family::kClassifier:
+      return of_classifier(options);
   }
   return {};
 }

@@ -104,6 +104,13 @@ void set_defaults_of(ModelOptions& options) {
     options.hidden = 64;
     options.depth = 3;
   }
+  if (options.name == "classifier") {
+    options.hidden = 128;
+    options.depth = 4;
+    options.heads = 4;
+    options.patch = 4;
+    options.activation = "silu";
+  }
   if (options.name == "RealNVP") {
     options.hidden = 64;
     options.depth = 2;
@@ -140,7 +147,7 @@ void bind(core::Config& recipe, ModelOptions& options) {
     recipe.bind("model", key, value, on_resume, comment);
   };
   field("name", options.name,
-        "DiT | SiT | LightningDiT | MMDiT | UNet | MLP | RealNVP with the fields below, or by size: "
+        "DiT | SiT | LightningDiT | MMDiT | UNet | MLP | RealNVP | classifier with the fields below, or by size: "
         "DiT-{S,B,L,XL}/{2,4,8}, SiT-*, LightningDiT-{B,XL,1p0B,1p6B}/{1,2}, MMDiT-{15..38}, UNet-cifar10, "
         "UNet-flow-matching, UNet-flow-matching-cifar10, ADM-{64,128,256,512}");
   if (recipe.has("model", "name")) {
@@ -152,8 +159,8 @@ void bind(core::Config& recipe, ModelOptions& options) {
   field("classes", options.classes, "-1: from the data set; 0: unconditional");
   field("time_input", options.time_input, "what the network is fed as time: flow | flow-reversed | x1000 | ddpm999");
   field("patch", options.patch, "transformers: edge of a patch, pixels");
-  field("hidden", options.hidden, "transformers, MLP, RealNVP: width");
-  field("depth", options.depth, "transformers: blocks; MLP and each coupling of RealNVP: hidden layers");
+  field("hidden", options.hidden, "transformers, MLP, RealNVP, classifier: width");
+  field("depth", options.depth, "transformers and classifier: blocks; MLP and each coupling of RealNVP: hidden layers");
   field("heads", options.heads, "attention heads (U-Nets: where head_channels is 0)");
   field("mlp_ratio", options.mlp_ratio, "transformers: width of the MLP over hidden");
   field("learn_sigma", options.learn_sigma, "twice the output channels; the second half is not the velocity");
@@ -161,7 +168,7 @@ void bind(core::Config& recipe, ModelOptions& options) {
   field("norm", options.norm, "transformers: layer | rms (with a weight; LightningDiT's)");
   field("feed_forward", options.feed_forward, "transformers: gelu | swiglu (LightningDiT's), the MLP of a block");
   field("rope", options.rope, "transformers: queries and keys turned by their places (LightningDiT's)");
-  field("activation", options.activation, "MLP, RealNVP: selu | silu | tanh, between layers");
+  field("activation", options.activation, "MLP, RealNVP, classifier of points: selu | silu | tanh, between layers");
   field("couplings", options.couplings, "RealNVP: coupling layers");
   field("channels", options.channels, "U-Nets: base width, a multiple of 32");
   field("multipliers", options.multipliers, "U-Nets: width of each level over channels");

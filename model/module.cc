@@ -20,6 +20,8 @@ std::unique_ptr<Module> make_network(const ModelOptions& options, std::optional<
       return make_mlp(options, seed);
     case Family::kCouplings:
       return make_coupling_layers(options, seed);
+    case Family::kClassifier:
+      return make_classifier(options, seed);
   }
   return nullptr;
 }

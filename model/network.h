@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "model/bijection.h"
+#include "model/classifier.h"
 #include "model/parameter_store.h"
 #include "model/recompute.h"
 #include "model/time_input.h"
@@ -76,5 +77,6 @@ std::unique_ptr<Network> make_mm_dit(const ModelOptions& options, std::optional<
 std::unique_ptr<Network> make_unet(const ModelOptions& options, std::optional<std::uint64_t> seed);
 std::unique_ptr<Network> make_mlp(const ModelOptions& options, std::optional<std::uint64_t> seed);
 std::unique_ptr<Bijection> make_coupling_layers(const ModelOptions& options, std::optional<std::uint64_t> seed);
+std::unique_ptr<Classifier> make_classifier(const ModelOptions& options, std::optional<std::uint64_t> seed);
 
 }  // namespace pathline::model

@@ -109,6 +109,20 @@ void check_couplings(const ModelOptions& o) {
            " takes places in squares of 2 x 2. Give another size.");
 }
 
+void check_classifier(const ModelOptions& o) {
+  check_positive("hidden", o.hidden);
+  check_positive("depth", o.depth);
+  PL_CHECK(o.classes > 0, ExitCode::kUsage, "model.name = \"classifier\" with model.classes = ", o.classes,
+           " (labels are what it learns). Use data with labels, and leave the key away.");
+  PL_CHECK(!o.learn_sigma, ExitCode::kUsage,
+           "model.learn_sigma is set for a classifier (its outputs are the classes). ", "Leave it away.");
+  if (o.input_size > 0) check_transformer(o);
+}
+
+bool has_tokens(Family family, const ModelOptions& o) {
+  return family == Family::kTransformer || (family == Family::kClassifier && o.input_size > 0);
+}
+
 }  // namespace
 
 std::vector<std::string> known_names() {
@@ -119,6 +133,7 @@ std::vector<std::string> known_names() {
                                     "UNet",
                                     "MLP",
                                     "RealNVP",
+                                    "classifier",
                                     "UNet-cifar10",
                                     "UNet-flow-matching",
                                     "UNet-flow-matching-cifar10"};
@@ -143,6 +158,7 @@ Family family_of(const std::string& name) {
   if (name == "MLP") return Family::kMlp;
   if (name == "RealNVP") return Family::kCouplings;
   if (name.starts_with("MMDiT")) return Family::kMmDit;
+  if (name == "classifier") return Family::kClassifier;
   return name.starts_with("UNet") || name.starts_with("ADM") ? Family::kUnet : Family::kTransformer;
 }
 
@@ -175,18 +191,19 @@ void check_options(const ModelOptions& options) {
            "unconditional.");
   const ModelOptions plain;
   const bool of_blocks = options.rope || options.norm != plain.norm || options.feed_forward != plain.feed_forward;
-  PL_CHECK(!of_blocks || family == Family::kTransformer, ExitCode::kUsage,
-           "model.norm, feed_forward and rope are fields of DiT, SiT and LightningDiT, and ", options.name,
-           " is none of them. Leave them away.");
-  PL_CHECK(!options.qk_norm || family == Family::kTransformer || family == Family::kMmDit, ExitCode::kUsage,
+  PL_CHECK(!of_blocks || has_tokens(family, options), ExitCode::kUsage,
+           "model.norm, feed_forward and rope are fields of DiT, SiT, LightningDiT and classifiers of images, and ",
+           options.name, " is none of them. Leave them away.");
+  PL_CHECK(!options.qk_norm || has_tokens(family, options) || family == Family::kMmDit, ExitCode::kUsage,
            "model.qk_norm is set for ", options.name,
            " (only transformers normalise queries and keys). Leave it away.");
   const bool velocity = family == Family::kTransformer || family == Family::kUnet || family == Family::kMlp;
   PL_CHECK(!options.inpaint || velocity, ExitCode::kUsage, "flow.mask with model.name = \"", options.name,
            "\" (transformers, U-Nets and MLPs can be shown what is known of a sample). Use another network.");
   parse_activation(options.activation);
-  PL_CHECK(options.activation == "selu" || family == Family::kMlp || family == Family::kCouplings, ExitCode::kUsage,
-           "model.activation = \"", options.activation, "\" for ", options.name,
+  PL_CHECK(options.activation == "selu" || family == Family::kMlp || family == Family::kCouplings ||
+               family == Family::kClassifier,
+           ExitCode::kUsage, "model.activation = \"", options.activation, "\" for ", options.name,
            " (its activations are part of the name). Leave it away.");
   PL_CHECK(family == Family::kMmDit || options.text_width + options.text_pooled + options.pos_embed_max_size == 0,
            ExitCode::kUsage, "model.text_width, text_pooled or pos_embed_max_size is set for ", options.name,
@@ -203,6 +220,8 @@ void check_options(const ModelOptions& options) {
       return check_positive("depth", options.depth);
     case Family::kCouplings:
       return check_couplings(options);
+    case Family::kClassifier:
+      return check_classifier(options);
   }
 }
 

@@ -9,7 +9,7 @@
 
 namespace pathline::model {
 
-enum class Family { kTransformer, kMmDit, kUnet, kMlp, kCouplings };
+enum class Family { kTransformer, kMmDit, kUnet, kMlp, kCouplings, kClassifier };
 
 /// Every model.name, sized ones ("DiT-S/2") and others ("DiT").
 std::vector<std::string> known_names();

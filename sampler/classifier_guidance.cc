@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,16 @@ namespace {
 at::Tensor times_rows(const at::Tensor& factors, const at::Tensor& x) { return flow::as_row_factors(factors, x) * x; }
 
 }  // namespace
+
+Classifier classifier_of(model::Classifier& model) {
+  for (at::Tensor parameter : model.parameters() | std::views::transform(&model::NamedTensor::tensor)) {
+    parameter.set_requires_grad(false);
+  }
+  return [&model](const at::Tensor& x, const at::Tensor& t) {
+    const at::Device device = model.parameters().front().tensor.device();
+    return model.logits(x.to(device, at::kFloat), t.to(device, at::kFloat)).to(x.device());
+  };
+}
 
 Field log_probability_gradient(Classifier classifier) {
   return [classifier = std::move(classifier)](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "flow/path.h"
+#include "model/classifier.h"
 #include "sampler/field.h"
 
 namespace pathline::sampler {
@@ -16,6 +17,10 @@ namespace pathline::sampler {
 /// Logits (S, classes) of x (S, ...) at times t (S), differentiable in x; a row's depend on that row alone. On the
 /// CPU.
 using Classifier = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& t)>;
+
+/// What a network of our own answers, wherever it lies; at times of flow. `model` must outlive it. Its parameters take
+/// part in no gradient any more.
+Classifier classifier_of(model::Classifier& model);
 
 /// Below this time of flow the classifier is asked at this time.
 constexpr double kFirstClassifierTime = 1e-3;

@@ -11,22 +11,13 @@
 #include "flow/interpolate.h"
 #include "flow/keyed_draws.h"
 #include "flow/transfer.h"
+#include "trainer/classifier_objective.h"
 #include "trainer/distill_objective.h"
 #include "trainer/likelihood_objective.h"
 #include "trainer/teacher.h"
 
 namespace pathline::trainer {
 namespace {
-
-/// (n) times in bins i mod kTimeBins.
-at::Tensor stratified_times(std::uint64_t seed, const std::vector<std::uint64_t>& numbers) {
-  at::Tensor times = flow::keyed_times(seed, core::Purpose::kValidationTime, numbers, flow::TimeLaw::parse("uniform"));
-  float* t = times.mutable_data_ptr<float>();
-  for (std::size_t n = 0; n < numbers.size(); ++n) {
-    t[n] = (static_cast<float>(numbers[n] % kTimeBins) + t[n]) / static_cast<float>(kTimeBins);
-  }
-  return times;
-}
 
 /// (6, n): the members of every sample's TrainingRow, in their order.
 at::Tensor training_rows(const flow::Parameterisation& parameterisation, const at::Tensor& times) {
@@ -45,6 +36,15 @@ at::Tensor training_rows(const flow::Parameterisation& parameterisation, const a
 }
 
 }  // namespace
+
+at::Tensor stratified_times(std::uint64_t seed, const std::vector<std::uint64_t>& numbers) {
+  at::Tensor times = flow::keyed_times(seed, core::Purpose::kValidationTime, numbers, flow::TimeLaw::parse("uniform"));
+  float* t = times.mutable_data_ptr<float>();
+  for (std::size_t n = 0; n < numbers.size(); ++n) {
+    t[n] = (static_cast<float>(numbers[n] % kTimeBins) + t[n]) / static_cast<float>(kTimeBins);
+  }
+  return times;
+}
 
 at::Tensor start_of(const Slice& slice, std::uint64_t seed, core::Purpose purpose, at::Device device) {
   if (slice.x0.defined()) return flow::sent_to(slice.x0, device);
@@ -122,6 +122,9 @@ std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std:
   const std::string user = "flow.objective = \"" + options.objective + "\"";
   if (options.objective == "nll-flow") {
     return std::make_unique<NllFlowObjective>(options, seed, model::as_bijection(model, user));
+  }
+  if (options.objective == "classifier") {
+    return std::make_unique<ClassifierObjective>(options, seed, model::as_classifier(model, user));
   }
   model::VelocityModel& velocity = model::as_velocity_model(model, user);
   if (options.objective == "distill") {

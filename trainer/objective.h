@@ -40,6 +40,10 @@ class Objective {
   virtual at::Tensor loss_per_sample(const Slice& slice) const = 0;
   /// (n) as above, of held-out samples: with draws of their own, no label dropped, t in the sample's bin.
   virtual at::Tensor held_out_loss_per_sample(const Slice& slice) const = 0;
+  /// Whether the model tells labels, as classifiers do.
+  virtual bool tells_labels() const { return false; }
+  /// Then: (n) 1 where it tells the label of a held-out sample, asked as for held_out_loss_per_sample(), else 0.
+  virtual at::Tensor held_out_hits_per_sample(const Slice&) const { return {}; }
   /// Whether samples have times, so that held-out losses can be told by them.
   virtual bool has_times() const { return true; }
 };
@@ -91,6 +95,9 @@ std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std:
 
 /// (n, ...) x0 of a slice: as the coupling or the source gives it, else normal noise for `purpose`, on `device`.
 at::Tensor start_of(const Slice& slice, std::uint64_t seed, core::Purpose purpose, at::Device device);
+
+/// (n) times in [0, 1) on the processor, of held-out samples in their bins.
+at::Tensor stratified_times(std::uint64_t seed, const std::vector<std::uint64_t>& numbers);
 
 /// Where the model's parameters lie.
 at::Device device_of(const model::Module& model);

@@ -142,6 +142,11 @@ void check_preview(const Recipe& recipe, const data::SetInfo& info) {
            "sample.every_steps = ", recipe.sample.every_steps,
            " with flow.mask (a preview would need samples of which a part is known). Leave it away, and sample ",
            "checkpoints with `pathline sample --mask`.");
+  if (recipe.flow.objective == "classifier") {
+    PL_CHECK(recipe.sample.every_steps == 0, core::ExitCode::kUsage, "sample.every_steps = ", recipe.sample.every_steps,
+             " with flow.objective = \"classifier\" (it makes no samples). Use 0.");
+    return;
+  }
   const sampler::Job job = job_for(recipe.model, recipe);
   sampler::method_maker<float>(job.solver, 1, sampler::step_noise(0));
   sampler::check_solver(recipe.flow.pairing, job.solver.solver);

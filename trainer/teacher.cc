@@ -50,6 +50,8 @@ void check_same_flow(const std::string& teacher, const flow::FlowOptions& its, c
            "\" goes along path \"", its.path, "\" from source \"", its.pairing.source, "\", and the student along \"",
            ours.path, "\" from \"", ours.pairing.source, "\" (the teacher is asked at the student's states). ",
            "Give both the same.");
+  PL_CHECK(its.mask == ours.mask, kUsage, "flow.teacher = \"", teacher, "\" has flow.mask = \"", its.mask,
+           "\" (a student is not told which part of a sample is known). Use a teacher without a mask.");
   PL_CHECK(its.objective != "distill" || its.distill_steps == 2 * ours.distill_steps, kUsage, "flow.teacher = \"",
            teacher, "\" was distilled to ", its.distill_steps,
            " steps, and a student of flow.distill_steps = ", ours.distill_steps, " needs one of ",

@@ -18,7 +18,9 @@ namespace pathline::trainer {
 
 struct HeldOutLoss {
   double mean = 0;
-  std::vector<double> by_time;  // bin b: t in [b, b + 1) / kTimeBins; empty for an objective without times
+  std::vector<double> by_time;           // bin b: t in [b, b + 1) / kTimeBins; empty for an objective without times
+  std::optional<double> accuracy;        // of a classifier: share of labels that it tells
+  std::vector<double> accuracy_by_time;  // likewise; as by_time
 };
 
 /// All ranks. Evaluates in chunks of `chunk` samples; t is stratified: sample i of n gets ((i mod bins) + u) / bins.
@@ -28,7 +30,8 @@ std::optional<HeldOutLoss> held_out_loss(
     const Dataset& dataset, const Objective& objective, model::Module& model, std::int64_t chunk,
     cluster::Communicator& ranks, const std::function<bool()>& give_up = [] { return false; });
 
-/// "loss", "loss_t0.0" ... as metrics.jsonl names them, with a prefix ("ema_").
+/// "loss", "loss_t0.0" ..., of a classifier also "accuracy", "accuracy_t0.0" ..., as metrics.jsonl names them, with a
+/// prefix ("ema_").
 std::map<std::string, double> as_metrics(const HeldOutLoss& loss, const std::string& prefix);
 
 }  // namespace pathline::trainer

@@ -9,5 +9,6 @@ namespace pathline::apps {
 
 void add_straightness(CLI::App& app, Run& run);
 void add_held_out_loss(CLI::App& app, Run& run);
+void add_classifier(CLI::App& app, Run& run);
 
 }  // namespace pathline::apps

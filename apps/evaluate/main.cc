@@ -177,6 +177,7 @@ int program(int argc, const char* const* argv) {
   sub->add_option("--seed", options.draws.seed, "key of the draws")->capture_default_str();
   add_straightness(app, run);
   add_held_out_loss(app, run);
+  add_classifier(app, run);
   app.require_subcommand(1);
   return run_cli(app, argc, argv, [&] { return run(); });
 }

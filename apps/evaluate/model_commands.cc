@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/file_system.h"
 #include "core/log.h"
+#include "model/classifier.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/distilled.h"
 #include "sampler/path_field.h"
@@ -89,8 +90,14 @@ int straightness(const Options& options) {
   return 0;
 }
 
-int held_out_loss(const Options& options) {
-  sampler::CheckpointedModel loaded = load(options);
+void print_bins(const std::vector<double>& bins) {
+  for (std::size_t bin = 0; bin < bins.size(); ++bin) {
+    std::printf("  t in [0.%zu, %s)  %.6g\n", bin,
+                bin + 1 < bins.size() ? ("0." + std::to_string(bin + 1)).c_str() : "1.0", bins[bin]);
+  }
+}
+
+int held_out_loss_of(const Options& options, sampler::CheckpointedModel& loaded) {
   const auto objective = trainer::make_objective(loaded.flow, static_cast<std::uint64_t>(options.seed), *loaded.model);
   trainer::DataOptions data;
   data.path = {options.data};
@@ -104,20 +111,36 @@ int held_out_loss(const Options& options) {
   const auto alone = cluster::make_self_communicator();
   const trainer::HeldOutLoss loss = *trainer::held_out_loss(dataset, *objective, *loaded.model, options.batch, *alone);
   if (options.json) {
-    const ordered_json result = {{"loss", loss.mean},
-                                 {"by_time", loss.by_time},
-                                 {"count", dataset.validation_count()},
-                                 {"weights", loaded.kind}};
+    ordered_json result = {{"loss", loss.mean},
+                           {"by_time", loss.by_time},
+                           {"count", dataset.validation_count()},
+                           {"weights", loaded.kind}};
+    if (loss.accuracy) {
+      result["accuracy"] = *loss.accuracy;
+      result["accuracy_by_time"] = loss.accuracy_by_time;
+    }
     std::printf("%s\n", result.dump().c_str());
     return 0;
   }
   std::printf("held-out loss %.6g over %lld samples, weights %s\n", loss.mean,
               static_cast<long long>(dataset.validation_count()), loaded.kind.c_str());
-  for (std::size_t bin = 0; bin < loss.by_time.size(); ++bin) {
-    std::printf("  t in [0.%zu, %s)  %.6g\n", bin,
-                bin + 1 < loss.by_time.size() ? ("0." + std::to_string(bin + 1)).c_str() : "1.0", loss.by_time[bin]);
+  print_bins(loss.by_time);
+  if (loss.accuracy) {
+    std::printf("accuracy %.6g\n", *loss.accuracy);
+    print_bins(loss.accuracy_by_time);
   }
   return 0;
+}
+
+int held_out_loss(const Options& options) {
+  sampler::CheckpointedModel loaded = load(options);
+  return held_out_loss_of(options, loaded);
+}
+
+int classifier(const Options& options) {
+  sampler::CheckpointedModel loaded = load(options);
+  model::as_classifier(*loaded.model, "pathline evaluate classifier");
+  return held_out_loss_of(options, loaded);
 }
 
 /// What both have.
@@ -149,14 +172,30 @@ void add_straightness(CLI::App& app, Run& run) {
   sub->add_option("--slots", options->slots, "samples in the network at once, a multiple of 16 (default: at most 64)");
 }
 
+namespace {
+
+void add_data_options(CLI::App& sub, const std::shared_ptr<Options>& options) {
+  sub.add_option("--data", options->data, "image store or points: .h5")->required();
+  sub.add_option("--batch", options->batch, "samples in the network at once")->capture_default_str();
+}
+
+}  // namespace
+
+void add_classifier(CLI::App& app, Run& run) {
+  const auto options = std::make_shared<Options>();
+  add_data_options(
+      *add_command(app, options, run, "classifier",
+                   "cross-entropy and share of labels told by a classifier, of held-out data by bins of t", classifier),
+      options);
+}
+
 void add_held_out_loss(CLI::App& app, Run& run) {
   const auto options = std::make_shared<Options>();
   CLI::App* sub = add_command(app, options, run, "loss",
                               "the training loss of data that were held out, by bins of t, on a fixed keyed set of "
                               "(sample, t, noise)",
                               held_out_loss);
-  sub->add_option("--data", options->data, "image store or points: .h5")->required();
-  sub->add_option("--batch", options->batch, "samples in the network at once")->capture_default_str();
+  add_data_options(*sub, options);
 }
 
 }  // namespace pathline::apps

@@ -50,6 +50,7 @@ sampler::Record PreparedJob::missing(std::int64_t id) const {
 
 std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::string& path, const SampleOptions& options) {
   for (const auto& job : jobs_) {
+    if (job->classifier && job->options.classifier == path) return job->classifier;  // never sampled itself
     const bool same = job->options.ema == options.ema && job->options.precision == options.precision &&
                       job->options.text == options.text;
     if (same && job->options.checkpoint == path) return job->loaded;

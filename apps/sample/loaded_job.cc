@@ -65,6 +65,21 @@ sampler::Field field_along(const sampler::SolverOptions& solver, const sampler::
   return sampler::along_path(velocity, trained, flow::Path::parse(solver.path));
 }
 
+/// A TorchScript file, or the checkpoint of a classifier of our own: its usual weights, in fp32.
+sampler::Classifier classifier_for(LoadedJob& job, const ModelSource& model_for) {
+  const SampleOptions& options = job.options;
+  if (!core::PosixFileSystem().is_directory(options.classifier)) {
+    const auto script = std::make_shared<const sampler::TorchScript>(options.classifier, job.compute.device);
+    return [script](const at::Tensor& x, const at::Tensor& t) { return script->at_times(x, t); };
+  }
+  SampleOptions usual = options;
+  usual.ema = "";
+  usual.precision = "fp32";
+  job.classifier = model_for(options.classifier, usual);
+  check_classifier(job.plan, options, *job.classifier);
+  return sampler::classifier_of(model::as_classifier(*job.classifier->model, "--classifier"));
+}
+
 }  // namespace
 
 LoadedJob load_job(const SampleOptions& options, const Decided& decided, const Compute& compute,
@@ -82,8 +97,7 @@ LoadedJob load_job(const SampleOptions& options, const Decided& decided, const C
     job.weaker = model_for(options.guide_with, options);
     guide_with(job.plan, job.loaded->flow.path, *job.weaker, field_along(solver, *job.weaker, compute));
   }
-  if (!options.classifier.empty())
-    classify_with(job.plan, options, sampler::TorchScript(options.classifier, compute.device));
+  if (!options.classifier.empty()) classify_with(job.plan, options, classifier_for(job, model_for));
   if (!options.decoder.empty()) job.decoder.emplace(options.decoder, compute.device);
   if (!options.moments.empty()) job.features.emplace(options.features, compute.device);
   return job;

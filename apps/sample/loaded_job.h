@@ -24,6 +24,7 @@ struct LoadedJob {
   SampleOptions options;
   Compute compute;
   std::shared_ptr<sampler::CheckpointedModel> loaded, weaker;  // weaker: that of --guide-with
+  std::shared_ptr<sampler::CheckpointedModel> classifier;      // that of --classifier, where it is a checkpoint
   std::optional<sampler::TorchScript> decoder;
   std::optional<sampler::Features> features;  // where moments are asked for
   std::int64_t feature_count = 0;             // of a sample: so many fp32 numbers follow its item in parts

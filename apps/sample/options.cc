@@ -40,7 +40,8 @@ void add_guidance_options(CLI::App& app, SampleOptions& options) {
                  "autoguidance: this checkpoint's weaker network takes the place of v_null");
   auto* const classifier =
       app.add_option("--classifier", options.classifier,
-                     "TorchScript file, forward(x, t) to logits: its gradient towards the sample's label guides, too");
+                     "checkpoint of a classifier, or TorchScript file, forward(x, t) to logits: its gradient towards "
+                     "the sample's label guides, too");
   app.add_option("--classifier-scale", options.classifier_scale, "W in score + W grad log p(label | x, t)")
       ->capture_default_str()
       ->needs(classifier);

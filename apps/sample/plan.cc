@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <utility>
 
 #include "apps/sample/row_plan.h"
@@ -181,7 +180,9 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   if (plan.job.source) record.add("source", plan.job.source->identity());
   sampler::add_solver(plan.job.solver, record);
   if (!options.guide_with.empty()) record.add("guide-with", plan.guide);
-  if (!options.classifier.empty()) record.add("classifier", "crc32c " + crc_of_file(options.classifier));
+  if (!options.classifier.empty()) {
+    record.add("classifier", plan.classifier.empty() ? "crc32c " + crc_of_file(options.classifier) : plan.classifier);
+  }
   record.add("slots", std::to_string(decided.slots));
   record.add("threads", std::to_string(decided.threads));
   record.add("kernels", kernels);
@@ -212,11 +213,28 @@ void guide_with(Plan& plan, const std::string& trained_path, const sampler::Chec
   plan.job.guide = std::move(field);
 }
 
-void classify_with(Plan& plan, const SampleOptions& options, sampler::TorchScript network) {
-  const auto held = std::make_shared<const sampler::TorchScript>(std::move(network));
+void check_classifier(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& classifier) {
+  model::as_classifier(*classifier.model, "--classifier " + options.classifier);
+  PL_CHECK(sampler::sample_shape_of(classifier.model->options()) == plan.job.sample_shape, ExitCode::kUsage,
+           "--classifier ", options.classifier, " was trained on samples of shape ",
+           c10::IntArrayRef(sampler::sample_shape_of(classifier.model->options())), ", and the model's have ",
+           c10::IntArrayRef(plan.job.sample_shape), ". Use a classifier of the same data.");
+  const sampler::SolverOptions& solver = plan.job.solver;
+  PL_CHECK(solver.noise_schedule.empty(), ExitCode::kUsage, "--classifier ", options.classifier,
+           " knows times of flow, and --solver ", solver.solver,
+           " goes through discrete ones (--noise-schedule). Use another solver, or a TorchScript classifier of those.");
+  PL_CHECK(solver.path == classifier.flow.path, ExitCode::kUsage, "--classifier ", options.classifier,
+           " was trained along path ", classifier.flow.path, ", and samples go along ", solver.path,
+           " (it would be asked about states that it never saw). Use a classifier of that path, or --path ",
+           classifier.flow.path, ".");
+  plan.classifier = checkpoint_text(classifier) + ", weights " + classifier.kind;
+  if (plan.class_names.empty()) plan.class_names = classifier.class_names;
+}
+
+void classify_with(Plan& plan, const SampleOptions& options, sampler::Classifier network) {
   std::vector<std::int64_t> shape = plan.job.sample_shape;
   shape.insert(shape.begin(), kSlotMultiple);
-  const at::Tensor logits = held->at_times(at::zeros(shape), at::zeros({kSlotMultiple}));
+  const at::Tensor logits = network(at::zeros(shape), at::zeros({kSlotMultiple}));
   PL_CHECK(logits.dim() == 2 && logits.size(0) == kSlotMultiple, ExitCode::kInput, "--classifier ", options.classifier,
            " gives a tensor of shape ", logits.sizes(), " for samples of shape ", shape,
            " (it must be logits (S, classes)). Look at what it returns.");
@@ -228,8 +246,7 @@ void classify_with(Plan& plan, const SampleOptions& options, sampler::TorchScrip
   PL_CHECK(!plan.labels.empty(), ExitCode::kUsage,
            "--classifier was given without labels (its gradient is that of one label). Leave --labels none out.");
   plan.classes = classes;
-  plan.job.classifier = sampler::log_probability_gradient(
-      [held](const at::Tensor& x, const at::Tensor& t) { return held->at_times(x, t); });
+  plan.job.classifier = sampler::log_probability_gradient(std::move(network));
   plan.job.solver.classifier_scale = options.classifier_scale;
 }
 

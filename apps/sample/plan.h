@@ -13,6 +13,7 @@
 #include "apps/sample/compute.h"
 #include "apps/sample/options.h"
 #include "sampler/checkpointed_model.h"
+#include "sampler/classifier_guidance.h"
 #include "sampler/job_record.h"
 #include "sampler/masked_rows.h"
 #include "sampler/sink.h"
@@ -40,6 +41,7 @@ struct Plan {
   sampler::JobRecord record;
   std::string description;
   std::string guide;                               // the checkpoint of autoguidance
+  std::string classifier;                          // that of --classifier; empty where it is a file
   std::shared_ptr<const sampler::StartRows> rows;  // of --encode and --start
   double encoded_scale = 0;                        // --encode: from where the solver ends to noise; 0: other jobs
 
@@ -66,7 +68,11 @@ void guide_with(Plan& plan, const std::string& trained_path, const sampler::Chec
 
 /// Guidance by a classifier's gradient; the labels of an unconditional model are then the classifier's. Throws
 /// ExitCode::kUsage where the labels do not fit, kInput for a network that is no classifier of these samples.
-void classify_with(Plan& plan, const SampleOptions& options, sampler::TorchScript network);
+void classify_with(Plan& plan, const SampleOptions& options, sampler::Classifier network);
+
+/// Before that, where --classifier is a checkpoint: throws ExitCode::kUsage for one of another kind of network, of
+/// other samples or along another path than the solver's.
+void check_classifier(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& classifier);
 
 /// Record and description, once slots and threads are decided; `kernels` as in Compute. Reads the manifest and the
 /// decoder's file.
