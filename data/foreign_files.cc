@@ -77,14 +77,14 @@ const hdf5::DataSet& pixels_of(const hdf5::File& file, const DataSets& sets, con
 }
 
 /// Count, shape and layout; the axis of size 1, 3 or 4 is the channels.
-Layout learn_shape(const hdf5::File& file, const hdf5::DataSet& pixels, SetInfo& info) {
+Layout learn_shape(const hdf5::File& file, const hdf5::DataSet& pixels, bool range_known, SetInfo& info) {
   PL_CHECK(image_shaped(pixels), ExitCode::kInput, pixels.describe(), " in ", file.path(),
            " has not the shape of images. Choose an array of (count, height, width, channels).");
-  PL_CHECK(!pixels.is_float(), ExitCode::kInput, pixels.describe(), " in ", file.path(),
-           " holds floating-point pixels ",
-           "(whether they mean 0..1, -1..1 or 0..255 is not written there, and a wrong guess would train in silence). ",
-           "Scale them to 8 bits and store them as uint8.");
-  PL_CHECK(pixels.is_integer(), ExitCode::kInput, pixels.describe(), " in ", file.path(),
+  PL_CHECK(
+      !pixels.is_float() || range_known, ExitCode::kInput, pixels.describe(), " in ", file.path(),
+      " holds floating-point pixels (what black and white are is not written there, and a wrong guess would train ",
+      "in silence). Name their range: ", file.path(), ":", pixels.name(), "@0..1, or @-1..1, or @0..255.");
+  PL_CHECK(pixels.is_integer() || pixels.is_float(), ExitCode::kInput, pixels.describe(), " in ", file.path(),
            " does not hold numbers. Choose an array of 8-bit pixels.");
   const auto& shape = pixels.shape();
   info.count = shape[0];
@@ -172,7 +172,8 @@ Recognised recognise_foreign(const hdf5::File& file, const Selection& selection)
   const DataSets sets = file.data_sets();
   const std::string name = pixels_of(file, sets, selection).name();
   Recognised found{.info = {}, .items = file.data_set(name)};
-  found.layout = learn_shape(file, found.items, found.info);
+  found.layout = learn_shape(file, found.items, selection.range.has_value(), found.info);
+  found.range = selection.range.value_or(PixelRange{});
   learn_labels(file, sets, selection, found);
   const Which names = matching(sets, [](const auto& set) { return among(kClassNames, set.name()) && set.is_text(); });
   if (!found.labels.empty() && names.size() == 1) found.info.class_names = names[0]->read_texts();

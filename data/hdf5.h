@@ -18,6 +18,14 @@ namespace pathline::data::hdf5 {
 /// Types in memory; the library converts from whatever number is stored.
 enum class Element { kUint8, kInt32, kUint32, kInt64, kUint64, kFloat32, kFloat64 };
 
+/// How one number lies in a file.
+struct NumberType {
+  enum class Kind { kUnsigned, kSigned, kFloat };
+  Kind kind = Kind::kUnsigned;
+  std::size_t bytes = 1;
+  bool big_endian = false;
+};
+
 /// An HDF5 object id and the function that closes it.
 class Handle {
  public:
@@ -49,6 +57,10 @@ class DataSet {
   bool is_text() const { return text_; }  // of fixed length
   /// Stored bit for bit as `element` is in memory.
   bool is(Element element) const;
+  /// Empty for what is no number of 1, 2, 4 or 8 whole bytes, in two's complement or IEEE 754 of 4 or 8.
+  std::optional<NumberType> number_type() const;
+  /// For calls into the library, under its lock.
+  std::int64_t id() const { return set_.id(); }
   /// Where in the file its bytes lie, in one piece and as they are; empty if only the library can read them.
   std::optional<std::uint64_t> offset() const { return offset_; }
   const std::string& storage() const { return storage_; }  // "contiguous", "chunks of 500x3x64x64, filtered"
@@ -66,6 +78,7 @@ class DataSet {
   DataSet(std::string path, std::string name, std::int64_t file);
   void learn_type();
   void learn_storage(std::int64_t file);
+  void learn_chunks(std::int64_t file, std::int64_t plan);
 
   std::string path_, name_;
   Handle set_, type_;

@@ -159,7 +159,7 @@ class FileSource final : public ShardSource {
         starts_(starts_of(file, info_)),
         masks_(masks_of(file, info_)),
         texts_(texts_of(file, info_)),
-        items_(file, std::move(found.items), info_, found.layout) {
+        items_(file, std::move(found.items), info_, found.layout, found.range) {
     const std::string classes = labels_.empty() ? "no labels" : core::concat(info_.classes, " classes");
     info_.description = core::concat(file_, ": ", info_.description, ", ",
                                      found.labels_text.empty() ? classes : found.labels_text, "; ", items_.how());

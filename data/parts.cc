@@ -67,12 +67,32 @@ void check_complete(const std::vector<std::string>& files) {
   }
 }
 
-/// "FILE.h5:/pixels,/labels" -> file and selection; any other path as it is.
+/// "-1..1" of "FILE.h5:/pixels@-1..1".
+PixelRange range_of(const std::string& text, const std::string& path) {
+  static const std::regex kRange("(-?[0-9]+(?:\\.[0-9]+)?)\\.\\.(-?[0-9]+(?:\\.[0-9]+)?)");
+  std::smatch match;
+  PixelRange range;
+  const bool good = std::regex_match(text, match, kRange);
+  if (good) range = {std::stod(match[1]), std::stod(match[2])};
+  PL_CHECK(good && range.black < range.white, ExitCode::kUsage, path, " names the range of pixels \"", text,
+           "\" (black..white belongs behind the @). Write it like @0..1 or @-1..1.");
+  return range;
+}
+
+/// "FILE.h5:/pixels,/labels@0..1" -> file and selection; any other path as it is.
 std::pair<std::string, Selection> selected(const std::string& path) {
   const std::size_t at = path.rfind(":/");
   if (at == std::string::npos || std::filesystem::exists(path)) return {path, {}};
-  const std::vector<std::string> names = core::split(path.substr(at + 1), ',');
-  return {path.substr(0, at), {names[0], names.size() > 1 ? names[1] : ""}};
+  std::string names = path.substr(at + 1);
+  Selection selection;
+  if (const std::size_t range = names.rfind('@'); range != std::string::npos) {
+    selection.range = range_of(names.substr(range + 1), path);
+    names.resize(range);
+  }
+  const std::vector<std::string> both = core::split(names, ',');
+  selection.pixels = both[0];
+  if (both.size() > 1) selection.labels = both[1];
+  return {path.substr(0, at), selection};
 }
 
 class PartsSource final : public ShardSource {

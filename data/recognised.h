@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,14 +17,17 @@ struct Recognised {
   SetInfo info;  // classes as the file says: 0 if it does not
   hdf5::DataSet items;
   Layout layout = Layout::kChannelsLast;
+  PixelRange range = {};
   std::vector<std::int64_t> labels = {};  // (count), or empty
   std::vector<std::uint32_t> crcs = {};   // (count), or empty
   std::string labels_text = {};           // "12 classes", "no labels"
 };
 
-/// Which data sets to take from a foreign file: "FILE.h5:/pixels" or "FILE.h5:/pixels,/labels". Empty: look for them.
+/// Which data sets to take from a foreign file, and what its floating-point pixels stand for: "FILE.h5:/pixels",
+/// "FILE.h5:/pixels,/labels", "FILE.h5:/pixels@-1..1". Empty: look for them.
 struct Selection {
   std::string pixels, labels;
+  std::optional<PixelRange> range = {};
 };
 
 /// A file that is not an image store of ours.
