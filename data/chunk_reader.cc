@@ -40,13 +40,24 @@ ChunkReader::ChunkReader(const std::string& path, std::string name, hdf5::ChunkM
     row_steps_.push_back(product(map_.shape, axis + 1) * map_.element_bytes);
     chunk_steps_.push_back(product(map_.chunk, axis + 1) * map_.element_bytes);
   }
-  decoded_ = std::make_unique<DecodedChunks>(2 * chunks_a_row_);
+  decode_into(std::make_shared<DecodedChunks>(2 * chunks_a_row_ * map_.chunk_bytes()));
 }
 
 std::int64_t ChunkReader::rows_together() const { return map_.filters.empty() ? 1 : map_.chunk[0]; }
 
-void ChunkReader::keep_groups(std::int64_t groups) {
-  decoded_->set_most(static_cast<std::size_t>(groups) * chunks_a_row_);
+void ChunkReader::decode_into(std::shared_ptr<DecodedChunks> store) {
+  reader_ = store->join();
+  decoded_ = std::move(store);
+}
+
+void ChunkReader::will_read(std::int64_t index) const {
+  const std::size_t first = static_cast<std::size_t>(index / map_.chunk[0]) * chunks_a_row_;
+  const std::size_t row_at = static_cast<std::size_t>(index % map_.chunk[0]) * chunk_row_bytes_;
+  for (std::size_t number = first; number < first + chunks_a_row_; ++number) {
+    const hdf5::StoredChunk& chunk = map_.chunks[number];
+    if (map_.filters.empty() && chunk.bytes > 0) file_.will_read(chunk.offset + row_at, chunk_row_bytes_);
+    if (!map_.filters.empty()) file_.will_read(chunk.offset, chunk.bytes);
+  }
 }
 
 void ChunkReader::read(std::int64_t index, std::span<std::byte> out) const {
@@ -101,7 +112,7 @@ void ChunkReader::read_piece(const Piece& piece, std::span<std::byte> out) const
     }
     from = own.data();
   } else {
-    shared = decoded_->get(piece.number, [&] { return decoded(piece.number); });
+    shared = decoded_->get(reader_, piece.number, [&] { return decoded(piece.number); });
     from = shared->data() + row_at;
   }
   if (whole) {

@@ -24,11 +24,13 @@ class ChunkReader {
   /// Row `index` as stored, in C order.
   void read(std::int64_t index, std::span<std::byte> out) const;
 
+  void will_read(std::int64_t index) const;
+
   /// How many rows are decoded at once: 1 where nothing needs decoding.
   std::int64_t rows_together() const;
-  /// Room for the chunks of as many groups of rows_together() rows; at first 2.
-  void keep_groups(std::int64_t groups);
-  std::uint64_t chunks_decoded() const { return decoded_->decoded(); }
+  /// Decoded chunks lie in `store` from now on, which others may use, too; at first in one of its own that holds the
+  /// chunks of two rows.
+  void decode_into(std::shared_ptr<DecodedChunks> store);
 
  private:
   struct Piece;
@@ -43,7 +45,8 @@ class ChunkReader {
   std::size_t row_bytes_ = 0, chunk_row_bytes_ = 0;   // of the array, of a chunk
   std::size_t chunks_a_row_ = 1;                      // how many chunks a row runs through
   std::vector<std::size_t> row_steps_, chunk_steps_;  // bytes from one index of an axis to the next
-  std::unique_ptr<DecodedChunks> decoded_;
+  std::shared_ptr<DecodedChunks> decoded_;
+  std::uint32_t reader_ = 0;  // our number there
 };
 
 }  // namespace pathline::data

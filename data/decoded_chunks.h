@@ -3,14 +3,16 @@
 // used last stays while there is room.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace pathline::data {
@@ -19,30 +21,34 @@ class DecodedChunks {
  public:
   using Bytes = std::shared_ptr<const std::vector<std::byte>>;
 
-  /// Room for `most` chunks, at least one; those that readers hold besides are not counted.
-  explicit DecodedChunks(std::size_t most) : most_(most) {}
-  void set_most(std::size_t most);
+  /// Room for `most_bytes`, and always for the chunk that was asked for last; what readers hold besides is not counted.
+  explicit DecodedChunks(std::size_t most_bytes) : most_bytes_(most_bytes) {}
 
-  /// Chunk `number`, made by `decode` where it is not here. What decode throws reaches the caller; others who wait for
-  /// the same chunk then try themselves. Any thread.
-  Bytes get(std::uint64_t number, const std::function<std::vector<std::byte>()>& decode);
+  /// A number that no other reader of this store has.
+  std::uint32_t join() { return readers_++; }
+  /// Chunk `number` of a reader, made by `decode` where it is not here. What decode throws reaches the caller; others
+  /// who wait for the same chunk then try themselves. Any thread.
+  Bytes get(std::uint32_t reader, std::uint64_t number, const std::function<std::vector<std::byte>()>& decode);
 
   /// How many chunks were decoded so far.
   std::uint64_t decoded() const;
 
  private:
+  using Key = std::pair<std::uint32_t, std::uint64_t>;
   struct Entry {
     Bytes bytes;  // null while somebody decodes it
-    std::list<std::uint64_t>::iterator use;
+    std::list<Key>::iterator use;
   };
   void forget_oldest();
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::size_t most_;
+  const std::size_t most_bytes_;
+  std::size_t bytes_ = 0;  // of all entries
   std::uint64_t decoded_ = 0;
-  std::unordered_map<std::uint64_t, Entry> entries_;
-  std::list<std::uint64_t> uses_;  // the latest first
+  std::atomic<std::uint32_t> readers_ = 0;
+  std::map<Key, Entry> entries_;
+  std::list<Key> uses_;  // the latest first
 };
 
 }  // namespace pathline::data

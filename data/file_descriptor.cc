@@ -40,6 +40,10 @@ void FileDescriptor::read(std::uint64_t offset, std::span<std::byte> out) const 
   }
 }
 
+void FileDescriptor::will_read(std::uint64_t offset, std::uint64_t bytes) const {
+  ::posix_fadvise(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(bytes), POSIX_FADV_WILLNEED);
+}
+
 void FileDescriptor::write(std::uint64_t offset, std::span<const std::byte> bytes) const {
   for (std::size_t done = 0; done < bytes.size();) {
     const ssize_t put =

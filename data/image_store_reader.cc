@@ -167,6 +167,14 @@ class FileSource final : public ShardSource {
 
   const SetInfo& info() const override { return info_; }
   void read(std::int64_t index, std::span<std::byte> out) const override { items_.read(index, out); }
+  void will_read(std::int64_t index) const override { items_.will_read(index); }
+  std::vector<std::int64_t> decoded_together() const override {
+    std::vector<std::int64_t> firsts;
+    const std::int64_t together = items_.items_together();
+    for (std::int64_t first = 0; together > 1 && first < info_.count; first += together) firsts.push_back(first);
+    return firsts;
+  }
+  void decode_into(std::shared_ptr<DecodedChunks> store) override { items_.decode_into(std::move(store)); }
   std::int64_t label(std::int64_t index) const override {
     PL_ASSERT(index >= 0 && index < info_.count);
     return labels_.empty() ? -1 : labels_[static_cast<std::size_t>(index)];

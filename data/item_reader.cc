@@ -103,8 +103,8 @@ std::string ItemReader::how() const {
   return core::concat(set_.storage(), ", read", converted, " directly", group);
 }
 
-void ItemReader::keep_groups(std::int64_t groups) {
-  if (chunks_) chunks_->keep_groups(groups);
+void ItemReader::decode_into(std::shared_ptr<DecodedChunks> store) {
+  if (chunks_) chunks_->decode_into(std::move(store));
 }
 
 void ItemReader::read(std::int64_t index, std::span<std::byte> out) const {
@@ -114,6 +114,12 @@ void ItemReader::read(std::int64_t index, std::span<std::byte> out) const {
   stored.resize(out.size());
   read_stored(index, stored);
   channels_last(info_, stored, out);
+}
+
+void ItemReader::will_read(std::int64_t index) const {
+  const std::size_t bytes = info_.item_values() * set_.element_bytes();
+  if (file_) file_->will_read(*set_.offset() + static_cast<std::uint64_t>(index) * bytes, bytes);
+  if (chunks_) chunks_->will_read(index);
 }
 
 void ItemReader::read_stored(std::int64_t index, std::span<std::byte> out) const {

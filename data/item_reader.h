@@ -33,12 +33,12 @@ class ItemReader {
   /// Item `index` as ShardSource::read delivers it: uint8 (height, width, channels), or float32. Throws
   /// ExitCode::kInput for pixels outside their range.
   void read(std::int64_t index, std::span<std::byte> out) const;
+  void will_read(std::int64_t index) const;
   /// "contiguous, read directly"
   std::string how() const;
   /// As those of ChunkReader.
   std::int64_t items_together() const { return chunks_ ? chunks_->rows_together() : 1; }
-  void keep_groups(std::int64_t groups);
-  std::uint64_t chunks_decoded() const { return chunks_ ? chunks_->chunks_decoded() : 0; }
+  void decode_into(std::shared_ptr<DecodedChunks> store);
 
  private:
   void read_stored(std::int64_t index, std::span<std::byte> out) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/loader.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
@@ -8,10 +9,12 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/random.h"
+#include "data/pixels.h"
 
 namespace pathline::data {
 
@@ -31,6 +34,9 @@ void check(const ShardSource& source, const LoaderOptions& options) {
   PL_ASSERT(options.first >= 0 && options.first <= options.last && options.last <= options.batch);
 }
 
+// A read that takes longer than this waits for storage: calls, and bytes a second, of a page cache that is in no hurry.
+constexpr double kUsualSeconds = 20e-6, kUsualRate = 5e8;
+
 /// One prepared batch, or why there is none.
 struct Slot {
   std::optional<Batch> batch;
@@ -45,7 +51,9 @@ struct Loader::Impl {
       : source(source), order(std::move(order)), options(options), slots(static_cast<std::size_t>(options.depth)) {}
 
   void run();
-  Batch prepare(std::uint64_t number) const;
+  void prepare(std::uint64_t number, Batch& batch);
+  void clear(Batch& batch, std::size_t count) const;
+  void read_sample(Batch& batch, std::int64_t sample, std::size_t i) const;
   Slot& slot(std::uint64_t number) { return slots[number % slots.size()]; }
 
   const ShardSource& source;
@@ -54,10 +62,12 @@ struct Loader::Impl {
 
   std::mutex mutex;
   std::condition_variable changed;
-  std::atomic<bool> stopping = false;  // set under the mutex, looked at without it between items
-  std::uint64_t started = 0;           // batches that a thread has taken on
-  std::uint64_t delivered = 0;         // batches that next() has returned
-  std::vector<Slot> slots;             // batch k lies in slot k mod depth
+  std::atomic<bool> stopping = false;    // set under the mutex, looked at without it between items
+  std::uint64_t started = 0;             // batches that a thread has taken on
+  std::uint64_t delivered = 0;           // batches that next() has returned
+  std::vector<Slot> slots;               // batch k lies in slot k mod depth
+  std::vector<Batch> spare;              // memory of batches that are done with
+  std::atomic<bool> reads_wait = false;  // the storage is slow: it is told ahead what will be read
   std::vector<std::thread> threads;
 };
 
@@ -68,10 +78,15 @@ void Loader::Impl::run() {
     changed.wait(lock, [&] { return stopping || started < delivered + slots.size(); });
     if (stopping) return;
     const std::uint64_t number = started++;
-    lock.unlock();
     Slot done;
+    done.batch.emplace();
+    if (!spare.empty()) {
+      done.batch = std::move(spare.back());
+      spare.pop_back();
+    }
+    lock.unlock();
     try {
-      done.batch = prepare(number);
+      prepare(number, *done.batch);
     } catch (...) {
       done.failure = std::current_exception();
     }
@@ -81,32 +96,58 @@ void Loader::Impl::run() {
   }
 }
 
-Batch Loader::Impl::prepare(std::uint64_t number) const {
+/// `batch` with room for `count` samples and nothing else; its memory stays.
+void Loader::Impl::clear(Batch& batch, std::size_t count) const {
   const SetInfo& info = source.info();
-  Batch batch;
+  batch.samples.resize(count);
+  batch.labels.resize(count);
+  batch.values.resize(count * info.item_values());
+  batch.starts.resize(options.starts ? count * info.item_values() : 0);
+  batch.texts.resize(options.texts ? count * info.text.values() : 0);
+  batch.noise.clear();
+}
+
+// In the order of the file, which is what storage that is slow to seek, and chunks that are shared, want.
+void Loader::Impl::prepare(std::uint64_t number, Batch& batch) {
+  const auto count = static_cast<std::size_t>(options.last - options.first);
   batch.position = options.start + number * static_cast<std::uint64_t>(options.batch);
   batch.first = batch.position + static_cast<std::uint64_t>(options.first);
-  const std::size_t count = static_cast<std::size_t>(options.last - options.first);
-  batch.values.resize(count * info.item_values());  // (n, channels, height, width)
-  std::vector<std::byte> item(info.item_bytes());
-  std::vector<float> start(options.starts ? info.item_values() : 0);
-  batch.starts.resize(count * start.size());
-  const std::size_t text = options.texts ? info.text.values() : 0;
-  batch.texts.resize(count * text);
-  for (std::size_t i = 0; i < count && !stopping; ++i) {
-    const std::uint64_t position = batch.first + i;
-    const std::int64_t sample = order(position);
-    source.read(sample, item);
-    batch.samples.push_back(sample);
-    batch.labels.push_back(source.label(sample));
-    const bool mirrored = options.flip && (core::Draws(options.seed, position, core::Purpose::kFlip).bits(0) & 1) != 0;
-    to_values(info, item, mirrored, std::span(batch.values).subspan(i * info.item_values(), info.item_values()));
-    if (options.texts) source.read_text(sample, std::span(batch.texts).subspan(i * text, text));
-    if (!options.starts) continue;
-    source.read_start(sample, start);
-    start_to_values(info, start, mirrored, std::span(batch.starts).subspan(i * start.size(), start.size()));
+  clear(batch, count);
+  std::vector<std::pair<std::int64_t, std::size_t>> reads(count);  // (sample, place in the batch)
+  for (std::size_t i = 0; i < count; ++i) {
+    batch.samples[i] = order(batch.first + i);
+    reads[i] = {batch.samples[i], i};
   }
-  return batch;
+  std::ranges::sort(reads);
+  if (reads_wait) {
+    for (const auto& read : reads) source.will_read(read.first);
+  }
+  const double start = core::monotonic_seconds();
+  for (const auto& [sample, i] : reads) {
+    if (stopping) return;
+    read_sample(batch, sample, i);
+  }
+  const double usual =
+      static_cast<double>(count) * (kUsualSeconds + static_cast<double>(source.info().item_bytes()) / kUsualRate);
+  reads_wait = core::monotonic_seconds() - start > usual;
+}
+
+void Loader::Impl::read_sample(Batch& batch, std::int64_t sample, std::size_t i) const {
+  const SetInfo& info = source.info();
+  const std::size_t values = info.item_values(), text = info.text.values();
+  thread_local std::vector<std::byte> item;
+  thread_local std::vector<float> start;
+  item.resize(info.item_bytes());
+  source.read(sample, item);
+  batch.labels[i] = source.label(sample);
+  const std::uint64_t position = batch.first + i;
+  const bool mirrored = options.flip && (core::Draws(options.seed, position, core::Purpose::kFlip).bits(0) & 1) != 0;
+  to_values(info, item, mirrored, std::span(batch.values).subspan(i * values, values));
+  if (options.texts) source.read_text(sample, std::span(batch.texts).subspan(i * text, text));
+  if (!options.starts) return;
+  start.resize(values);
+  source.read_start(sample, start);
+  start_to_values(info, start, mirrored, std::span(batch.starts).subspan(i * values, values));
 }
 
 Loader::Loader(const ShardSource& source, Order order, LoaderOptions options) {
@@ -139,25 +180,18 @@ Batch Loader::next() {
   return batch;
 }
 
+void Loader::give_back(Batch batch) {
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->spare.size() < impl_->slots.size()) impl_->spare.push_back(std::move(batch));
+}
+
 void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirrored, std::span<float> out) {
   PL_ASSERT(item.size() == info.item_bytes() && out.size() == info.item_values());
   if (info.kind == ItemKind::kPoint) {
     std::memcpy(out.data(), item.data(), item.size());
     return;
   }
-  constexpr float kScale = 1 / 127.5f;
-  const std::size_t height = static_cast<std::size_t>(info.height), width = static_cast<std::size_t>(info.width);
-  const std::size_t channels = static_cast<std::size_t>(info.channels);
-  for (std::size_t c = 0; c < channels; ++c) {
-    for (std::size_t y = 0; y < height; ++y) {
-      const std::byte* row = item.data() + y * width * channels + c;  // item is (height, width, channels)
-      float* to = out.data() + (c * height + y) * width;              // out is (channels, height, width)
-      for (std::size_t x = 0; x < width; ++x) {
-        const std::size_t from = mirrored ? width - 1 - x : x;
-        to[x] = static_cast<float>(row[from * channels]) * kScale - 1;
-      }
-    }
-  }
+  pixels_to_values(item, info.height, info.width, info.channels, mirrored, out);
 }
 
 void start_to_values(const SetInfo& info, std::span<const float> start, bool mirrored, std::span<float> out) {

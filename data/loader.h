@@ -50,6 +50,8 @@ class Loader {
 
   /// The next global batch's part. Rethrows what a thread failed with (core::Error naming sample and file).
   Batch next();
+  /// The memory of a batch that is done with, for a later one: large blocks are slow to get.
+  void give_back(Batch batch);
 
  private:
   struct Impl;

@@ -120,6 +120,25 @@ class PartsSource final : public ShardSource {
     const auto [part, own] = find(index);
     part->read(own, out);
   }
+  void will_read(std::int64_t index) const override {
+    const auto [part, own] = find(index);
+    part->will_read(own);
+  }
+  // Parts that decode nothing together count as groups of one sample beside parts that do.
+  std::vector<std::int64_t> decoded_together() const override {
+    std::vector<std::int64_t> firsts;
+    bool any = false;
+    for (std::size_t part = 0; part < parts_.size(); ++part) {
+      const std::vector<std::int64_t> own = parts_[part]->decoded_together();
+      any = any || !own.empty();
+      for (const std::int64_t first : own) firsts.push_back(starts_[part] + first);
+      for (std::int64_t i = starts_[part]; own.empty() && i < starts_[part + 1]; ++i) firsts.push_back(i);
+    }
+    return any ? firsts : std::vector<std::int64_t>();
+  }
+  void decode_into(std::shared_ptr<DecodedChunks> store) override {
+    for (const auto& part : parts_) part->decode_into(store);
+  }
   std::int64_t label(std::int64_t index) const override {
     const auto [part, own] = find(index);
     return part->label(own);

@@ -12,6 +12,8 @@
 
 namespace pathline::data {
 
+class DecodedChunks;
+
 enum class ItemKind { kImage, kPoint };
 
 /// How one prompt is encoded: `tokens` rows of `width` numbers, then `pooled` numbers. All 0: not at all.
@@ -47,6 +49,14 @@ class ShardSource {
   virtual const SetInfo& info() const = 0;
   /// The stored bytes of sample `index` (item_bytes() of them): uint8 HWC, or float32 for points.
   virtual void read(std::int64_t index, std::span<std::byte> out) const = 0;
+  /// Asks the storage for sample `index` without waiting for it.
+  virtual void will_read(std::int64_t) const {}
+  /// Where reading one sample decodes others, too: the first sample of every such group, in order; else empty. A group
+  /// ends where the next one begins.
+  virtual std::vector<std::int64_t> decoded_together() const { return {}; }
+  /// Where decoded groups stay from now on (data/decoded_chunks.h): as many as are read at the same time must fit. Not
+  /// while anybody reads.
+  virtual void decode_into(std::shared_ptr<DecodedChunks>) {}
   /// -1 where the set has no labels.
   virtual std::int64_t label(std::int64_t index) const = 0;
   /// What to call a sample in messages: "item 17 of cats.h5", counted from 0.

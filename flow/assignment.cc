@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/every_isa.h"
 
 namespace pathline::flow {
 namespace {
@@ -18,12 +19,9 @@ constexpr std::int64_t kNone = -1;
 constexpr std::size_t kLanes = 16;
 
 // No contraction (-ffp-contract=off) and a fixed order of every comparison: all instruction sets give the same bits.
-#define PATHLINE_VECTOR_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
-
 /// distance[j] = min(distance[j], costs[j] - prices[j] - base), `from` where that is new. Returns the smallest
 /// distance. Arrays have a whole number of lanes.
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 double relax(std::size_t n, const float* costs, const double* prices, double base, std::int64_t from,
              double* __restrict distance, std::int64_t* __restrict previous) {
   std::array<double, kLanes> least;
@@ -43,7 +41,7 @@ double relax(std::size_t n, const float* costs, const double* prices, double bas
 }
 
 /// values[j] = costs[j] - prices[j]; the smallest of them and the next.
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 std::pair<double, double> two_least(std::size_t n, const float* costs, const double* prices,
                                     double* __restrict values) {
   std::array<double, kLanes> first, second;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/every_isa.h"
 #include "core/text.h"
 #include "flow/assignment.h"
 #include "flow/sinkhorn.h"
@@ -20,8 +21,7 @@ constexpr std::string_view kData = "data:";
 constexpr char kSinkhornWord[] = "sinkhorn:";
 
 /// sums[l] += (x - tile[d][l])^2 over d, in order; x (size), tile (size, kTile).
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3"))) void add_to_tile(
-    std::size_t size, const float* x, const float* tile, float* __restrict sums) {
+PATHLINE_EVERY_ISA void add_to_tile(std::size_t size, const float* x, const float* tile, float* __restrict sums) {
   std::array<float, kTile> own{};
   for (std::size_t d = 0; d < size; ++d) {
     for (std::size_t lane = 0; lane < kTile; ++lane) {

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/every_isa.h"
 #include "core/random.h"
 
 namespace pathline::flow {
@@ -17,9 +18,6 @@ namespace {
 constexpr std::size_t kLanes = 16;
 constexpr std::int64_t kMostIterations = 500;
 constexpr double kTolerance = 0.01;
-
-#define PATHLINE_VECTOR_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
 
 /// exp(x) for x <= 0 to 3e-7 of itself, and exp(-87), next to nothing, below; + and * alone, so that loops over it
 /// vectorise with the same bits on every instruction set. 2^n times the Taylor polynomial on [-ln 2 / 2, ln 2 / 2].
@@ -39,7 +37,7 @@ inline float exp_of(float x) {
 }
 
 /// - log sum over j of exp(potential[j] - costs[j]), in fixed lanes. Arrays have a whole number of lanes.
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 float soft_minimum(std::size_t n, const float* costs, const float* potential) {
   std::array<float, kLanes> most, sums{};
   most.fill(-std::numeric_limits<float>::infinity());

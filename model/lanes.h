@@ -9,13 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(__SANITIZE_ADDRESS__)
-/// One copy of the function for each instruction set, chosen when the program is loaded.
-#define PATHLINE_EVERY_ISA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define PATHLINE_EVERY_ISA  // the same loops in the compiler's own instruction set
-#endif
+#include "core/every_isa.h"
+
 /// For what is called inside such a function.
 #define PATHLINE_INLINE inline __attribute__((always_inline))
 /// The body of each_lanes().

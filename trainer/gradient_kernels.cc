@@ -6,27 +6,26 @@
 #include <bit>
 #include <cstring>
 
+#include "core/every_isa.h"
+
 namespace pathline::trainer {
 namespace {
 
-#define PATHLINE_VECTOR_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
-
 constexpr std::int64_t kGrain = 1 << 16;  // elements that are worth a thread
 
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 void add_fp32(std::size_t elements, const float* __restrict gradient, float* __restrict sum) {
   for (std::size_t i = 0; i < elements; ++i) sum[i] += gradient[i];
 }
 
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 void add_bf16(std::size_t elements, const std::uint16_t* __restrict gradient, float* __restrict sum) {
   for (std::size_t i = 0; i < elements; ++i) {
     sum[i] += std::bit_cast<float>(static_cast<std::uint32_t>(gradient[i]) << 16);
   }
 }
 
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 void widen_bf16(std::size_t elements, const std::uint16_t* __restrict gradient, float* __restrict sum) {
   for (std::size_t i = 0; i < elements; ++i) {
     sum[i] = std::bit_cast<float>(static_cast<std::uint32_t>(gradient[i]) << 16);

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes to numbers: pixels as stored, (height, width, channels) of 8 bits, to (channels, height, width) in [-1, 1].
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace pathline::data {
+
+/// out = level / 127.5 - 1, in fp32, rounded after each operation on every machine; `mirrored` exchanges left and
+/// right. `pixels` and `out` have height * width * channels elements.
+void pixels_to_values(std::span<const std::byte> pixels, std::int64_t height, std::int64_t width, std::int64_t channels,
+                      bool mirrored, std::span<float> out);
+
+}  // namespace pathline::data
