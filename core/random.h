@@ -31,6 +31,8 @@ enum class Purpose : std::uint32_t {
   kDivergenceProbe = 20,   // signs of an estimate of a divergence
   kMask = 24,              // what is known of a sample (flow/mask.h)
   kValidationMask = 25,
+  kLaneGroups = 30,   // order of groups that are decoded together (data/lane_order.h); index = epoch
+  kLaneSamples = 31,  // order inside a group; index = epoch * 2^32 + group
   kDropout = 1000,  // + layer number
   // generation; index = sample id
   kGenerationNoise = 0x10000,

@@ -101,7 +101,7 @@ void ChunkReader::read_piece(const Piece& piece, std::span<std::byte> out) const
     return decode_chunk(map_.filters, chunk.skipped, stored, out, core::concat("chunk ", piece.number, " of ", name_));
   }
   std::vector<std::byte> own;
-  DecodedChunks::Bytes shared;
+  DecodedChunks::Bytes chunk_bytes;
   const std::byte* from = nullptr;
   if (map_.filters.empty() || chunk.bytes == 0) {
     own.resize(chunk_row_bytes_);
@@ -112,8 +112,8 @@ void ChunkReader::read_piece(const Piece& piece, std::span<std::byte> out) const
     }
     from = own.data();
   } else {
-    shared = decoded_->get(reader_, piece.number, [&] { return decoded(piece.number); });
-    from = shared->data() + row_at;
+    chunk_bytes = shared(piece.number);
+    from = chunk_bytes->data() + row_at;
   }
   if (whole) {
     std::memcpy(out.data(), from, out.size());
@@ -122,6 +122,18 @@ void ChunkReader::read_piece(const Piece& piece, std::span<std::byte> out) const
   } else {
     copy_box(piece, 1, from, out.data());
   }
+}
+
+void ChunkReader::decode_now(std::int64_t index) const {
+  if (rows_together() == 1) return;
+  const std::size_t first = static_cast<std::size_t>(index / map_.chunk[0]) * chunks_a_row_;
+  for (std::size_t number = first; number < first + chunks_a_row_; ++number) {
+    if (map_.chunks[number].bytes > 0) shared(number);
+  }
+}
+
+DecodedChunks::Bytes ChunkReader::shared(std::size_t number) const {
+  return decoded_->get(reader_, number, [&] { return decoded(number); });
 }
 
 std::vector<std::byte> ChunkReader::decoded(std::size_t number) const {

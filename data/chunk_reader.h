@@ -25,6 +25,8 @@ class ChunkReader {
   void read(std::int64_t index, std::span<std::byte> out) const;
 
   void will_read(std::int64_t index) const;
+  /// Decodes the chunks of a row where rows share them, so that a read finds them decoded.
+  void decode_now(std::int64_t index) const;
 
   /// How many rows are decoded at once: 1 where nothing needs decoding.
   std::int64_t rows_together() const;
@@ -36,6 +38,7 @@ class ChunkReader {
   struct Piece;
   void read_piece(const Piece& piece, std::span<std::byte> out) const;
   void copy_box(const Piece& piece, std::size_t axis, const std::byte* from, std::byte* to) const;
+  DecodedChunks::Bytes shared(std::size_t number) const;
   std::vector<std::byte> decoded(std::size_t number) const;
   void fill(std::span<std::byte> out) const;
 

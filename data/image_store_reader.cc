@@ -168,6 +168,7 @@ class FileSource final : public ShardSource {
   const SetInfo& info() const override { return info_; }
   void read(std::int64_t index, std::span<std::byte> out) const override { items_.read(index, out); }
   void will_read(std::int64_t index) const override { items_.will_read(index); }
+  void decode_now(std::int64_t index) const override { items_.decode_now(index); }
   std::vector<std::int64_t> decoded_together() const override {
     std::vector<std::int64_t> firsts;
     const std::int64_t together = items_.items_together();

@@ -34,6 +34,9 @@ class ItemReader {
   /// ExitCode::kInput for pixels outside their range.
   void read(std::int64_t index, std::span<std::byte> out) const;
   void will_read(std::int64_t index) const;
+  void decode_now(std::int64_t index) const {
+    if (chunks_) chunks_->decode_now(index);
+  }
   /// "contiguous, read directly"
   std::string how() const;
   /// As those of ChunkReader.

@@ -52,6 +52,7 @@ struct Loader::Impl {
 
   void run();
   void prepare(std::uint64_t number, Batch& batch);
+  void decode_ahead(std::uint64_t number) const;
   void clear(Batch& batch, std::size_t count) const;
   void read_sample(Batch& batch, std::int64_t sample, std::size_t i) const;
   Slot& slot(std::uint64_t number) { return slots[number % slots.size()]; }
@@ -93,6 +94,10 @@ void Loader::Impl::run() {
     lock.lock();
     slot(number) = std::move(done);
     changed.notify_all();
+    if (!options.ahead) continue;
+    lock.unlock();
+    decode_ahead(number);
+    lock.lock();
   }
 }
 
@@ -130,6 +135,16 @@ void Loader::Impl::prepare(std::uint64_t number, Batch& batch) {
   const double usual =
       static_cast<double>(count) * (kUsualSeconds + static_cast<double>(source.info().item_bytes()) / kUsualRate);
   reads_wait = core::monotonic_seconds() - start > usual;
+}
+
+/// Decodes what later batches need. Failures are those of whoever reads it.
+void Loader::Impl::decode_ahead(std::uint64_t number) const try {
+  const std::uint64_t position = options.start + number * static_cast<std::uint64_t>(options.batch);
+  for (std::int64_t i = options.first; i < options.last && !stopping; ++i) {
+    const std::int64_t soon = options.ahead(position + static_cast<std::uint64_t>(i));
+    if (soon >= 0) source.decode_now(soon);
+  }
+} catch (const core::Error&) {
 }
 
 void Loader::Impl::read_sample(Batch& batch, std::int64_t sample, std::size_t i) const {

@@ -25,6 +25,9 @@ struct Batch {
   double waited_seconds = 0;          // how long next() had to wait for it
 };
 
+/// position -> sample of the source.
+using Order = std::function<std::int64_t(std::uint64_t position)>;
+
 struct LoaderOptions {
   std::int64_t batch = 0;            // size of the global batch
   std::int64_t first = 0, last = 0;  // this rank's part [first, last) of it; may be empty
@@ -35,10 +38,8 @@ struct LoaderOptions {
   std::uint64_t seed = 0;
   int threads = 1;
   int depth = 4;  // batches prepared ahead
+  Order ahead;    // where groups are decoded together: a sample of one that is needed soon, or -1; may be empty
 };
-
-/// position -> sample of the source.
-using Order = std::function<std::int64_t(std::uint64_t position)>;
 
 class Loader {
  public:

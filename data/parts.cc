@@ -124,6 +124,10 @@ class PartsSource final : public ShardSource {
     const auto [part, own] = find(index);
     part->will_read(own);
   }
+  void decode_now(std::int64_t index) const override {
+    const auto [part, own] = find(index);
+    part->decode_now(own);
+  }
   // Parts that decode nothing together count as groups of one sample beside parts that do.
   std::vector<std::int64_t> decoded_together() const override {
     std::vector<std::int64_t> firsts;

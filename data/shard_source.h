@@ -57,6 +57,8 @@ class ShardSource {
   /// Where decoded groups stay from now on (data/decoded_chunks.h): as many as are read at the same time must fit. Not
   /// while anybody reads.
   virtual void decode_into(std::shared_ptr<DecodedChunks>) {}
+  /// Decodes the group of sample `index` so that a read finds it decoded.
+  virtual void decode_now(std::int64_t) const {}
   /// -1 where the set has no labels.
   virtual std::int64_t label(std::int64_t index) const = 0;
   /// What to call a sample in messages: "item 17 of cats.h5", counted from 0.

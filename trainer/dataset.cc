@@ -10,6 +10,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "data/decoded_chunks.h"
 #include "data/text_columns.h"
 
 namespace pathline::trainer {
@@ -79,7 +80,42 @@ Dataset::Dataset(const DataOptions& options, const flow::CouplingOptions& pairin
            info().description, "). Check data.path and data.validation.");
 }
 
+std::int64_t Dataset::arrange(const DataOptions& options, const TrainOptions& train, std::int64_t own_slices) {
+  data::Groups groups{training_->decoded_together(), info().count, 0};
+  for (std::size_t g = 0; g < groups.firsts.size(); ++g) {
+    const std::int64_t end = g + 1 < groups.firsts.size() ? groups.firsts[g + 1] : groups.count;
+    groups.most = std::max(groups.most, end - groups.firsts[g]);
+  }
+  const std::size_t sample = info().item_bytes();
+  const auto budget = static_cast<std::size_t>(options.decoded_mb * (1 << 20));
+  std::int64_t lanes = options.lanes;
+  if (lanes < 0) lanes = few_.empty() ? data::plan_lanes(groups, sample, train.slices, budget).lanes_a_slice : 0;
+  PL_CHECK(lanes == 0 || !groups.firsts.empty(), core::ExitCode::kUsage, "data.lanes = ", lanes,
+           ", but no samples of the data set are decoded together (", info().description, "). Leave the key away.");
+  if (groups.firsts.empty()) return 0;
+  // Without lanes whatever fits stays decoded; with them what all lanes of the rank can have open.
+  const std::size_t needed =
+      lanes == 0 ? budget : data::lane_bytes(groups, sample) * static_cast<std::size_t>(lanes * own_slices);
+  training_->decode_into(std::make_shared<data::DecodedChunks>(needed));
+  if (lanes > 0) {
+    lanes_ = std::make_unique<data::LaneOrder>(seed_, std::move(groups), hold_out_, train.batch, train.slices, lanes);
+  }
+  return lanes;
+}
+
+std::string Dataset::arrangement() const {
+  if (!lanes_) return "";
+  return core::concat("; read in ", lanes_->lanes(), " lanes, every chunk decoded at most ", lanes_->amplification(),
+                      " times an epoch");
+}
+
+data::Order Dataset::ahead() const {
+  if (!lanes_) return {};
+  return [lanes = lanes_.get()](std::uint64_t position) { return lanes->ahead(position); };
+}
+
 data::Order Dataset::order() const {
+  if (lanes_) return [lanes = lanes_.get()](std::uint64_t position) { return lanes->sample(position); };
   return [this, order = data::SampleOrder(seed_, training_count())](std::uint64_t position) {
     const std::int64_t place = order.sample(position);
     return few_.empty() ? hold_out_.training_sample(place) : few_[static_cast<std::size_t>(place)];

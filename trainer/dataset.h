@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "data/lane_order.h"
 #include "data/loader.h"
 #include "data/sample_order.h"
 #include "data/shard_source.h"
@@ -24,8 +25,15 @@ class Dataset {
 
   const data::SetInfo& info() const { return training_->info(); }
   const data::ShardSource& source() const { return *training_; }
+  /// Where several samples are decoded together: decides data.lanes (which it returns) where it is -1, and keeps as
+  /// many decoded as a rank with `own_slices` of train.slices needs. Before order(); the same on every rank.
+  std::int64_t arrange(const DataOptions& options, const TrainOptions& train, std::int64_t own_slices);
   /// position -> sample of source(), over the training part.
   data::Order order() const;
+  /// For LoaderOptions::ahead; empty without lanes.
+  data::Order ahead() const;
+  /// "", or in how many lanes samples are read and what that costs.
+  std::string arrangement() const;
   /// Of x0, by position and by number of held-out samples.
   const sampler::StartSource& starts() const { return starts_; }
   /// Pairs held-out samples with noise as training does, in place of validation_slice()'s own noise each.
@@ -47,6 +55,7 @@ class Dataset {
   void fill_start(const data::ShardSource& source, std::int64_t index, std::int64_t i, std::span<float> out) const;
 
   std::unique_ptr<data::ShardSource> training_;
+  std::unique_ptr<data::LaneOrder> lanes_;              // where samples are read in lanes
   std::unique_ptr<data::ShardSource> validation_file_;  // where data.validation is a file
   sampler::StartSource starts_;
   data::HoldOut hold_out_;

@@ -30,6 +30,8 @@ class GlobalCoupling {
   /// their own noise. All ranks, equally often; throws on all ranks together where they exchange anything. The same
   /// bits on any number of ranks.
   data::Batch next();
+  /// As Loader::give_back().
+  void give_back(data::Batch batch) { loader_.give_back(std::move(batch)); }
 
  private:
   std::size_t blocks() const { return bounds_.size() - 1; }

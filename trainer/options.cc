@@ -38,6 +38,10 @@ void bind(Config& c, DataOptions& o) {
          "at most this many are evaluated each time");
   c.bind("data", "overfit", o.overfit, OnResume::kFixed,
          "for finding mistakes: train on the first so many samples only, never mirrored; 0: on all");
+  c.bind("data", "lanes", o.lanes, OnResume::kFixed,
+         "compressed chunks of several samples: as many are open for each slice; 0: samples in any order; -1: by size");
+  c.bind("data", "decoded_mb", o.decoded_mb, OnResume::kFree,
+         "of decoded chunks that one rank with all slices may hold");
   c.bind("data", "loader_threads", o.loader_threads, OnResume::kFree, "threads a rank that prepare batches");
   c.bind("data", "loader_depth", o.loader_depth, OnResume::kFree, "batches prepared ahead");
 }
@@ -141,6 +145,8 @@ void check_values(const Recipe& r) {
   check_at_least("run.hang_grace_seconds", r.run.hang_grace_seconds, 0);
   check_at_least("run.wall_minutes", r.run.wall_minutes, 0);
   check_at_least("run.restarts_without_progress", static_cast<double>(r.run.restarts_without_progress), 0);
+  check_at_least("data.lanes", static_cast<double>(r.data.lanes), -1);
+  check_at_least("data.decoded_mb", r.data.decoded_mb, 1);
   check_at_least("data.loader_threads", static_cast<double>(r.data.loader_threads), 1);
   check_at_least("data.loader_depth", static_cast<double>(r.data.loader_depth), 1);
   check_at_least("data.validation_samples", static_cast<double>(r.data.validation_samples), 1);

@@ -67,7 +67,7 @@ core::Config stored_config(const checkpoint::Reader& reader) {
 void keep_computed_defaults(core::Config& config, core::Config& stored) {
   read_recipe(stored);
   for (const auto& [section, key] :
-       {std::pair{"train", "slices"}, {"optimizer", "schedule_steps"}, {"run", "threads"}}) {
+       {std::pair{"train", "slices"}, {"optimizer", "schedule_steps"}, {"run", "threads"}, {"data", "lanes"}}) {
     if (config.has(section, key)) continue;
     const std::string name = core::concat(section, ".", key);
     config.set(name + "=" + stored.effective().at(name).value);
@@ -184,6 +184,9 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
     at::set_num_threads(static_cast<int>(setup.recipe.run.threads));
     const auto seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
     setup.dataset = std::make_unique<Dataset>(setup.recipe.data, setup.recipe.flow.pairing, seed);
+    const std::int64_t own_slices = (setup.recipe.train.slices + ranks.size() - 1) / ranks.size();
+    setup.recipe.data.lanes = setup.dataset->arrange(setup.recipe.data, setup.recipe.train, own_slices);
+    config.resolve("data", "lanes", setup.recipe.data.lanes);
     take_from_data(config, setup.recipe.model, setup.dataset->info());
     warn_of_blind_coupling(setup.recipe, ranks);
     setup.dataset->couple_validation(setup.recipe.flow.pairing, setup.recipe.model.classes > 0);
@@ -233,8 +236,9 @@ std::string describe_run(const RunSetup& setup, const cluster::Communicator& ran
   text.precision(3);
   text << setup.recipe.model.name << " with " << static_cast<double>(parameters) / 1e6 << " M parameters on "
        << setup.dataset->info().description << "; " << setup.dataset->training_count() << " samples to train on, "
-       << setup.dataset->validation_count() << " held out; batch " << setup.recipe.train.batch << " in "
-       << setup.recipe.train.slices << " slices over " << ranks.size() << (ranks.size() == 1 ? " rank" : " ranks");
+       << setup.dataset->validation_count() << " held out" << setup.dataset->arrangement() << "; batch "
+       << setup.recipe.train.batch << " in " << setup.recipe.train.slices << " slices over " << ranks.size()
+       << (ranks.size() == 1 ? " rank" : " ranks");
   const auto most = (setup.recipe.train.slices + ranks.size() - 1) / ranks.size();
   if (most * ranks.size() != setup.recipe.train.slices) {
     text << " (uneven: ranks with " << most << " slices set the pace, "

@@ -94,6 +94,7 @@ class TrainingRun {
     options.flip = setup_.recipe.data.flip && setup_.recipe.data.overfit == 0;
     options.starts = setup_.recipe.flow.pairing.coupling == "pairs";
     options.texts = model::takes_text(setup_.recipe.model);
+    options.ahead = setup_.dataset->ahead();
     options.seed = seed();
     options.threads = static_cast<int>(setup_.recipe.data.loader_threads);
     options.depth = static_cast<int>(setup_.recipe.data.loader_depth);
@@ -117,6 +118,7 @@ class TrainingRun {
                   static_cast<std::int64_t>(progress().optimizer_step));
     waited_ += batch.waited_seconds;
     if (!last_.skipped) {
+      batches_->give_back(std::move(batch));
       count_update(progress(), recipe().train.batch);
       return true;
     }
