@@ -126,6 +126,14 @@ std::int64_t LaneOrder::sample(std::uint64_t position) const {
   return sample_at(*now, now->lane_from[static_cast<std::size_t>(place.lane)] + place.index);
 }
 
+void LaneOrder::samples(std::uint64_t first, std::span<std::int64_t> out) const {
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = sample(first + i);
+}
+
+void LaneOrder::ahead(std::uint64_t first, std::span<std::int64_t> out) const {
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = ahead(first + i);
+}
+
 std::int64_t LaneOrder::ahead(std::uint64_t position) const {
   const std::uint64_t number = position / count_;
   const Place place = place_of(position, number);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "data/sample_order.h"
@@ -36,10 +37,12 @@ class LaneOrder {
   LaneOrder(std::uint64_t seed, Groups groups, const HoldOut& hold_out, std::int64_t batch, std::int64_t slices,
             std::int64_t lanes_a_slice);
 
-  /// The sample at a position of training. Any thread.
+  /// The samples at positions first, first + 1, ... of training. Any thread.
+  void samples(std::uint64_t first, std::span<std::int64_t> out) const;
+  /// For each of these positions a sample of a group that its lane enters soon, or -1. Each group is named once, each
+  /// lane at another distance, so that whoever decodes what is named has the same work at all times.
+  void ahead(std::uint64_t first, std::span<std::int64_t> out) const;
   std::int64_t sample(std::uint64_t position) const;
-  /// A sample of a group that the lane of `position` enters soon, or -1. Each group is named once, each lane at another
-  /// distance, so that whoever decodes what is named has the same work at all times.
   std::int64_t ahead(std::uint64_t position) const;
 
   std::int64_t lanes() const { return slices_ * lanes_a_slice_; }

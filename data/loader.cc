@@ -119,10 +119,8 @@ void Loader::Impl::prepare(std::uint64_t number, Batch& batch) {
   batch.first = batch.position + static_cast<std::uint64_t>(options.first);
   clear(batch, count);
   std::vector<std::pair<std::int64_t, std::size_t>> reads(count);  // (sample, place in the batch)
-  for (std::size_t i = 0; i < count; ++i) {
-    batch.samples[i] = order(batch.first + i);
-    reads[i] = {batch.samples[i], i};
-  }
+  order(batch.first, batch.samples);
+  for (std::size_t i = 0; i < count; ++i) reads[i] = {batch.samples[i], i};
   std::ranges::sort(reads);
   if (reads_wait) {
     for (const auto& read : reads) source.will_read(read.first);
@@ -140,9 +138,10 @@ void Loader::Impl::prepare(std::uint64_t number, Batch& batch) {
 /// Decodes what later batches need. Failures are those of whoever reads it.
 void Loader::Impl::decode_ahead(std::uint64_t number) const try {
   const std::uint64_t position = options.start + number * static_cast<std::uint64_t>(options.batch);
-  for (std::int64_t i = options.first; i < options.last && !stopping; ++i) {
-    const std::int64_t soon = options.ahead(position + static_cast<std::uint64_t>(i));
-    if (soon >= 0) source.decode_now(soon);
+  std::vector<std::int64_t> soon(static_cast<std::size_t>(options.last - options.first));
+  options.ahead(position + static_cast<std::uint64_t>(options.first), soon);
+  for (const std::int64_t sample : soon) {
+    if (sample >= 0 && !stopping) source.decode_now(sample);
   }
 } catch (const core::Error&) {
 }
@@ -163,6 +162,12 @@ void Loader::Impl::read_sample(Batch& batch, std::int64_t sample, std::size_t i)
   start.resize(values);
   source.read_start(sample, start);
   start_to_values(info, start, mirrored, std::span(batch.starts).subspan(i * values, values));
+}
+
+Order one_by_one(std::function<std::int64_t(std::uint64_t position)> sample) {
+  return [sample = std::move(sample)](std::uint64_t first, std::span<std::int64_t> samples) {
+    for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = sample(first + i);
+  };
 }
 
 Loader::Loader(const ShardSource& source, Order order, LoaderOptions options) {

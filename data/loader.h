@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "data/shard_source.h"
@@ -25,8 +26,11 @@ struct Batch {
   double waited_seconds = 0;          // how long next() had to wait for it
 };
 
-/// position -> sample of the source.
-using Order = std::function<std::int64_t(std::uint64_t position)>;
+/// Samples of the source at positions first, first + 1, ... Called by many threads.
+using Order = std::function<void(std::uint64_t first, std::span<std::int64_t> samples)>;
+
+/// From a function of one position.
+Order one_by_one(std::function<std::int64_t(std::uint64_t position)> sample);
 
 struct LoaderOptions {
   std::int64_t batch = 0;            // size of the global batch
@@ -38,7 +42,7 @@ struct LoaderOptions {
   std::uint64_t seed = 0;
   int threads = 1;
   int depth = 4;  // batches prepared ahead
-  Order ahead;    // where groups are decoded together: a sample of one that is needed soon, or -1; may be empty
+  Order ahead;    // where groups are decoded together: samples of those that are needed soon, else -1; may be empty
 };
 
 class Loader {

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/sample_order.h"
 
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
 #include "core/error.h"
+#include "core/every_isa.h"
+#include "core/philox.h"
 #include "core/random.h"
 
 namespace pathline::data {
@@ -31,24 +37,73 @@ KeyedBijection::KeyedBijection(std::uint64_t seed, std::uint64_t index, std::uin
   half_bits_ = half_bits_for(count);
 }
 
+namespace {
+
+constexpr std::size_t kAtOnce = 64;  // values in registers and the nearest cache
+
+struct Key {
+  std::uint32_t purpose, index_low, index_high, seed_low, seed_high;
+  int half_bits;
+};
+
+/// All rounds for at most kAtOnce values, each as its two halves. The draw of round k for the half `right` is at place
+/// k 2^31 + right: block place / 4, word place % 4.
+PATHLINE_EVERY_ISA void all_rounds(const Key& key, std::size_t count, std::uint32_t* left, std::uint32_t* right) {
+  const std::uint32_t mask = (std::uint32_t{1} << key.half_bits) - 1;
+  for (std::uint32_t round = 0; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < count; ++i) {
+      std::uint32_t c0 = (round << (kPlaceBitsOfHalf - 2)) | right[i] >> 2, c1 = key.purpose;
+      std::uint32_t c2 = key.index_low, c3 = key.index_high;
+      core::philox_block(c0, c1, c2, c3, key.seed_low, key.seed_high);
+      const std::uint32_t even = (right[i] & 2) != 0 ? c2 : c0, odd = (right[i] & 2) != 0 ? c3 : c1;
+      const std::uint32_t word = (right[i] & 1) != 0 ? odd : even;
+      const std::uint32_t mixed = left[i] ^ (word & mask);
+      left[i] = right[i];
+      right[i] = mixed;
+    }
+  }
+}
+
+}  // namespace
+
 // Luby and Rackoff, "How to construct pseudorandom permutations from pseudorandom functions" (1988): a Feistel network
 // is a bijection whatever its round function. Walking along the cycle until the value lies in [0, count) keeps it one
 // (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002); fewer than four steps on average.
-std::uint64_t KeyedBijection::operator()(std::uint64_t place) const {
-  PL_ASSERT(place < count_);
-  const core::Draws draws(seed_, index_, static_cast<core::Purpose>(purpose_));
+void KeyedBijection::apply(std::span<std::uint64_t> values) const {
+  const Key key{purpose_,
+                static_cast<std::uint32_t>(index_),
+                static_cast<std::uint32_t>(index_ >> 32),
+                static_cast<std::uint32_t>(seed_),
+                static_cast<std::uint32_t>(seed_ >> 32),
+                half_bits_};
   const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
-  std::uint64_t value = place;
-  do {
-    std::uint64_t left = value >> half_bits_, right = value & mask;
-    for (std::uint64_t round = 0; round < kRounds; ++round) {
-      const std::uint64_t mixed = left ^ (draws.bits((round << kPlaceBitsOfHalf) | right) & mask);
-      left = right;
-      right = mixed;
+  for (const std::uint64_t place : values) PL_ASSERT(place < count_);
+  std::vector<std::size_t> walking(values.size());  // indices of what is not inside yet
+  std::iota(walking.begin(), walking.end(), std::size_t{0});
+  while (!walking.empty()) {
+    std::size_t kept = 0;
+    for (std::size_t first = 0; first < walking.size(); first += kAtOnce) {
+      const std::size_t count = std::min(kAtOnce, walking.size() - first);
+      std::uint32_t left[kAtOnce], right[kAtOnce];
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::uint64_t value = values[walking[first + i]];
+        left[i] = static_cast<std::uint32_t>(value >> half_bits_);
+        right[i] = static_cast<std::uint32_t>(value & mask);
+      }
+      all_rounds(key, count, left, right);
+      for (std::size_t i = 0; i < count; ++i) {
+        std::uint64_t& value = values[walking[first + i]];
+        value = std::uint64_t{left[i]} << half_bits_ | right[i];
+        if (value >= count_) walking[kept++] = walking[first + i];  // kept <= first + i
+      }
     }
-    value = (left << half_bits_) | right;
-  } while (value >= count_);
-  return value;
+    walking.resize(kept);
+  }
+}
+
+std::uint64_t KeyedBijection::operator()(std::uint64_t place) const {
+  apply({&place, 1});
+  return place;
 }
 
 SampleOrder::SampleOrder(std::uint64_t seed, std::int64_t count, core::Purpose purpose)
@@ -57,6 +112,17 @@ SampleOrder::SampleOrder(std::uint64_t seed, std::int64_t count, core::Purpose p
 std::int64_t SampleOrder::sample(std::uint64_t position) const {
   const KeyedBijection order(seed_, epoch(position), static_cast<std::uint32_t>(purpose_), count_);
   return static_cast<std::int64_t>(order(position % count_));
+}
+
+void SampleOrder::samples(std::uint64_t first, std::span<std::int64_t> out) const {
+  std::vector<std::uint64_t> places;
+  for (std::size_t done = 0; done < out.size(); done += places.size()) {
+    const std::uint64_t position = first + done, place = position % count_;
+    places.resize(std::min<std::uint64_t>(out.size() - done, count_ - place));  // of one epoch
+    std::iota(places.begin(), places.end(), place);
+    KeyedBijection(seed_, epoch(position), static_cast<std::uint32_t>(purpose_), count_).apply(places);
+    for (std::size_t i = 0; i < places.size(); ++i) out[done + i] = static_cast<std::int64_t>(places[i]);
+  }
 }
 
 std::uint64_t SampleOrder::epoch(std::uint64_t position) const { return position / count_; }
@@ -80,6 +146,16 @@ std::int64_t HoldOut::held_out_sample(std::int64_t i) const {
 std::int64_t HoldOut::training_sample(std::int64_t i) const {
   PL_ASSERT(i >= 0 && i < training_count());
   return static_cast<std::int64_t>(choice_(static_cast<std::uint64_t>(held_out_ + i)));
+}
+
+void HoldOut::training_samples(std::span<std::int64_t> values) const {
+  std::vector<std::uint64_t> places;
+  for (const std::int64_t i : values) {
+    PL_ASSERT(i >= 0 && i < training_count());
+    places.push_back(static_cast<std::uint64_t>(held_out_ + i));
+  }
+  choice_.apply(places);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::int64_t>(places[i]);
 }
 
 }  // namespace pathline::data

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/random.h"
 
@@ -16,6 +17,8 @@ class KeyedBijection {
  public:
   KeyedBijection(std::uint64_t seed, std::uint64_t index, std::uint32_t purpose, std::uint64_t count);
   std::uint64_t operator()(std::uint64_t place) const;
+  /// Every place of `values` becomes its value: many at once, in vectors.
+  void apply(std::span<std::uint64_t> values) const;
 
  private:
   std::uint64_t seed_, index_, count_;
@@ -28,6 +31,8 @@ class SampleOrder {
   /// `purpose`: another one for a second data set of the same run.
   SampleOrder(std::uint64_t seed, std::int64_t count, core::Purpose purpose = core::Purpose::kSampleOrder);
   std::int64_t sample(std::uint64_t position) const;
+  /// Those of positions first, first + 1, ...
+  void samples(std::uint64_t first, std::span<std::int64_t> out) const;
   std::uint64_t epoch(std::uint64_t position) const;
 
  private:
@@ -43,6 +48,8 @@ class HoldOut {
   std::int64_t training_count() const;
   std::int64_t held_out_count() const;
   std::int64_t training_sample(std::int64_t i) const;  // i in [0, training_count())
+  /// Every number in `values` becomes the training sample of that number.
+  void training_samples(std::span<std::int64_t> values) const;
   std::int64_t held_out_sample(std::int64_t i) const;  // i in [0, held_out_count())
 
  private:

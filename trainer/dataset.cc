@@ -111,15 +111,21 @@ std::string Dataset::arrangement() const {
 
 data::Order Dataset::ahead() const {
   if (!lanes_) return {};
-  return [lanes = lanes_.get()](std::uint64_t position) { return lanes->ahead(position); };
+  return [lanes = lanes_.get()](std::uint64_t first, std::span<std::int64_t> samples) { lanes->ahead(first, samples); };
 }
 
 data::Order Dataset::order() const {
-  if (lanes_) return [lanes = lanes_.get()](std::uint64_t position) { return lanes->sample(position); };
-  return [this, order = data::SampleOrder(seed_, training_count())](std::uint64_t position) {
-    const std::int64_t place = order.sample(position);
-    return few_.empty() ? hold_out_.training_sample(place) : few_[static_cast<std::size_t>(place)];
-  };
+  if (lanes_) {
+    return [lanes = lanes_.get()](std::uint64_t first, std::span<std::int64_t> samples) {
+      lanes->samples(first, samples);
+    };
+  }
+  return
+      [this, order = data::SampleOrder(seed_, training_count())](std::uint64_t first, std::span<std::int64_t> samples) {
+        order.samples(first, samples);
+        if (few_.empty()) return hold_out_.training_samples(samples);
+        for (std::int64_t& sample : samples) sample = few_[static_cast<std::size_t>(sample)];
+      };
 }
 
 std::string Dataset::fingerprint() const {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // `pathline bench step RECIPE`: how fast a training step is here; `pathline bench checkpoint`: how fast checkpoints
-// are.
+// are; `pathline bench loader FILE`: how fast images come.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "apps/allocator.h"
+#include "apps/bench/loader_rates.h"
 #include "apps/cli.h"
 #include "cluster/session.h"
 #include "trainer/checkpoint_benchmark.h"
@@ -93,12 +94,39 @@ void print(const trainer::CheckpointTimes& times, bool json) {
   for (const auto& [what, ratio] : ratios.items()) std::printf("%-30s %.2f\n", what.c_str(), ratio.get<double>());
 }
 
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+void print(const apps::LoaderRates& rates, bool json) {
+  const double loader = median(rates.loader), bound = median(rates.bound), library = median(rates.library);
+  if (json) {
+    const nlohmann::ordered_json result = {{"description", rates.how},
+                                           {"image_bytes", rates.image_bytes},
+                                           {"lanes", rates.lanes},
+                                           {"loader", rates.loader},
+                                           {"bound", rates.bound},
+                                           {"library", rates.library},
+                                           {"share_of_bound", bound > 0 ? loader / bound : 0},
+                                           {"over_library", loader / library}};
+    std::printf("%s\n", result.dump().c_str());
+    return;
+  }
+  std::printf("%s\nimages/s, median of %zu rounds: loader %.0f (%.2f GB/s of pixels)", rates.how.c_str(),
+              rates.loader.size(), loader, loader * static_cast<double>(rates.image_bytes) / 1e9);
+  if (rates.lanes > 0) std::printf(" in %lld lanes", static_cast<long long>(rates.lanes));
+  if (bound > 0) std::printf(", plain loop %.0f: %.0f %%", bound, 100 * loader / bound);
+  std::printf(", random H5Dread on one thread %.0f: %.1f times\n", library, loader / library);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   apps::keep_large_blocks_mapped();
   CLI::App app{
-      "Measures Pathline on this machine.\nexample: pathline bench step recipes/cifar10/cfm-linear.toml --set model.input_size=32 "
+      "Measures Pathline on this machine.\nexample: pathline bench step recipes/cifar10/cfm-linear.toml --set "
+      "model.input_size=32 "
       "--set model.input_channels=3"};
   app.require_subcommand(1);
   trainer::RunRequest request;
@@ -124,7 +152,21 @@ int main(int argc, char** argv) {
   checkpoint->add_option("--steps", saving.steps, "training steps alone and beside writing, in each round")
       ->check(CLI::PositiveNumber);
   checkpoint->add_flag("--json", json, "one JSON object");
+  CLI::App* loader =
+      app.add_subcommand("loader", "images a second from one HDF5 file, beside a plain loop that does the least");
+  apps::LoaderBenchmark reading;
+  loader->add_option("file", reading.path, "HDF5 file of images")->required();
+  loader->add_option("--threads", reading.threads, "of the loader, and of the plain loop")->check(CLI::PositiveNumber);
+  loader->add_option("--batch", reading.batch, "images a batch, a multiple of 16")->check(CLI::PositiveNumber);
+  loader->add_option("--rounds", reading.rounds, "everything once in each")->check(CLI::PositiveNumber);
+  loader->add_option("--seconds", reading.seconds, "of each measurement")->check(CLI::PositiveNumber);
+  loader->add_flag("--cold", reading.cold, "drop the file from the page cache before each measurement");
+  loader->add_flag("--json", json, "one JSON object");
   return apps::run_cli(app, argc, argv, [&] {
+    if (loader->parsed()) {
+      print(apps::benchmark_loader(reading), json);
+      return 0;
+    }
     return cluster::run_with_ranks([&](cluster::Communicator& world) {
       if (checkpoint->parsed()) {
         const auto times = trainer::benchmark_checkpoint(saving, world);

@@ -35,7 +35,8 @@ std::vector<Line> look_at_data(const Needs& needs, double seconds) {
   const data::SetInfo& info = source->info();
   std::vector<Line> lines{doctor::good("data", info.description)};
   const data::SampleOrder order(0, info.count);
-  data::Loader loader(*source, [&](std::uint64_t position) { return order.sample(position); },
+  data::Loader loader(*source,
+                      [&](std::uint64_t first, std::span<std::int64_t> samples) { order.samples(first, samples); },
                       {.batch = needs.batch, .first = 0, .last = needs.batch, .threads = needs.loader_threads});
   loader.next();  // opens and warms up
   std::int64_t samples = 0;

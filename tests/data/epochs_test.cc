@@ -45,9 +45,10 @@ class Epochs : public ::testing::TestWithParam<bool> {
   }
 
   Order order() const {
-    if (lanes_) return [this](std::uint64_t position) { return lanes_->sample(position); };
-    return [this, order = SampleOrder(7, kTraining)](std::uint64_t position) {
-      return hold_out_.training_sample(order.sample(position));
+    return [this](std::uint64_t first, std::span<std::int64_t> samples) {
+      if (lanes_) return lanes_->samples(first, samples);
+      SampleOrder(7, kTraining).samples(first, samples);
+      hold_out_.training_samples(samples);
     };
   }
 
@@ -62,7 +63,7 @@ class Epochs : public ::testing::TestWithParam<bool> {
       options.last = kSlices * (rank + 1) / ranks * (kBatch / kSlices);
       options.start = position;
       options.threads = 2;
-      if (lanes_) options.ahead = [this](std::uint64_t at) { return lanes_->ahead(at); };
+      if (lanes_) options.ahead = one_by_one([this](std::uint64_t at) { return lanes_->ahead(at); });
       loaders.push_back(std::make_unique<Loader>(*source_, order(), options));
     }
     for (std::int64_t step = 0; step < steps; ++step) {
@@ -126,9 +127,8 @@ TEST(EpochsInLanes, DecodeEveryChunkOnceAnEpoch) {
   source->decode_into(store);
   LoaderOptions options;
   options.batch = options.last = 20;
-  options.ahead = [&](std::uint64_t at) { return order.ahead(at); };
-  Loader loader(
-      *source, [&](std::uint64_t at) { return order.sample(at); }, options);
+  options.ahead = one_by_one([&](std::uint64_t at) { return order.ahead(at); });
+  Loader loader(*source, one_by_one([&](std::uint64_t at) { return order.sample(at); }), options);
   for (int step = 0; step < 20 * 23 / 2; ++step) loader.give_back(loader.next());  // 20 epochs
   // At most as promised, and what was decoded ahead for the epoch that was not begun; at least what cannot have stayed
   // from one epoch to the next.

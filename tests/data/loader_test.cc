@@ -29,7 +29,7 @@ std::unique_ptr<ShardSource> images() {
 }
 
 Order keyed_order() {
-  return [order = SampleOrder(7, kCount)](std::uint64_t position) { return order.sample(position); };
+  return one_by_one([](std::uint64_t position) { return SampleOrder(7, kCount).sample(position); });
 }
 
 LoaderOptions options(std::int64_t batch = 10) {
@@ -68,7 +68,7 @@ TEST(Loader, DeliversTheOrdersSamplesWithTheirLabelsAndPixels) {
   LoaderOptions plain = options();
   plain.flip = false;
   Loader loader(*source, keyed_order(), plain);
-  const Order order = keyed_order();
+  const SampleOrder order(7, kCount);
   for (std::uint64_t k = 0; k < 7; ++k) {
     const Batch batch = loader.next();
     EXPECT_EQ(batch.position, 10 * k);
@@ -76,7 +76,7 @@ TEST(Loader, DeliversTheOrdersSamplesWithTheirLabelsAndPixels) {
     EXPECT_GE(batch.waited_seconds, 0);
     ASSERT_EQ(batch.samples.size(), 10u);
     for (std::size_t i = 0; i < 10; ++i) {
-      EXPECT_EQ(batch.samples[i], order(10 * k + i));
+      EXPECT_EQ(batch.samples[i], order.sample(10 * k + i));
       EXPECT_EQ(batch.labels[i], batch.samples[i] % 4);
       // (channel 2, row 1, column 0) is byte (1 * 3 + 0) * 3 + 2 of the item
       const std::int64_t byte = (18 * batch.samples[i] + 11) & 0xff;
@@ -173,11 +173,11 @@ class FailingSource final : public ShardSource {
 };
 
 TEST(Loader, AFailingReadReachesTheReaderInItsTurn) {
-  const Order order = keyed_order();
-  const FailingSource source(images(), order(15));
+  const SampleOrder order(7, kCount);
+  const FailingSource source(images(), order.sample(15));
   LoaderOptions two = options();
   two.threads = 2;
-  Loader loader(source, order, two);
+  Loader loader(source, keyed_order(), two);
   EXPECT_EQ(loader.next().samples.size(), 10u);
   for (int again = 0; again < 2; ++again) {
     try {
@@ -185,7 +185,7 @@ TEST(Loader, AFailingReadReachesTheReaderInItsTurn) {
       FAIL() << "delivered a batch that cannot be read";
     } catch (const core::Error& error) {
       EXPECT_EQ(error.code(), core::ExitCode::kInput);
-      EXPECT_EQ(std::string(error.what()), core::concat("sample ", order(15), " of a.h5 is broken"));
+      EXPECT_EQ(std::string(error.what()), core::concat("sample ", order.sample(15), " of a.h5 is broken"));
     }
   }
 }

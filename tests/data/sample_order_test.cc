@@ -121,6 +121,17 @@ TEST(SampleOrder, NeighboursAreUnrelated) {
   }
 }
 
+TEST(SampleOrder, ManyAtOnceAreThoseOneByOneAlsoAcrossEpochs) {
+  for (const std::int64_t count : {1, 2, 37, 64, 1000, 65537}) {
+    const SampleOrder order(11, count);
+    std::vector<std::int64_t> samples(200);
+    for (const std::uint64_t first : {0, 5, 950}) {
+      order.samples(first, samples);
+      for (std::size_t i = 0; i < samples.size(); ++i) ASSERT_EQ(samples[i], order.sample(first + i)) << count;
+    }
+  }
+}
+
 TEST(SampleOrder, RefusesAnEmptySet) { EXPECT_THROW(SampleOrder(1, 0), core::Error); }
 
 TEST(HoldOut, ParksEverySampleOnOneSideAndAlwaysTheSame) {

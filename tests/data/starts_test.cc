@@ -55,8 +55,9 @@ TEST(Starts, AreMirroredWithTheirSamplesAlsoInParts) {
   options.batch = options.last = 2 * kCount;
   options.flip = options.starts = true;
   options.seed = 3;
-  Loader loader(
-      *source, [](std::uint64_t position) { return static_cast<std::int64_t>(position % (2 * kCount)); }, options);
+  Loader loader(*source,
+                one_by_one([](std::uint64_t position) { return static_cast<std::int64_t>(position % (2 * kCount)); }),
+                options);
   const Batch batch = loader.next(), again = loader.next();
   EXPECT_EQ(batch.starts, batch.values);
   EXPECT_EQ(again.starts, again.values);

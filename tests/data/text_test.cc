@@ -57,7 +57,7 @@ TEST(Prompts, ComeWithTheirSamplesAlsoInParts) {
   options.last = 5;  // the part of one of several ranks
   options.texts = true;
   const auto order = [](std::uint64_t position) { return static_cast<std::int64_t>(7 * position % (2 * kCount)); };
-  Loader loader(*source, order, options);
+  Loader loader(*source, one_by_one(order), options);
   for (int n = 0; n < 3; ++n) {
     const Batch batch = loader.next();
     std::vector<float> expected;

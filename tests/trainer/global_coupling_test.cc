@@ -95,8 +95,10 @@ TEST(GlobalCoupling, PairsTheOrderedGlobalBatchOnAnyNumberOfRanks) {
         for (std::uint64_t i = 0; i < 28; ++i) {
           positions.push_back(28 * n + i);
           core::Draws(kSeed, positions.back(), core::Purpose::kNoise).fill_normal(std::span(x0).subspan(2 * i, 2));
-          labels.push_back(dataset.source().label(dataset.order()(positions.back())));
         }
+        std::vector<std::int64_t> samples(28);
+        dataset.order()(28 * n, samples);
+        for (const std::int64_t sample : samples) labels.push_back(dataset.source().label(sample));
         const auto whole =
             flow::coupled_batch(flow::Coupling::of(pairing, true), pairing.coupling_block,
                                 std::span(found.values).subspan(56 * n, 56), x0, 2, labels, kSeed, positions);
