@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/random.h"
 
 namespace pathline::data {
 namespace {
@@ -29,7 +30,7 @@ std::int64_t group_of(const Groups& groups, std::int64_t sample) {
 }
 
 struct Case {
-  std::int64_t files, file, each, batch, slices, lanes, held_out;
+  std::int64_t files = 1, file = 0, each = 0, batch = 0, slices = 0, lanes = 0, held_out = 0;
 };
 
 // Whole and ragged groups and files, batches that do and do not divide the set, and sets smaller than a batch.
@@ -50,6 +51,66 @@ TEST(LaneOrder, EveryEpochVisitsEverySampleOnce) {
       EXPECT_TRUE(std::ranges::equal(visited, kept)) << c.each << " " << c.batch << ", epoch " << epoch;
     }
   }
+}
+
+/// The definition in docs/formats/order.md, written down as a walk through all positions.
+std::vector<std::int64_t> walked(std::uint64_t seed, const Groups& groups, const HoldOut& hold_out, const Case& c,
+                                 std::uint64_t positions) {
+  const auto purpose = [](core::Purpose purpose) { return static_cast<std::uint32_t>(purpose); };
+  std::set<std::int64_t> training;
+  for (std::int64_t i = 0; i < hold_out.training_count(); ++i) training.insert(hold_out.training_sample(i));
+  const std::uint64_t count = training.size();
+  std::vector<std::int64_t> samples;
+  for (std::uint64_t epoch = 0; samples.size() < positions; ++epoch) {
+    std::vector<std::int64_t> row;
+    const KeyedBijection order(seed, epoch, purpose(core::Purpose::kLaneGroups), groups.firsts.size());
+    for (std::size_t place = 0; place < groups.firsts.size(); ++place) {
+      const std::uint64_t group = order(place);
+      const std::int64_t end = group + 1 < groups.firsts.size() ? groups.firsts[group + 1] : groups.count;
+      const std::vector<std::int64_t> own(training.lower_bound(groups.firsts[group]), training.lower_bound(end));
+      if (own.empty()) continue;
+      const KeyedBijection inside(seed, (epoch << 32) + group, purpose(core::Purpose::kLaneSamples), own.size());
+      for (std::size_t j = 0; j < own.size(); ++j) row.push_back(own[inside(j)]);
+    }
+    // Which positions every lane has, in order; the lanes then take the row one after the other.
+    std::vector<std::vector<std::uint64_t>> lanes(static_cast<std::size_t>(c.slices * c.lanes));
+    std::vector<std::int64_t> turns(static_cast<std::size_t>(c.slices));
+    for (std::uint64_t position = epoch * count; position < (epoch + 1) * count; ++position) {
+      const auto slice =
+          static_cast<std::int64_t>(position % static_cast<std::uint64_t>(c.batch)) / (c.batch / c.slices);
+      const std::int64_t turn = turns[static_cast<std::size_t>(slice)]++;
+      lanes[static_cast<std::size_t>(slice * c.lanes + turn % c.lanes)].push_back(position);
+    }
+    samples.resize((epoch + 1) * count);
+    auto next = row.begin();
+    for (const auto& lane : lanes) {
+      for (const std::uint64_t position : lane) samples[position] = *next++;
+    }
+  }
+  samples.resize(positions);
+  return samples;
+}
+
+TEST(LaneOrder, IsTheOneOfTheFormatsPage) {
+  for (const Case& c : kCases) {
+    const Groups groups = groups_of(c.files, c.file, c.each);
+    const HoldOut hold_out(5, groups.count, c.held_out);
+    const LaneOrder order(9, groups, hold_out, c.batch, c.slices, c.lanes);
+    std::vector<std::int64_t> found(3 * static_cast<std::size_t>(groups.count));
+    order.samples(0, found);
+    EXPECT_EQ(found, walked(9, groups, hold_out, c, found.size()));
+  }
+  const auto first = [](std::int64_t count, std::int64_t held_out, const Case& c) {
+    const LaneOrder order(7, groups_of(1, count, 4), HoldOut(7, count, held_out), c.batch, c.slices, c.lanes);
+    std::vector<std::int64_t> samples(24);
+    order.samples(0, samples);
+    return samples;
+  };
+  EXPECT_EQ(first(12, 0, {.batch = 4, .slices = 2, .lanes = 1}),
+            (std::vector<std::int64_t>{0, 2, 6, 5, 1, 3, 8, 9, 4, 7, 11, 10, 3, 2, 10, 8, 0, 1, 7, 5, 9, 11, 4, 6}));
+  EXPECT_EQ(
+      first(22, 2, {.batch = 12, .slices = 2, .lanes = 2}),
+      (std::vector<std::int64_t>{8, 13, 9, 0, 11, 2, 21, 17, 18, 4, 19, 5, 10, 1, 15, 3, 14, 20, 16, 6, 19, 21, 6, 9}));
 }
 
 TEST(LaneOrder, AGroupIsReadByOneLaneAndAtOneTime) {
