@@ -89,7 +89,7 @@ std::int64_t Dataset::arrange(const DataOptions& options, const TrainOptions& tr
   const std::size_t sample = info().item_bytes();
   const auto budget = static_cast<std::size_t>(options.decoded_mb * (1 << 20));
   std::int64_t lanes = options.lanes;
-  if (lanes < 0) lanes = few_.empty() ? data::plan_lanes(groups, sample, train.slices, budget).lanes_a_slice : 0;
+  if (lanes < 0) lanes = few_.empty() ? data::plan_lanes(groups, sample, train.slices, budget) : 0;
   PL_CHECK(lanes == 0 || !groups.firsts.empty(), core::ExitCode::kUsage, "data.lanes = ", lanes,
            ", but no samples of the data set are decoded together (", info().description, "). Leave the key away.");
   if (groups.firsts.empty()) return 0;
