@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/hdf5.h"
 
+#include <hdf5.h>
+
 #include <algorithm>
 #include <bit>
 #include <utility>
@@ -11,6 +13,7 @@ namespace pathline::data::hdf5 {
 
 using core::ExitCode;
 
+static_assert(sizeof(hid_t) == sizeof(std::int64_t), "HDF5 1.10 or newer");  // ids are std::int64_t in headers
 static_assert(std::endian::native == std::endian::little, "stores are little-endian, as memory");
 
 namespace {
@@ -49,7 +52,7 @@ void fail(const std::string& path, const std::string& what, ExitCode code) {
                                  : "The file is damaged or of an unknown kind; fetch or import it again."));
 }
 
-hid_t native(Element element) {
+std::int64_t native(Element element) {
   switch (element) {
     case Element::kUint8:
       return H5T_NATIVE_UINT8;

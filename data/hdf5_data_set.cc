@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arrays in HDF5 files.
+#include <hdf5.h>
+
 #include <algorithm>
 
 #include "data/hdf5.h"

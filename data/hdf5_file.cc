@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HDF5 files: what they hold, their attributes, and making them.
+#include <hdf5.h>
+
 #include <algorithm>
 #include <filesystem>
 

@@ -3,17 +3,15 @@
 // by data/hdf5*.cc only.
 #pragma once
 
-#include <hdf5.h>
-
+#include <cstdint>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
 #include "data/hdf5.h"
 
 namespace pathline::data::hdf5 {
-
-static_assert(sizeof(hid_t) == sizeof(std::int64_t), "HDF5 1.10 or newer");
 
 /// Held around every call into the library. Recursive: handles close themselves inside locked functions.
 class Lock {
@@ -38,8 +36,8 @@ Result checked(Result result, const std::string& path, const std::string& what,
   return result;
 }
 
-/// The library's type of `element` in memory.
-hid_t native(Element element);
+/// The library's type of `element` in memory, an hid_t.
+std::int64_t native(Element element);
 
 /// For opening and making files.
 Handle access_properties();
