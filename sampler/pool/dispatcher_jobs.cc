@@ -21,17 +21,24 @@ std::vector<std::string> written_by(const JobSpec& spec) {
   return paths;
 }
 
+/// A run may go on: all workers must mean the same step.
+void pin_checkpoints(core::FileSystem& files, JobSpec& spec) {
+  spec.checkpoint = checkpoint::resolve(files, spec.checkpoint);
+  for (const char* option : {"guide-with", "classifier"}) {
+    const auto given = spec.options.find(option);
+    if (given == spec.options.end()) continue;
+    const bool script = given->first == "classifier" && !files.is_directory(given->second);
+    if (!script) given->second = checkpoint::resolve(files, given->second);
+  }
+}
+
 bool is_over(const std::string& state) { return state == "completed" || state == "failed" || state == "cancelled"; }
 
 }  // namespace
 
 std::int64_t Dispatcher::submit(JobSpec spec) {
   spec = checked(std::move(spec));
-  // A run may go on: all workers must mean the same step.
-  spec.checkpoint = checkpoint::resolve(files_, spec.checkpoint);
-  if (const auto guide = spec.options.find("guide-with"); guide != spec.options.end()) {
-    guide->second = checkpoint::resolve(files_, guide->second);
-  }
+  pin_checkpoints(files_, spec);
   for (const std::string& path : written_by(spec)) {
     const std::string parent = core::parent_of(path);
     PL_CHECK(files_.is_directory(parent), core::ExitCode::kUsage, "the directory ", parent,

@@ -42,6 +42,25 @@ TEST(Dispatcher, AJobGoesFromQueuedToCompletedAndEverySampleIsMadeOnce) {
   EXPECT_FALSE(pool.disk.exists(pool.directory / "jobs/1"));
 }
 
+TEST(Dispatcher, EveryCheckpointOfAJobIsTheStepThatItWasWhenTheJobCame) {
+  Pool pool;
+  const auto file = pool.disk.create("/runs/classifier.ts");
+  file->close();
+  JobSpec spec;
+  spec.checkpoint = "/runs/a";
+  spec.output = "/out/set.h5";
+  spec.count = 16;
+  spec.options = {{"classifier", "/runs/a/checkpoints"}, {"guide-with", "/runs/a"}};
+  const JobSpec runs = pool.dispatcher->job(pool.dispatcher->submit(spec)).spec;
+  EXPECT_EQ(runs.checkpoint, "/runs/a/checkpoints/step-5");
+  EXPECT_EQ(runs.options.at("guide-with"), "/runs/a/checkpoints/step-5");
+  EXPECT_EQ(runs.options.at("classifier"), "/runs/a/checkpoints/step-5");
+  spec.output = "/out/other.h5";
+  spec.options = {{"classifier", "/runs/classifier.ts"}};
+  const JobSpec script = pool.dispatcher->job(pool.dispatcher->submit(spec)).spec;
+  EXPECT_EQ(script.options.at("classifier"), "/runs/classifier.ts");
+}
+
 TEST(Dispatcher, RefusesAnOutputThatExistsOrIsBeingMade) {
   Pool pool;
   pool.submit(10);
