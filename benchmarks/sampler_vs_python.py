@@ -21,6 +21,7 @@ Error is the mean distance, in grey levels, of the written pixels from those of 
 Pathline's the seconds of a start that makes one step are taken off; PyTorch's are those of the solve.
 """
 import argparse
+import contextlib
 import heapq
 import json
 import os
@@ -203,6 +204,8 @@ def dopri5(tolerance):
 def sample(options, slots, first, count, output, *more, solver=None):
     if solver is None:
         solver = dopri5(options.tolerance)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(output)  # a complete set would not be made again
     return json.loads(run([
         options.pathline, "sample", "--checkpoint", os.path.join(options.work, "run"), "--ema", "none", *solver,
         "--threads", str(options.threads), "--slots", str(slots), "--seed", "3", "--first", str(first), "--count", str(count), "-o",

@@ -37,7 +37,7 @@ def errors_of(options, name, recipe):
     if not os.path.exists(os.path.join(here, "summary.json")):
         run(options.pathline, "train", os.path.join(options.recipes, recipe + ".toml"), "--set", f"run.directory={here}",
             "--set", f"data.path={at('moons.h5')}", "--set", f"train.steps={options.steps}")
-    sample = [options.pathline, "sample", "--checkpoint", here, "--count", options.count, "--seed", 5, "--slots", 1024]
+    sample = [options.pathline, "sample", "--checkpoint", here, "--count", options.count, "--seed", 5, "--slots", 1024, "--overwrite"]
     run(*sample, "--solver", "dopri5", "--rtol", 1e-6, "--atol", 1e-6, "-o", at("exact.npz"))
     exact, rows = points_of(at("exact.npz")), []
     for evaluations in EVALUATIONS:

@@ -16,6 +16,12 @@ constexpr const char* kVersion = "1";
 
 void JobRecord::add(const std::string& name, const std::string& value) { fields_.emplace_back(name, value); }
 
+JobRecord JobRecord::without(const std::string& name) const {
+  JobRecord other = *this;
+  std::erase_if(other.fields_, [&](const auto& field) { return field.first == name; });
+  return other;
+}
+
 std::string JobRecord::value(const std::string& name) const {
   for (const auto& [field, value] : fields_) {
     if (field == name) return value;

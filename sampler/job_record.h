@@ -14,6 +14,8 @@ class JobRecord {
   /// Fields keep their order. `name` is what a message calls it.
   void add(const std::string& name, const std::string& value);
   const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
+  /// The same without that field.
+  JobRecord without(const std::string& name) const;
   /// Empty where there is no such field.
   std::string value(const std::string& name) const;
 

@@ -57,15 +57,8 @@ std::optional<JobRecord> PartStore::begun() const {
   return JobRecord::parse(core::read_text(files_, path), path);
 }
 
-bool PartStore::finished(const JobRecord& record) {
-  if (!files_.exists(done_)) return false;
-  const std::string path = join_path(done_, kRecordName);
-  const bool ours = files_.exists(path) && core::read_text(files_, path) == record.text() && files_.exists(output_);
-  remove_done();
-  return ours;
-}
-
 void PartStore::open(const JobRecord& record) {
+  remove_done();
   const std::optional<JobRecord> other = begun();
   if (!other) {
     core::make_durable_directory(files_, directory_);
@@ -127,14 +120,6 @@ void PartStore::remove() {
   remove_done();
 }
 
-/// The record goes last: until then a start knows whose parts they were.
-void PartStore::remove_done() {
-  if (!files_.exists(done_)) return;
-  for (const std::string& name : files_.list(done_)) {
-    if (name != kRecordName) core::remove_tree(files_, join_path(done_, name));
-  }
-  files_.remove(join_path(done_, kRecordName));
-  files_.remove(done_);
-}
+void PartStore::remove_done() { core::remove_tree(files_, done_); }
 
 }  // namespace pathline::sampler

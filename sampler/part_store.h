@@ -28,9 +28,6 @@ class PartStore {
 
   /// The record of the job that was begun here, if one was. One rank.
   std::optional<JobRecord> begun() const;
-  /// True if a start of this very job has made `output` already and was interrupted while it removed the parts, which
-  /// this call completes. One rank.
-  bool finished(const JobRecord& record);
   /// Begins the job, or goes on with it after removing what an interrupted start left half written. One rank, before
   /// the others commit. Throws ExitCode::kUsage naming the differences if parts of another job lie here.
   void open(const JobRecord& record);
@@ -44,12 +41,13 @@ class PartStore {
   /// damaged part and where an id is missing. One rank.
   void read_all(std::uint64_t job, IdRange all, const std::function<void(Record&&)>& take) const;
 
-  /// The set is written: removes the parts, the record last. One rank.
+  /// The set is written: removes the parts. One rank.
   void remove();
+  /// What a start left that was interrupted in remove(). One rank.
+  void remove_done();
 
  private:
   std::string path_of(IdRange range) const;
-  void remove_done();
 
   core::FileSystem& files_;
   std::string output_, directory_, done_;

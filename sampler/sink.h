@@ -35,6 +35,9 @@ struct SinkOptions {
   std::vector<std::int64_t> trajectory_shape;
 };
 
+/// In a folder of pictures: the file that holds SinkOptions::description.
+inline constexpr const char* kFolderDescription = "generated_by.txt";
+
 /// Items of records that the sink for `path` takes: PNG files, or raw pixels and floats. Throws ExitCode::kUsage for a
 /// path that no sink writes.
 bool takes_png(const std::string& path);

@@ -19,8 +19,6 @@ std::string without_slash(std::string path) {
   return path;
 }
 
-constexpr const char* kAbout = "generated_by.txt";
-
 /// A class name as the name of one folder.
 std::string folder_name(std::string name) {
   for (char& letter : name) {
@@ -36,8 +34,8 @@ class FolderSink final : public OrderedSink {
         folder_(without_slash(options.path)),
         temporary_(core::concat(folder_, ".", ::getpid(), ".tmp")) {
     PL_CHECK(may_replace(), core::ExitCode::kUsage, folder_,
-             " exists and is neither an empty folder nor the same set made before (files of two sets would mix). "
-             "Choose another name, or remove it.");
+             " exists and is neither an empty folder nor a set (what lies there would be lost). Choose another name, or "
+             "remove it.");
     core::remove_tree(files_, temporary_);
     files_.make_directory(temporary_);
   }
@@ -55,9 +53,7 @@ class FolderSink final : public OrderedSink {
   bool may_replace() {
     if (!files_.exists(folder_)) return true;
     if (!files_.is_directory(folder_)) return false;
-    const std::string about = core::join_path(folder_, kAbout);
-    if (files_.exists(about)) return core::read_text(files_, about) == options().description;
-    return files_.list(folder_).empty();
+    return files_.list(folder_).empty() || files_.exists(core::join_path(folder_, kFolderDescription));
   }
 
   void append(const Record& record) override {
@@ -86,7 +82,7 @@ class FolderSink final : public OrderedSink {
   }
 
   void commit() override {
-    write(core::join_path(temporary_, kAbout), std::as_bytes(std::span(options().description)));
+    write(core::join_path(temporary_, kFolderDescription), std::as_bytes(std::span(options().description)));
     sync_all();
     core::remove_tree(files_, folder_);
     files_.rename(temporary_, folder_);

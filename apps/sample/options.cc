@@ -105,6 +105,7 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--first", options.first, "id of the first sample: a part of a larger job")->capture_default_str();
   app.add_option("-o,--output", options.output,
                  ".h5, .npz or .tar; a name that ends with / for a folder of PNG files; .png for one picture of all");
+  app.add_flag("--overwrite", options.overwrite, "replace a set of another job that has the output's name");
   add_solver_options(app, options);
   app.add_option("--labels", options.labels,
                  "all, none, labels such as 3 or 0-9 or 0,4,7, or a file of one label a line; ids cycle through them "

@@ -31,6 +31,7 @@ struct SampleOptions {
   std::uint64_t seed = 0;
   sampler::SolverOptions solver;
   bool pairs = false;
+  bool overwrite = false;             // a set of another job
   std::optional<std::int64_t> trace;  // the sample whose steps are printed; no set is made then
   std::string text;  // file of encoded prompts
   bool json = false;

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "apps/sample/loaded_job.h"
 #include "apps/sample/report.h"
@@ -20,6 +23,7 @@
 #include "core/text.h"
 #include "launch/signals.h"
 #include "sampler/make_parts.h"
+#include "sampler/set_report.h"
 
 namespace pathline::apps {
 namespace {
@@ -30,6 +34,19 @@ using sampler::IdRange;
 constexpr std::int64_t kMostPartBytes = std::int64_t{64} << 20;
 constexpr int kListingSeconds = 60;  // network file systems may list a directory late
 
+/// Between the job that made a complete set and the one asked for. What was left open needs no answer any more.
+std::vector<std::string> differences_that_count(const SampleOptions& options, sampler::JobRecord there,
+                                                sampler::JobRecord asked) {
+  std::vector<std::string> open = {"kernels"};
+  if (options.slots.empty() || options.slots == "auto") open.emplace_back("slots");
+  if (options.threads == 0) open.emplace_back("threads");
+  for (const std::string& field : open) {
+    there = there.without(field);
+    asked = asked.without(field);
+  }
+  return there.differences(asked);
+}
+
 class SampleRun {
  public:
   SampleRun(const SampleOptions& options, cluster::Communicator& world)
@@ -39,8 +56,7 @@ class SampleRun {
         store_(files_, options.output) {}
 
   int run() {
-    prepare();
-    if (agreed(finished_)) return 0;
+    if (!prepare()) return 0;
     const sampler::Statistics made = make();
     if (agreed(stopped(made))) return static_cast<int>(ExitCode::kStopped);
     cluster::together(world_, [&] {
@@ -57,7 +73,8 @@ class SampleRun {
     return value;
   }
 
-  void prepare() {
+  /// False where the set is there already, which has then been said.
+  bool prepare() {
     Decided decided = cluster::together(world_, [&] {
       check_sample_options(options_);
       return root_ ? decide(options_, store_.begun()) : Decided{};
@@ -69,6 +86,9 @@ class SampleRun {
       job_ = load_job(options_, decided, compute, [&](const std::string& path, const SampleOptions& options) {
         return load_model(files_, path, options, compute);
       });
+    });
+    if (agreed(cluster::together(world_, [&] { return root_ && made_before(decided, compute.kernels); }))) return false;
+    cluster::together(world_, [&] {
       if (root_ && decided.slots == 0) decided.slots = measured_slots(job_.field, job_);
     });
     decided = agreed(decided);
@@ -76,6 +96,44 @@ class SampleRun {
       settle(job_, decided);
       if (root_) begin();
     });
+    return true;
+  }
+
+  /// Rank 0: has an earlier start of this job made the set? Throws ExitCode::kUsage where another's would be replaced.
+  /// A job with parts was asked this when it began.
+  bool made_before(const Decided& decided, const std::string& kernels) {
+    if (store_.begun() || !files_.exists(options_.output)) return false;
+    Plan asked = plan_;
+    complete(asked, options_, *job_.loaded, decided, kernels);
+    const std::optional<sampler::SetReport> report = sampler::read_report(files_, options_.output);
+    const auto differences = report ? differences_that_count(options_, report->job, asked.record)
+                                    : std::vector<std::string>{"no " + sampler::report_path(options_.output) +
+                                                               " says of this very set which job made it"};
+    const bool empty_folder = files_.is_directory(options_.output) && files_.list(options_.output).empty();
+    if (!differences.empty()) {
+      PL_CHECK(options_.overwrite || empty_folder, ExitCode::kUsage, options_.output,
+               " is there, of another job: ", core::listed(differences),
+               " (the set would be replaced). Replace it with --overwrite, or choose another output.");
+      return false;
+    }
+    PL_CHECK(options_.moments.empty() || files_.exists(options_.moments), ExitCode::kUsage, options_.output,
+             " is complete, but its moments ", options_.moments,
+             " are gone. Take them with `pathline evaluate moments`, or remove the set to make both again.");
+    store_.remove_done();
+    core::log_info(options_.output, " is complete: an earlier start of this job made it");
+    say_result(*report, {});
+    return true;
+  }
+
+  void say_result(const sampler::SetReport& report, const sampler::Statistics& made) const {
+    sampler::Statistics set;
+    set.count = report.count;
+    set.failed = report.failed;
+    set.nfe = report.nfe;
+    set.max_nfe = report.max_nfe;
+    set.rejected_steps = report.rejected_steps;
+    check_failures(set);
+    print_result(options_, set + sampler::Statistics{}, made);
   }
 
   /// Rank 0: the job is ours from here on, and what is missing of it is known.
@@ -84,11 +142,6 @@ class SampleRun {
     const std::string beside = core::parent_of(options_.moments);
     PL_CHECK(options_.moments.empty() || files_.is_directory(beside), ExitCode::kUsage, "the directory ", beside,
              " of --moments does not exist. Make it first.");
-    if (store_.finished(plan_.record)) {
-      finished_ = true;
-      core::log_info(options_.output, " was complete already; an interrupted start's parts are removed");
-      return;
-    }
     core::make_durable_directory(files_, store_.directory());
     lock_ = std::make_unique<checkpoint::RunLock>(files_, store_.directory());
     store_.open(plan_.record);
@@ -164,22 +217,23 @@ class SampleRun {
   /// Rank 0: all parts are there.
   void write_set(const sampler::Statistics& made) {
     SetWriter set(files_, job_, options_.output);
-    sampler::Statistics total;
+    sampler::SetReport report{plan_.record};
     store_.read_all(plan_.record.identity(), all(), [&](sampler::Record&& record) {
-      total.count += 1;
-      total.failed += record.status != sampler::SampleStatus::kDone;
-      total.nfe += record.nfe;
-      total.max_nfe = std::max(total.max_nfe, record.nfe);
-      total.rejected_steps += record.rejected;
+      report.count += 1;
+      report.failed += record.status != sampler::SampleStatus::kDone;
+      report.nfe += record.nfe;
+      report.max_nfe = std::max(report.max_nfe, record.nfe);
+      report.rejected_steps += record.rejected;
       set.put(std::move(record));
     });
-    const bool all_failed = total.failed == total.count;
-    if (!all_failed) set.finish();
+    if (report.failed < report.count) {
+      set.finish();
+      sampler::save_report(files_, options_.output, report);
+    }
     lock_.reset();
     store_.remove();
     say_trouble(made);
-    check_failures(total);
-    print_result(options_, total + sampler::Statistics{}, made);
+    say_result(report, made);
   }
 
   const SampleOptions options_;
@@ -190,7 +244,6 @@ class SampleRun {
   std::unique_ptr<checkpoint::RunLock> lock_;
   LoadedJob job_;
   const Plan& plan_ = job_.plan;
-  bool finished_ = false;
   std::vector<IdRange> open_;  // rank 0: what is missing at the start
   std::int64_t begun_ = 0;     // rank 0: what was there
 };

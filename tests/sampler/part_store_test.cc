@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "sampler/part_file.h"
+#include "sampler/set_report.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/memory_file_system.h"
 
@@ -97,6 +98,49 @@ TEST(PartFile, NoticesEveryTurnedBit) {
   EXPECT_THROW(decode_part(bytes, 77, {3, 7}, "part"), core::Error);
 }
 
+TEST(SetReport, TellsWhatMadeASetAsLongAsItIsThatSet) {
+  tests::MemoryFileSystem files;
+  core::replace_file(files, "set.h5", "samples");
+  EXPECT_FALSE(read_report(files, "set.h5"));
+  save_report(files, "set.h5", {job("5"), 9, 1, 900, 130, 7});
+  const auto report = read_report(files, "set.h5");
+  ASSERT_TRUE(report);
+  EXPECT_THAT(report->job.differences(job("5")), ElementsAre());
+  EXPECT_THAT(report->job.differences(job("6")), ElementsAre("seed (5 there, 6 asked for)"));
+  EXPECT_EQ(report->count, 9);
+  EXPECT_EQ(report->failed, 1);
+  EXPECT_EQ(report->nfe, 900);
+  EXPECT_EQ(report->max_nfe, 130);
+  EXPECT_EQ(report->rejected_steps, 7);
+  core::replace_file(files, "set.h5", "sampled");
+  EXPECT_FALSE(read_report(files, "set.h5")) << "another set took its place";
+  core::replace_file(files, "set.h5", "samples");
+  EXPECT_TRUE(read_report(files, "set.h5"));
+  files.remove("set.h5");
+  EXPECT_FALSE(read_report(files, "set.h5"));
+}
+
+TEST(SetReport, IsOfAFolderWithTheSameDescription) {
+  tests::MemoryFileSystem files;
+  files.make_directory("set");
+  core::replace_file(files, "set/generated_by.txt", "seed 5");
+  save_report(files, "set/", {job("5"), 9, 0, 0, 0, 0});
+  EXPECT_TRUE(files.exists("set.json"));
+  EXPECT_TRUE(read_report(files, "set"));
+  core::replace_file(files, "set/generated_by.txt", "seed 6");
+  EXPECT_FALSE(read_report(files, "set/"));
+}
+
+TEST(SetReport, IsNotFoundInAFileOfAnotherProgram) {
+  tests::MemoryFileSystem files;
+  core::replace_file(files, "set.h5", "samples");
+  for (const std::string text : {"", "{", "[]", "{}", "{\"format\": \"pathline-set\", \"version\": 2}",
+                                 "{\"format\": \"pathline-set\", \"version\": 1, \"job\": {\"seed\": 5}}"}) {
+    core::replace_file(files, "set.h5.json", text);
+    EXPECT_FALSE(read_report(files, "set.h5")) << text;
+  }
+}
+
 TEST(PartStore, HandsOutEverySampleOnceInOrder) {
   tests::MemoryFileSystem files;
   PartStore store(files, "set.h5");
@@ -145,7 +189,8 @@ void start(core::FileSystem& files, std::vector<IdRange>& promised) {
   const JobRecord record = job("5");
   const IdRange all{0, 6};
   PartStore store(files, "set");
-  if (store.finished(record)) return;
+  const auto report = store.begun() ? std::nullopt : read_report(files, "set");
+  if (report && report->job.differences(record).empty()) return store.remove_done();
   store.open(record);
   for (const IdRange& missing : missing_ranges(all, store.committed())) {
     for (IdRange part = missing; part.first < missing.last; part.first = part.last) {
@@ -157,6 +202,7 @@ void start(core::FileSystem& files, std::vector<IdRange>& promised) {
   std::string set;
   store.read_all(record.identity(), all, [&](Record&& read) { set += std::to_string(read.nfe) + " "; });
   core::replace_file(files, "set", set);
+  save_report(files, "set", {record, 6, 2, 615, 105, 6});
   store.remove();
 }
 
@@ -170,7 +216,7 @@ TEST(PartStore, KeepsWhatIsCommittedWhereverAStartIsKilled) {
     start(counted, promised);
     calls = counted.calls();
     EXPECT_EQ(core::read_text(files, "set"), expected);
-    EXPECT_THAT(files.list("."), ElementsAre("set"));
+    EXPECT_THAT(files.list("."), ElementsAre("set", "set.json"));
   }
   ASSERT_GT(calls, 30);
   for (int at = 0; at < calls; ++at) {
@@ -190,7 +236,7 @@ TEST(PartStore, KeepsWhatIsCommittedWhereverAStartIsKilled) {
       std::vector<IdRange> again;
       start(files, again);
       EXPECT_EQ(core::read_text(files, "set"), expected) << at;
-      EXPECT_THAT(files.list("."), ElementsAre("set")) << at;
+      EXPECT_THAT(files.list("."), ElementsAre("set", "set.json")) << at;
     }
   }
 }
