@@ -6,9 +6,15 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <ranges>
+#include <set>
+#include <vector>
 
+#include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/text.h"
+#include "sampler/pool/policy.h"
 #include "sampler/to_record.h"
 
 namespace pathline::apps {
@@ -48,30 +54,38 @@ sampler::Record PreparedJob::missing(std::int64_t id) const {
   return packed(with_features(sampler::to_record(sample)));
 }
 
-std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::string& path, const SampleOptions& options) {
+std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::string& name, const std::string& step,
+                                                                const SampleOptions& options) {
   for (const auto& job : jobs_) {
-    if (job->classifier && job->options.classifier == path) return job->classifier;  // never sampled itself
-    const bool same = job->options.ema == options.ema && job->options.precision == options.precision &&
-                      job->options.text == options.text;
-    if (same && job->options.checkpoint == path) return job->loaded;
-    if (same && job->weaker && job->options.guide_with == path) return job->weaker;
+    if (const auto found = job->models.find(name); found != job->models.end()) return found->second;
   }
-  return load_model(files_, path, options, compute_);
+  return load_model(files_, step, options, compute_);
 }
 
 std::shared_ptr<const PreparedJob> JobShelf::keep(PreparedJob&& job) {
   std::erase_if(jobs_, [&](const auto& other) { return other->id == job.id; });
   jobs_.push_front(std::make_shared<const PreparedJob>(std::move(job)));
-  while (jobs_.size() > most_) jobs_.pop_back();
+  std::vector<std::set<std::string>> models;
+  for (const auto& one : jobs_) {
+    const auto names = std::views::keys(one->models);
+    models.emplace_back(names.begin(), names.end());
+  }
+  const std::vector<bool> stay = pool::jobs_that_stay(models, most_);
+  std::size_t place = 0;
+  std::erase_if(jobs_, [&](const auto&) { return !stay[place++]; });
   return jobs_.front();
 }
 
 PreparedJob JobShelf::load(std::int64_t id, const pool::JobSpec& spec) {
   at::set_num_threads(static_cast<int>(spec.threads));
-  const auto source = [this](const std::string& path, const SampleOptions& options) {
-    return model_for(path, options);
+  std::map<std::string, std::shared_ptr<sampler::CheckpointedModel>> models;
+  const auto source = [&](const std::string& path, const SampleOptions& options) {
+    const std::string step = checkpoint::resolve(files_, path);
+    const std::string name = core::concat(step, '\n', options.ema, '\n', options.precision, '\n', options.text);
+    return models[name] = model_for(name, step, options);
   };
-  return {load_job(options_of(spec), decided_of(spec), compute_, source), id};
+  LoadedJob loaded = load_job(options_of(spec), decided_of(spec), compute_, source);
+  return {std::move(loaded), id, std::move(models)};
 }
 
 std::shared_ptr<const PreparedJob> JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec) {

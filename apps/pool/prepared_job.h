@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,6 +21,8 @@ namespace pathline::apps {
 
 struct PreparedJob : LoadedJob {
   std::int64_t id = 0;  // of the job
+  /// All networks of the job, by what tells them apart: the step's directory, weights, precision, text.
+  std::map<std::string, std::shared_ptr<sampler::CheckpointedModel>> models;
 
   /// In the place of a sample that was parked: zero, and failed.
   sampler::Record missing(std::int64_t id) const;
@@ -27,7 +30,7 @@ struct PreparedJob : LoadedJob {
 
 class JobShelf {
  public:
-  /// `models` are kept at most.
+  /// At most so many `models` are kept, with the jobs that use them; those of the job used last always are.
   JobShelf(core::FileSystem& files, std::size_t models, Compute compute)
       : files_(files), most_(models), compute_(std::move(compute)) {}
 
@@ -41,12 +44,13 @@ class JobShelf {
  private:
   PreparedJob load(std::int64_t id, const pool::JobSpec& spec);
   std::shared_ptr<const PreparedJob> keep(PreparedJob&& job);
-  std::shared_ptr<sampler::CheckpointedModel> model_for(const std::string& path, const SampleOptions& options);
+  std::shared_ptr<sampler::CheckpointedModel> model_for(const std::string& name, const std::string& step,
+                                                        const SampleOptions& options);
 
   core::FileSystem& files_;
   const std::size_t most_;
   const Compute compute_;
-  std::list<std::shared_ptr<const PreparedJob>> jobs_;  // the newest first
+  std::list<std::shared_ptr<const PreparedJob>> jobs_;  // the one used last first
 };
 
 }  // namespace pathline::apps

@@ -28,4 +28,19 @@ Verdict judge(const Trouble& trouble) {
 
 std::int64_t most_parked(std::int64_t samples_of_job) { return std::max<std::int64_t>(64, samples_of_job / 100); }
 
+std::vector<bool> jobs_that_stay(std::span<const std::set<std::string>> models_of_jobs, std::size_t most) {
+  std::vector<bool> stay;
+  std::set<std::string> kept;
+  std::size_t jobs = 0;
+  for (const std::set<std::string>& models : models_of_jobs) {
+    std::set<std::string> with = kept;
+    with.insert(models.begin(), models.end());
+    stay.push_back(stay.empty() || (with.size() <= std::max(most, kept.size()) && jobs < kMostJobsKept));
+    if (!stay.back()) continue;
+    kept = std::move(with);
+    ++jobs;
+  }
+  return stay;
+}
+
 }  // namespace pathline::pool

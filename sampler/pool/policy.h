@@ -5,7 +5,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace pathline::pool {
 
@@ -47,5 +50,13 @@ Verdict judge(const Trouble& trouble);
 inline constexpr std::int64_t kMostJobErrors = 3;
 /// More parked samples than these mean that the job, not its samples, is broken.
 std::int64_t most_parked(std::int64_t samples_of_job);
+
+/// Beside models a job holds decoders and rows: no worker keeps more jobs than these, whatever their models.
+inline constexpr std::size_t kMostJobsKept = 16;
+
+/// Of the jobs that a worker has in memory, the one used last first, each with the names of its models: which stay
+/// where at most `most` different models may. The first always stays, whatever it needs; those of the others that need
+/// more than is left go.
+std::vector<bool> jobs_that_stay(std::span<const std::set<std::string>> models_of_jobs, std::size_t most);
 
 }  // namespace pathline::pool

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
+#include <string>
 #include <vector>
 
 namespace pathline::pool {
@@ -52,6 +54,39 @@ TEST(Bite, ShrinksTowardsTheEndSoThatAllWorkersEndTogether) {
 TEST(Bite, NeverExceedsTheRange) {
   EXPECT_EQ(bite({5, 1000, 64, 50, 1}), 5);
   EXPECT_EQ(bite({1, 1, 64, 0, 100}), 1);
+}
+
+std::vector<bool> stay(const std::vector<std::set<std::string>>& models, std::size_t most) {
+  return jobs_that_stay(models, most);
+}
+
+TEST(Shelf, TheModelThatWasUsedLeastRecentlyGoesWithItsJobs) {
+  EXPECT_EQ(stay({{"a"}, {"b"}, {"c"}}, 2), (std::vector{true, true, false}));
+  EXPECT_EQ(stay({{"c"}, {"a"}, {"b"}}, 2), (std::vector{true, true, false}));
+  EXPECT_EQ(stay({{"a"}, {"b"}, {"b"}, {"c"}, {"c"}}, 2), (std::vector{true, true, true, false, false}));
+}
+
+TEST(Shelf, CountsModelsNotJobs) {
+  const std::vector<std::set<std::string>> of_one(10, {"a"});
+  EXPECT_EQ(stay(of_one, 1), std::vector<bool>(10, true));
+  EXPECT_EQ(stay({{"a"}, {"b"}, {"a"}}, 1), (std::vector{true, false, true}));
+}
+
+TEST(Shelf, AJobWithSeveralModelsCountsForAllOfThem) {
+  EXPECT_EQ(stay({{"a"}, {"b", "c"}, {"d"}}, 3), (std::vector{true, true, false}));
+  EXPECT_EQ(stay({{"a"}, {"b", "c"}, {"d"}}, 2), (std::vector{true, false, true}));
+  EXPECT_EQ(stay({{"a", "b"}, {"b", "c"}, {"b"}}, 2), (std::vector{true, false, true}));
+}
+
+TEST(Shelf, TheNewestJobStaysWhateverItNeedsAndSoDoThoseThatNeedNoMore) {
+  EXPECT_EQ(stay({{"a", "b", "c"}, {"c"}, {"d"}}, 1), (std::vector{true, true, false}));
+}
+
+TEST(Shelf, NoMoreJobsStayThanTheirOtherPartsAllow) {
+  const std::vector<bool> verdict = stay(std::vector<std::set<std::string>>(kMostJobsKept + 2, {"a"}), 3);
+  EXPECT_TRUE(verdict[kMostJobsKept - 1]);
+  EXPECT_FALSE(verdict[kMostJobsKept]);
+  EXPECT_FALSE(verdict[kMostJobsKept + 1]);
 }
 
 TEST(Judgement, TwoTroublesCutARangeOfSeveral) {
