@@ -118,4 +118,18 @@ void follow_path(SolverOptions& options, const flow::Parameterisation& trained, 
   }
 }
 
+void narrow_times(SolverOptions& options, std::optional<double> t0, std::optional<double> t1) {
+  if (!t0 && !t1) return;
+  const double from = t0.value_or(options.t0), to = t1.value_or(options.t1);
+  PL_CHECK(options.t0 <= from && from < to && to <= options.t1, core::ExitCode::kUsage, "--t0 ", from, " --t1 ", to,
+           " is no interval of times of flow between ", options.t0, " (noise) and ", options.t1,
+           " (data), where this model can be followed. Choose two times there, the smaller one first.");
+  PL_CHECK(options.noise_schedule.empty(), core::ExitCode::kUsage, "--t0 and --t1 are times of flow, and solver ",
+           options.solver, " goes through discrete ones (--noise-schedule). Leave them out, or use another solver.");
+  if (t0) options.start_scale = flow::Path::parse(options.path).at(from).s;
+  if (t1) options.denoise = false;
+  options.t0 = from;
+  options.t1 = to;
+}
+
 }  // namespace pathline::sampler

@@ -3,6 +3,7 @@
 // path, or the noise that solvers with discrete times want.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "flow/parameterisation.h"
@@ -30,5 +31,10 @@ Field noise_at_indices(Field velocity, const flow::Parameterisation& trained, co
 /// Fills in the path, the times and how the last step is done, for a network trained so; `wanted`: along which path,
 /// "" for that of training. options.solver is set already. Throws ExitCode::kUsage for solvers that do not fit.
 void follow_path(SolverOptions& options, const flow::Parameterisation& trained, const std::string& wanted);
+
+/// After follow_path(): only between these times of it, where they are given. Samples then begin on noise of the
+/// deviation s(t0), and are the states at t1, with what noise is in them. Throws ExitCode::kUsage for times that the
+/// path, or the solver, does not have.
+void narrow_times(SolverOptions& options, std::optional<double> t0, std::optional<double> t1);
 
 }  // namespace pathline::sampler

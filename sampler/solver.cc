@@ -131,6 +131,9 @@ std::vector<std::pair<std::string, std::string>> settings_of(const SolverOptions
   const Solver solver = find_solver(options.solver);
   Settings settings = {{"solver", solver.name}};
   if (options.path != "linear") settings.emplace_back("path", options.path);
+  if (options.t0 != 0 || options.t1 != 1) {
+    settings.emplace_back("times", exact_text(options.t0) + " to " + exact_text(options.t1));
+  }
   add_steps(solver, options, settings);
   add_noise(solver, options, settings);
   add_guidance(options, settings);

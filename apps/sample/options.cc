@@ -78,6 +78,10 @@ void add_solver_options(CLI::App& app, SampleOptions& options) {
       ->capture_default_str();
   app.add_option("--path", options.path,
                  "follow this path instead of the one trained on, such as cosine or vp (docs/sampling.md)");
+  app.add_option("--t0", options.t0,
+                 "begin at this time of flow, on noise of the path's deviation there (default: 0, or where the path "
+                 "begins)");
+  app.add_option("--t1", options.t1, "end at this time, with the state there as it is (default: 1, the data)");
   app.add_option("--rtol", solver.rtol, "of a solver that chooses steps")
       ->capture_default_str()
       ->each(given(options.tolerance_given));

@@ -98,6 +98,17 @@ void check_without_path(const SampleOptions& options) {
            "is known. Leave them out.");
 }
 
+void narrow_times(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded) {
+  if (!options.t0 && !options.t1) return;
+  const bool in_given_steps = sampler::is_one_step(*loaded.model) || sampler::is_distilled(loaded.flow);
+  PL_CHECK(!in_given_steps && loaded.flow.objective != "nll-cnf", ExitCode::kUsage,
+           "--t0 and --t1 are times of a path, and this model's states between noise and data are of none that is ",
+           "known. Leave them out.");
+  PL_CHECK(options.encode.empty() && options.mask.empty(), ExitCode::kUsage,
+           "--t0 and --t1 do not go together with --encode and --mask, which take data all the way. Leave them out.");
+  sampler::narrow_times(plan.job.solver, options.t0, options.t1);
+}
+
 }  // namespace
 
 Decided decide(const SampleOptions& options, const std::optional<sampler::JobRecord>& begun) {
@@ -151,6 +162,7 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
     PL_CHECK(options.path.empty(), ExitCode::kUsage, "--path ", options.path, " and discrete times (solver ", solver,
              ", --noise-schedule ", plan.job.solver.noise_schedule, ") do not go together. Leave one out.");
   }
+  narrow_times(plan, options, loaded);
   sampler::method_maker<float>(plan.job.solver, 1,
                                sampler::step_noise(0));  // says what cannot be before anything begins
   sampler::check_solver(loaded.flow.pairing, solver);

@@ -118,6 +118,8 @@ const std::vector<OptionName>& option_names() {
                                                  {"atol", kValue},
                                                  {"controller", kValue},
                                                  {"path", kValue, true},
+                                                 {"t0", kValue},
+                                                 {"t1", kValue},
                                                  {"guidance", kValue},
                                                  {"guidance-interval", kValue},
                                                  {"guidance-channels", kValue, true},

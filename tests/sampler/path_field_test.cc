@@ -14,7 +14,9 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -105,6 +107,37 @@ double error_of(const Field& field, const Job& job) {
         }
       });
   return error;
+}
+
+TEST(PathField, NarrowedTimesBeginOnTheNoiseThereAndEndOnTheState) {
+  for (const std::string& path : kPaths) {
+    for (const std::string prediction : {"velocity", "noise"}) {
+      const Parameterisation trained(Path::parse(path), prediction, "auto");
+      const Field field = velocity_of(exact_answers(trained), trained);
+      Job job = job_for("dopri5", trained);
+      narrow_times(job.solver, 0.25, 0.75);
+      EXPECT_EQ(job.solver.start_scale, Path::parse(path).at(0.25).s);
+      EXPECT_LT(error_of(field, job), 2e-5) << path << ", " << prediction;
+      Job to_data = job_for("dopri5", trained);
+      const bool denoise = to_data.solver.denoise;
+      narrow_times(to_data.solver, 0.25, {});
+      EXPECT_EQ(to_data.solver.denoise, denoise);
+      EXPECT_LT(error_of(field, to_data), 2e-5) << path << ", " << prediction;
+    }
+  }
+}
+
+TEST(PathField, RefusesTimesThatAreNoIntervalOfThePath) {
+  const Parameterisation noise(Path::parse("linear"), "noise", "auto");
+  using Time = std::optional<double>;
+  for (const auto& [t0, t1] : std::vector<std::pair<Time, Time>>{
+           {0.5, 0.5}, {0.7, 0.3}, {-0.1, {}}, {{}, 1.5}, {0.0, {}}, {std::nan(""), {}}, {{}, std::nan("")}}) {
+    Job job = job_for("dopri5", noise);  // has times from 1e-3 on
+    EXPECT_THROW(narrow_times(job.solver, t0, t1), core::Error);
+  }
+  Job stochastic = job_for("em", Parameterisation(Path::parse("linear"), "velocity", "auto"));
+  narrow_times(stochastic.solver, {}, 0.5);
+  EXPECT_THROW(method_maker<float>(stochastic.solver, 4, step_noise(0)), core::Error);
 }
 
 TEST(PathField, EveryPredictionOnEveryPathLeadsToTheClosedForm) {
