@@ -36,18 +36,22 @@ class PointClassifier final : public StoredNetwork<Classifier> {
   }
 
   /// The first layer and the last are fp32, see Note [Types].
-  at::Tensor logits(const at::Tensor& x, const at::Tensor& t) override {
+  at::Tensor features(const at::Tensor& x, const at::Tensor& t) override {
     const at::ScalarType type = parameters().front().tensor.scalar_type();
     const at::Tensor time = network_time(parse_time_input(options().time_input), t);
     await_group(0);
     at::Tensor h = layers_.front()(at::cat({x.to(at::kFloat), time.unsqueeze(1)}, 1));
-    for (std::size_t i = 1; i < layers_.size(); ++i) {
+    for (std::size_t i = 1; i + 1 < layers_.size(); ++i) {
       await_group(i);
-      const bool last = i + 1 == layers_.size();
-      h = layers_[i](activated(activation_, h).to(last ? at::kFloat : type));
+      h = layers_[i](activated(activation_, h).to(type));
     }
+    return activated(activation_, h).to(at::kFloat);
+  }
+
+  at::Tensor logits(const at::Tensor& x, const at::Tensor& t) override {
+    const at::Tensor h = features(x, t);
     await_group(layers_.size());
-    return t.unsqueeze(1) * h + prior_.to(at::kFloat);
+    return t.unsqueeze(1) * layers_.back()(h) + prior_.to(at::kFloat);
   }
 
   void set_activation_checkpointing(std::int64_t every) override {
@@ -88,7 +92,7 @@ class ImageClassifier final : public StoredNetwork<Classifier> {
     store_.end_group();
   }
 
-  at::Tensor logits(const at::Tensor& image, const at::Tensor& t) override {
+  at::Tensor features(const at::Tensor& image, const at::Tensor& t) override {
     const at::ScalarType type = parameters().front().tensor.scalar_type();
     await_group(0);
     const at::Tensor c = at::silu(time_(network_time(parse_time_input(options().time_input), t)));  // (N, D)
@@ -103,7 +107,12 @@ class ImageClassifier final : public StoredNetwork<Classifier> {
     }
     await_group(blocks_.size() + 1);
     const auto m = modulation_(c).chunk(2, 1);
-    const at::Tensor mean = modulated(norm_, x, m[0], m[1]).to(at::kFloat).mean(1);  // over the tokens
+    return modulated(norm_, x, m[0], m[1]).to(at::kFloat).mean(1);  // over the tokens
+  }
+
+  /// The last group, with the head in it, is there when the features are.
+  at::Tensor logits(const at::Tensor& image, const at::Tensor& t) override {
+    const at::Tensor mean = features(image, t);
     return t.unsqueeze(1) * head_(mean) + prior_.to(at::kFloat);
   }
 

@@ -2,13 +2,18 @@
 #include "sampler/features.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/error.h"
+#include "model/classifier.h"
+#include "sampler/checkpointed_model.h"
 
 namespace pathline::sampler {
 namespace {
@@ -17,11 +22,33 @@ constexpr std::int64_t kBlock = 64;
 
 }  // namespace
 
-Features::Features(const std::string& network, at::Device device) {
-  if (!network.empty()) network_.emplace(network, device);
+Features::Features(const std::string& network, at::Device device) : device_(device) {
+  core::PosixFileSystem files;
+  if (network.empty()) return;
+  if (!files.is_directory(network)) {
+    network_.emplace(network, device);
+    return;
+  }
+  auto loaded = load_checkpointed_model(files, network, "");
+  model::as_classifier(*loaded.model, "--features " + network);
+  move_to(*loaded.model, device);
+  classifier_ = std::make_shared<const CheckpointedModel>(std::move(loaded));
+}
+
+/// At t = 1: the items are data.
+at::Tensor Features::of_classifier(const at::Tensor& items) const {
+  const at::NoGradGuard no_grad;
+  const auto shape = sample_shape_of(classifier_->model->options());
+  PL_CHECK(items.sizes().slice(1) == at::IntArrayRef(shape), core::ExitCode::kInput, "samples of shape ",
+           items.sizes().slice(1), " have no features by the classifier ", classifier_->directory, ", which knows ",
+           at::IntArrayRef(shape), ". Use a classifier of such samples.");
+  const at::Tensor x = items.dim() == 2 ? items : items.to(at::kFloat) / 127.5 - 1.0;
+  auto& network = model::as_classifier(*classifier_->model, "--features");
+  return network.features(x.to(device_, at::kFloat), at::ones({x.size(0)}, device_)).to(at::kCPU);
 }
 
 at::Tensor Features::of(const at::Tensor& items) const {
+  if (classifier_) return of_classifier(items);
   if (items.dim() == 2) return items;
   if (network_ && network_->knows_return_features()) return network_->forward(items, true).flatten(1);
   const at::Tensor pixels = items.to(at::kFloat) / 127.5 - 1.0;

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,18 +16,26 @@
 
 namespace pathline::sampler {
 
-/// A TorchScript network's features of pictures, or the pixels themselves.
+struct CheckpointedModel;
+
+/// A network's features of items, or the items themselves.
 class Features {
  public:
-  /// `network`: its file, or empty; it computes on `device`. Throws ExitCode::kInput where it cannot be loaded.
+  /// `network`: a TorchScript file, of pictures; a run (or one step of it) with a classifier of our own, of what that
+  /// was trained on; or empty. It computes on `device`. Throws core::Error where it cannot be loaded.
   explicit Features(const std::string& network, at::Device device = at::kCPU);
 
-  /// (n, D) of pictures, uint8 (n, C, H, W), in [-1, 1] where they are pixels; of points (n, D): themselves. A network
-  /// that knows `return_features` is given the bytes, any other fp32 in [-1, 1].
+  /// (n, D) of pictures, uint8 (n, C, H, W), in [-1, 1] where they are pixels, or of points (n, D). A TorchScript
+  /// network that knows `return_features` is given the bytes, any other network fp32 in [-1, 1]. Throws
+  /// ExitCode::kInput for items of another shape than the classifier's.
   at::Tensor of(const at::Tensor& items) const;
 
  private:
+  at::Tensor of_classifier(const at::Tensor& items) const;
+
+  at::Device device_;
   std::optional<TorchScript> network_;
+  std::shared_ptr<const CheckpointedModel> classifier_;
 };
 
 /// Mean and covariance of rows in the order of their set: taken in blocks of 64 rows however they come, so that the

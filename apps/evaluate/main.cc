@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // `pathline evaluate`: how far one set is from another.
 #include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,6 +24,7 @@
 #include "sampler/energy_distance.h"
 #include "sampler/features.h"
 #include "sampler/moments.h"
+#include "sampler/precision_recall.h"
 #include "sampler/set_rows.h"
 
 namespace pathline::apps {
@@ -33,7 +36,7 @@ struct Options {
   std::string first, second, features, output;
   std::int64_t count = 0, batch = 64, threads = 0;
   sampler::EnergyDraws draws;
-  bool json = false;
+  bool precision_recall = false, json = false;
 };
 
 std::int64_t used(const Options& options, const sampler::SetRows& rows, const std::string& path) {
@@ -42,21 +45,48 @@ std::int64_t used(const Options& options, const sampler::SetRows& rows, const st
   return options.count > 0 ? options.count : rows.count;
 }
 
-sampler::Moments moments_of(const Options& options, const std::string& path) {
+/// take(features (n, D)) for all samples of a set, in order.
+template <class Take>
+void for_features(const Options& options, const std::string& path, const Take& take) {
   core::PosixFileSystem files;
-  if (sampler::Moments::holds(files, path)) return sampler::Moments::load(files, path);
   const sampler::Features features(options.features);
   const sampler::SetRows rows = sampler::open_rows(files, path);
   const std::int64_t count = used(options, rows, path);
   core::log_info(rows.description);
-  core::Progress progress("moments", count, "samples");
-  sampler::MomentsInOrder moments;
+  core::Progress progress("features", count, "samples");
   for (std::int64_t first = 0; first < count; first += options.batch) {
     const std::int64_t n = std::min(options.batch, count - first);
-    moments.add(features.of(rows.read(first, n)));
+    take(features.of(rows.read(first, n)));
     progress.update(first + n);
   }
+}
+
+sampler::Moments moments_of(const Options& options, const std::string& path) {
+  core::PosixFileSystem files;
+  if (sampler::Moments::holds(files, path)) return sampler::Moments::load(files, path);
+  sampler::MomentsInOrder moments;
+  for_features(options, path, [&](const at::Tensor& features) { moments.add(features); });
   return moments.total();
+}
+
+/// With the features themselves (N, D) fp32, where they are needed.
+struct Measured {
+  sampler::Moments moments;
+  at::Tensor features;
+};
+
+Measured measured(const Options& options, const std::string& path) {
+  if (!options.precision_recall) return {moments_of(options, path), {}};
+  core::PosixFileSystem files;
+  PL_CHECK(!sampler::Moments::holds(files, path), ExitCode::kUsage, path,
+           " holds moments alone, and --precision-recall needs every sample's features. Give the set itself.");
+  sampler::MomentsInOrder moments;
+  std::vector<at::Tensor> batches;
+  for_features(options, path, [&](const at::Tensor& features) {
+    moments.add(features);
+    batches.push_back(features.to(at::kFloat));
+  });
+  return {moments.total(), at::cat(batches)};
 }
 
 std::string count_text(std::int64_t count) { return count > 0 ? std::to_string(count) : "an unknown number of"; }
@@ -77,21 +107,26 @@ int moments(const Options& options) {
 }
 
 int fid(const Options& options) {
-  const sampler::Moments first = moments_of(options, options.first), second = moments_of(options, options.second);
+  const Measured set = measured(options, options.first), reference = measured(options, options.second);
+  const sampler::Moments &first = set.moments, &second = reference.moments;
   const double distance = sampler::frechet_distance(first, second);
+  std::optional<sampler::PrecisionRecall> shares;
+  if (options.precision_recall) shares = sampler::precision_recall(set.features, reference.features);
   if (options.json) {
-    const nlohmann::ordered_json result = {{"frechet_distance", distance},
-                                           {"count", first.count()},
-                                           {"reference_count", second.count()},
-                                           {"features", first.mean().numel()}};
+    nlohmann::ordered_json result = {{"frechet_distance", distance},
+                                     {"count", first.count()},
+                                     {"reference_count", second.count()},
+                                     {"features", first.mean().numel()}};
+    if (shares) result.update({{"precision", shares->precision}, {"recall", shares->recall}});
     std::printf("%s\n", result.dump().c_str());
-  } else {
-    std::printf(
-        "Frechet distance %.6g over %lld features: %s samples against %s (it falls with the number of samples: "
-        "compare equal numbers)\n",
-        distance, static_cast<long long>(first.mean().numel()), count_text(first.count()).c_str(),
-        count_text(second.count()).c_str());
+    return 0;
   }
+  std::printf(
+      "Frechet distance %.6g over %lld features: %s samples against %s (it falls with the number of samples: "
+      "compare equal numbers)\n",
+      distance, static_cast<long long>(first.mean().numel()), count_text(first.count()).c_str(),
+      count_text(second.count()).c_str());
+  if (shares) std::printf("precision %.4f, recall %.4f\n", shares->precision, shares->recall);
   return 0;
 }
 
@@ -147,7 +182,8 @@ CLI::App* add_command(CLI::App& app, Options& options, Run& run, const char* nam
 
 void add_features(CLI::App* sub, Options& options) {
   sub->add_option("--features", options.features,
-                  "TorchScript network from pixels to features (default: the pixels themselves)");
+                  "TorchScript network from pixels to features, or a run with a classifier, whose last features are "
+                  "taken (default: the pixels themselves)");
   sub->add_option("--batch", options.batch, "images in the network at once")->capture_default_str();
 }
 
@@ -168,6 +204,9 @@ int program(int argc, const char* const* argv) {
   sub->add_option("set", options.first, "a set or its saved moments")->required();
   sub->add_option("reference", options.second, "likewise")->required();
   add_features(sub, options);
+  sub->add_flag("--precision-recall", options.precision_recall,
+                "which share of the set lies among the reference, and which of the reference the set reaches, by the "
+                "third nearest neighbours of the same features");
   sub = add_command(app, options, run, "energy", "squared energy distance between sets of points", energy);
   sub->add_option("set", options.first, "points: .h5 or .npz")->required();
   sub->add_option("reference", options.second, "likewise, at least twice --points of them")->required();

@@ -149,7 +149,8 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--moments", options.moments,
                  ".npz: mean and covariance of the samples' features, as `pathline evaluate moments` writes them");
   app.add_option("--features", options.features,
-                 "of --moments: TorchScript network from pixels to features (default: the pixels themselves)");
+                 "of --moments: TorchScript network from pixels to features, or a run with a classifier (default: the "
+                 "pixels themselves)");
   app.add_option("--threads", options.threads,
                  "of a rank (default: as the job began, else 1 under mpirun or srun, all cores alone)");
   app.add_option("--part-size", options.part_size,

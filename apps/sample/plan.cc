@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "apps/sample/row_plan.h"
+#include "checkpoint/checkpoint.h"
 #include "cluster/session.h"
 #include "core/crc32c.h"
 #include "core/error.h"
@@ -69,9 +70,20 @@ std::string labels_text(const std::vector<std::int64_t>& labels) {
 }
 
 /// Which checkpoint, whatever its directory is called.
+std::string manifest_text(const std::string& step_directory) {
+  return "manifest crc32c " + crc_of_file(core::join_path(step_directory, "manifest.json"));
+}
+
 std::string checkpoint_text(const sampler::CheckpointedModel& loaded) {
-  return core::concat("step ", loaded.step, ", manifest crc32c ",
-                      crc_of_file(core::join_path(loaded.directory, "manifest.json")));
+  return core::concat("step ", loaded.step, ", ", manifest_text(loaded.directory));
+}
+
+/// Of --features: pixels, a TorchScript file or a classifier of our own.
+std::string features_text(const std::string& features) {
+  core::PosixFileSystem files;
+  if (features.empty()) return "pixels";
+  if (!files.is_directory(features)) return "crc32c " + crc_of_file(features);
+  return manifest_text(checkpoint::resolve(files, features));
 }
 
 std::string description_of(const SampleOptions& options, const sampler::SolverOptions& solver,
@@ -200,7 +212,7 @@ void complete(Plan& plan, const SampleOptions& options, const sampler::Checkpoin
   record.add("kernels", kernels);
   if (!options.decoder.empty()) record.add("decoder", "crc32c " + crc_of_file(options.decoder));
   if (!options.moments.empty()) {
-    record.add("features", options.features.empty() ? "pixels" : "crc32c " + crc_of_file(options.features));
+    record.add("features", features_text(options.features));
   }
   record.add("items", sampler::takes_png(options.output) ? "png" : "raw");
   plan.description = description_of(options, plan.job.solver, loaded, decided);

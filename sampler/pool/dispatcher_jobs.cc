@@ -24,10 +24,10 @@ std::vector<std::string> written_by(const JobSpec& spec) {
 /// A run may go on: all workers must mean the same step.
 void pin_checkpoints(core::FileSystem& files, JobSpec& spec) {
   spec.checkpoint = checkpoint::resolve(files, spec.checkpoint);
-  for (const char* option : {"guide-with", "classifier"}) {
+  for (const char* option : {"guide-with", "classifier", "features"}) {
     const auto given = spec.options.find(option);
     if (given == spec.options.end()) continue;
-    const bool script = given->first == "classifier" && !files.is_directory(given->second);
+    const bool script = given->first != "guide-with" && !files.is_directory(given->second);
     if (!script) given->second = checkpoint::resolve(files, given->second);
   }
 }

@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -58,6 +59,18 @@ TEST_P(EachClassifier, GivesARowTheSameBitsWhateverItsMates) {
   const at::NoGradGuard no_grad;
   const at::Tensor x = samples(4, 1), others = at::cat({x.narrow(0, 0, 1), samples(3, 2)}, 0);
   EXPECT_TRUE(network_.logits(x, times())[0].equal(network_.logits(others, times())[0]));
+}
+
+TEST_P(EachClassifier, MakesLogitsOfItsFeaturesByALinearMap) {
+  const at::NoGradGuard no_grad;
+  const std::int64_t count = 200;  // far more than there are features
+  const at::Tensor x = samples(count, 1), t = at::ones({count});
+  const at::Tensor features = at::cat({network_.features(x, t), at::ones({count, 1})}, 1).to(at::kDouble);
+  ASSERT_LT(features.size(1), count / 2);
+  EXPECT_GT(features.narrow(1, 0, features.size(1) - 1).std(0).min().item<double>(), 1e-4);
+  const at::Tensor logits = network_.logits(x, t).to(at::kDouble);
+  const at::Tensor map = features.pinverse().mm(logits);
+  EXPECT_LT((features.mm(map) - logits).abs().max().item<double>(), 1e-4 * logits.abs().max().item<double>());
 }
 
 TEST_P(EachClassifier, KnowsNothingAtTheNoise) {

@@ -50,11 +50,12 @@ TEST(Dispatcher, EveryCheckpointOfAJobIsTheStepThatItWasWhenTheJobCame) {
   spec.checkpoint = "/runs/a";
   spec.output = "/out/set.h5";
   spec.count = 16;
-  spec.options = {{"classifier", "/runs/a/checkpoints"}, {"guide-with", "/runs/a"}};
+  spec.options = {{"classifier", "/runs/a/checkpoints"}, {"guide-with", "/runs/a"}, {"features", "/runs/a"}};
   const JobSpec runs = pool.dispatcher->job(pool.dispatcher->submit(spec)).spec;
   EXPECT_EQ(runs.checkpoint, "/runs/a/checkpoints/step-5");
   EXPECT_EQ(runs.options.at("guide-with"), "/runs/a/checkpoints/step-5");
   EXPECT_EQ(runs.options.at("classifier"), "/runs/a/checkpoints/step-5");
+  EXPECT_EQ(runs.options.at("features"), "/runs/a/checkpoints/step-5");
   spec.output = "/out/other.h5";
   spec.options = {{"classifier", "/runs/classifier.ts"}};
   const JobSpec script = pool.dispatcher->job(pool.dispatcher->submit(spec)).spec;
