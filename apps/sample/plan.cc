@@ -4,15 +4,12 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
+#include "apps/sample/plan_record.h"
 #include "apps/sample/row_plan.h"
-#include "checkpoint/checkpoint.h"
 #include "cluster/session.h"
-#include "core/crc32c.h"
 #include "core/error.h"
-#include "core/random.h"
 #include "core/text.h"
 #include "sampler/bijection.h"
 #include "sampler/classifier_guidance.h"
@@ -20,7 +17,6 @@
 #include "sampler/path_field.h"
 #include "sampler/slot_count.h"
 #include "sampler/solver.h"
-#include "sampler/solver_record.h"
 
 namespace pathline::apps {
 namespace {
@@ -51,52 +47,6 @@ DeviceKind device_asked_for(const SampleOptions& options, const std::optional<sa
 std::vector<std::int64_t> labels_for(const SampleOptions& options, std::int64_t classes) {
   if (options.labels == "none" || (options.labels.empty() && classes <= 0)) return {};
   return sampler::parse_labels(options.labels.empty() ? "all" : options.labels, classes);
-}
-
-std::string crc_of_file(const std::string& path) {
-  core::PosixFileSystem files;
-  const std::string bytes = core::read_text(files, path);
-  char text[16];
-  std::snprintf(text, sizeof text, "%08x", core::crc32c(std::as_bytes(std::span(bytes))));
-  return text;
-}
-
-std::string labels_text(const std::vector<std::int64_t>& labels) {
-  std::string text;
-  for (const std::int64_t label : labels) text += (text.empty() ? "" : ",") + std::to_string(label);
-  if (labels.empty()) return "none";
-  if (text.size() <= 200) return text;
-  return core::concat(labels.size(), " labels, fnv1a64 ", std::hex, core::hash_name(text));
-}
-
-/// Which checkpoint, whatever its directory is called.
-std::string manifest_text(const std::string& step_directory) {
-  return "manifest crc32c " + crc_of_file(core::join_path(step_directory, "manifest.json"));
-}
-
-std::string checkpoint_text(const sampler::CheckpointedModel& loaded) {
-  return core::concat("step ", loaded.step, ", ", manifest_text(loaded.directory));
-}
-
-/// Of --features: pixels, a TorchScript file or a classifier of our own.
-std::string features_text(const std::string& features) {
-  core::PosixFileSystem files;
-  if (features.empty()) return "pixels";
-  if (!files.is_directory(features)) return "crc32c " + crc_of_file(features);
-  return manifest_text(checkpoint::resolve(files, features));
-}
-
-std::string description_of(const SampleOptions& options, const sampler::SolverOptions& solver,
-                           const sampler::CheckpointedModel& loaded, const Decided& decided) {
-  return core::concat("step ", loaded.step, " of ", loaded.directory, ", weights ", loaded.kind, ", ",
-                      options.precision, ", ", sampler::described(solver), ", seed ", options.seed, ", slots ",
-                      decided.slots, loaded.prompts.empty() ? "" : ", text " + loaded.prompts,
-                      options.classifier.empty() ? "" : ", classifier " + options.classifier,
-                      options.mask.empty() ? "" : ", known parts of " + options.mask,
-                      options.encode.empty() ? "" : ", encoded from " + options.encode,
-                      options.start.empty() ? "" : ", started from " + options.start,
-                      options.decoder.empty() ? "" : ", decoder " + options.decoder,
-                      "; 8 bits: round((x + 1) * 127.5) clamped");
 }
 
 /// What a model trained by likelihood cannot do: its states between noise and data are of no path that is known.
@@ -186,36 +136,6 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   fill_in_rows(plan, options, loaded);
   start_from_rows(plan, options, loaded);
   return plan;
-}
-
-void complete(Plan& plan, const SampleOptions& options, const sampler::CheckpointedModel& loaded,
-              const Decided& decided, const std::string& kernels) {
-  plan.job.slots = decided.slots;
-  sampler::JobRecord& record = plan.record;
-  record.add("checkpoint", checkpoint_text(loaded));
-  record.add("weights", loaded.kind);
-  record.add("precision", options.precision);
-  record.add("seed", std::to_string(options.seed));
-  record.add("ids", core::concat(options.first, " to ", options.first + options.count - 1));
-  record.add("labels", labels_text(plan.labels));
-  if (plan.masked) record.add("mask", plan.masked->identity());
-  if (plan.rows) record.add(plan.encoded_scale != 0 ? "encode" : "start", plan.rows->identity());
-  if (!loaded.prompts.empty()) record.add("text", loaded.prompts);
-  if (plan.job.source) record.add("source", plan.job.source->identity());
-  sampler::add_solver(plan.job.solver, record);
-  if (!options.guide_with.empty()) record.add("guide-with", plan.guide);
-  if (!options.classifier.empty()) {
-    record.add("classifier", plan.classifier.empty() ? "crc32c " + crc_of_file(options.classifier) : plan.classifier);
-  }
-  record.add("slots", std::to_string(decided.slots));
-  record.add("threads", std::to_string(decided.threads));
-  record.add("kernels", kernels);
-  if (!options.decoder.empty()) record.add("decoder", "crc32c " + crc_of_file(options.decoder));
-  if (!options.moments.empty()) {
-    record.add("features", features_text(options.features));
-  }
-  record.add("items", sampler::takes_png(options.output) ? "png" : "raw");
-  plan.description = description_of(options, plan.job.solver, loaded, decided);
 }
 
 bool predicts_noise_at_indices(const sampler::CheckpointedModel& loaded) {
