@@ -18,7 +18,10 @@ namespace {
 constexpr std::int64_t kFewest = 16;
 constexpr double kWorthwhile = 1.02, kNearlyBest = 0.95;
 
-double seconds_of_one(const Field& field, const Job& job, std::int64_t slots) {
+}  // namespace
+
+double seconds_of_evaluation(const Field& field, const Job& job, std::int64_t slots) {
+  const at::NoGradGuard no_grad;
   std::vector<std::int64_t> shape = job.sample_shape;
   shape.insert(shape.begin(), slots);
   const at::Tensor x = at::zeros(shape, at::kFloat), t = at::full({slots}, 0.5, at::kFloat);
@@ -32,14 +35,11 @@ double seconds_of_one(const Field& field, const Job& job, std::int64_t slots) {
   return std::max(shortest, 1e-9);
 }
 
-}  // namespace
-
 std::vector<BatchPoint> measure_batch_curve(const Field& field, const Job& job, std::int64_t most) {
-  const at::NoGradGuard no_grad;
   std::vector<BatchPoint> curve;
   for (std::int64_t slots = kFewest; slots == kFewest || slots <= most; slots *= 2) {
     try {
-      curve.push_back({slots, static_cast<double>(slots) / seconds_of_one(field, job, slots)});
+      curve.push_back({slots, static_cast<double>(slots) / seconds_of_evaluation(field, job, slots)});
     } catch (const c10::OutOfMemoryError&) {
       if (curve.empty()) throw;
       break;

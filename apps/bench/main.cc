@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `pathline bench step RECIPE`: how fast a training step is here; `pathline bench checkpoint`: how fast checkpoints
-// are; `pathline bench loader FILE`: how fast images come.
+// are; `pathline bench loader FILE`: how fast images come; `pathline bench sample`: how fast samples are made.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -8,6 +8,7 @@
 
 #include "apps/allocator.h"
 #include "apps/bench/loader_rates.h"
+#include "apps/bench/sample_rates.h"
 #include "apps/cli.h"
 #include "cluster/session.h"
 #include "trainer/checkpoint_benchmark.h"
@@ -120,6 +121,46 @@ void print(const apps::LoaderRates& rates, bool json) {
   std::printf(", random H5Dread on one thread %.0f: %.1f times\n", library, loader / library);
 }
 
+void print(const apps::SampleRates& rates, bool json) {
+  const double rate = median(rates.images_per_second), bound = median(rates.bound());
+  const double tick = median(rates.tick_seconds), network = median(rates.network_seconds);
+  if (json) {
+    nlohmann::ordered_json curve = nlohmann::ordered_json::array();
+    for (const auto& point : rates.curve) {
+      curve.push_back({{"slots", point.slots}, {"evaluations_per_second", point.rows_per_second}});
+    }
+    const nlohmann::ordered_json result = {{"device", rates.device},
+                                           {"slots", rates.slots},
+                                           {"threads", rates.threads},
+                                           {"count", rates.count},
+                                           {"images_per_second", rates.images_per_second},
+                                           {"bound", rates.bound()},
+                                           {"share_of_bound", rate / bound},
+                                           {"mean_nfe", rates.mean_nfe},
+                                           {"max_nfe", rates.max_nfe},
+                                           {"rejected_steps", rates.rejected_steps},
+                                           {"occupancy", rates.occupancy},
+                                           {"ideal_occupancy", rates.ideal_occupancy},
+                                           {"queued_occupancy", rates.queued_occupancy},
+                                           {"tick_seconds", rates.tick_seconds},
+                                           {"network_seconds", rates.network_seconds},
+                                           {"outside_network", 1 - network / tick},
+                                           {"batch_curve", curve}};
+    std::printf("%s\n", result.dump().c_str());
+    return;
+  }
+  std::printf(
+      "%.4g images/s, median of %zu rounds: %.1f %% of the %.4g of a network with %lld full rows; %.4g evaluations "
+      "each, at most %lld\noccupancy %.3f (ideal list scheduling %.3f, while ids were left %.3f); a pass takes %.3g ms, "
+      "%.1f %% of it outside the network\n",
+      rate, rates.images_per_second.size(), 100 * rate / bound, bound, static_cast<long long>(rates.slots),
+      rates.mean_nfe, static_cast<long long>(rates.max_nfe), rates.occupancy, rates.ideal_occupancy,
+      rates.queued_occupancy, 1e3 * tick, 100 * (1 - network / tick));
+  for (const auto& point : rates.curve) {
+    std::printf("%5lld slots  %.4g evaluations/s\n", static_cast<long long>(point.slots), point.rows_per_second);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -162,6 +203,14 @@ int main(int argc, char** argv) {
   loader->add_option("--seconds", reading.seconds, "of each measurement")->check(CLI::PositiveNumber);
   loader->add_flag("--cold", reading.cold, "drop the file from the page cache before each measurement");
   loader->add_flag("--json", json, "one JSON object");
+  CLI::App* sample = app.add_subcommand(
+      "sample", "samples a second on one rank, beside the network alone; takes the options of `pathline sample`");
+  apps::SampleOptions sampling;
+  sampling.count = 256;
+  sampling.output = "samples.h5";  // its format; nothing is written
+  int rounds = 3;
+  apps::add_sample_options(*sample, sampling);
+  sample->add_option("--rounds", rounds, "everything once in each")->check(CLI::PositiveNumber);
   return apps::run_cli(app, argc, argv, [&] {
     if (loader->parsed()) {
       print(apps::benchmark_loader(reading), json);
@@ -171,6 +220,10 @@ int main(int argc, char** argv) {
       if (checkpoint->parsed()) {
         const auto times = trainer::benchmark_checkpoint(saving, world);
         if (world.rank() == 0) print(times, json);
+        return 0;
+      }
+      if (sample->parsed()) {
+        print(apps::benchmark_sample(sampling, rounds, world), sampling.json);
         return 0;
       }
       const auto times = trainer::benchmark_step(request, warmup, steps, world);

@@ -104,8 +104,7 @@ LoadedJob load_job(const SampleOptions& options, const Decided& decided, const C
 }
 
 std::int64_t measured_slots(const sampler::Field& field, const LoadedJob& job) {
-  constexpr std::int64_t kMost = 1024;
-  const auto curve = sampler::measure_batch_curve(field, job.plan.job, std::min(kMost, job.options.count));
+  const auto curve = sampler::measure_batch_curve(field, job.plan.job, std::min(kMostMeasuredSlots, job.options.count));
   const std::int64_t slots = sampler::best_slots(curve);
   for (const sampler::BatchPoint& point : curve) {
     core::log_info(point.slots, " slots: ", point.rows_per_second, " evaluations a second",

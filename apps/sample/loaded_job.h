@@ -51,6 +51,9 @@ std::shared_ptr<sampler::CheckpointedModel> load_model(core::FileSystem& files, 
 LoadedJob load_job(const SampleOptions& options, const Decided& decided, const Compute& compute,
                    const ModelSource& model_for);
 
+/// The most slots that are tried.
+inline constexpr std::int64_t kMostMeasuredSlots = 1024;
+
 /// As many slots as the network's speed on this machine asks for, `field` being the job's; says the batch curve.
 std::int64_t measured_slots(const sampler::Field& field, const LoadedJob& job);
 
