@@ -77,7 +77,7 @@ void fail_for(const std::vector<std::string>& problems, std::int64_t count) {
 Image fitted(Image image, const ImportOptions& options) {
   if (options.channels == 1) image = to_grey(image);
   if (options.channels == 3) image = to_rgb(image);
-  if (options.size > 0) image = resized(centre_square(image), options.size, options.size);
+  if (options.size > 0) image = resized(centre_square(image), options.size, options.size, options.filter);
   if (options.pad > 0) image = padded(image, options.pad);
   return image;
 }

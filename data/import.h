@@ -10,6 +10,7 @@
 
 #include "core/file_system.h"
 #include "data/image.h"
+#include "data/resize.h"
 #include "data/shard_source.h"
 
 namespace pathline::data {
@@ -35,7 +36,8 @@ std::unique_ptr<PictureSource> open_pictures(core::FileSystem& files, const std:
                                              const std::string& under);
 
 struct ImportOptions {
-  std::int64_t size = 0;      // centre square, resized to this; 0: as they are
+  std::int64_t size = 0;  // centre square, resized to this; 0: as they are
+  Filter filter = Filter::kBicubic;
   std::int64_t pad = 0;       // then black around, to this; 0: none
   std::int64_t channels = 0;  // 1 grey, 3 RGB, 0: as the first picture
   bool skip_bad = false;      // leave unreadable pictures out instead of failing

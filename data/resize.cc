@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
+#include <numeric>
 #include <vector>
 
 #include "core/error.h"
@@ -10,67 +12,117 @@
 namespace pathline::data {
 namespace {
 
-/// What one output pixel takes from a row: weights of pixels first, first + 1, ... They sum to 1.
-struct Taps {
-  std::int64_t first = 0;
-  std::vector<double> weights;
+// Note [Pillow's fixed point]: weights are doubles, normalised, then rounded to 22 bits behind the point (8 bits of a
+// pixel and 2 of headroom leave so many of 32); sums of whole numbers are rounded to 8 bits after each pass. Whoever
+// resizes so has Pillow's pixels, bit for bit.
+constexpr int kWeightBits = 32 - 8 - 2;
+constexpr std::int32_t kHalf = 1 << (kWeightBits - 1);
+
+struct Kernel {
+  double support;
+  double (*weight)(double distance);
 };
 
-Taps area_taps(std::int64_t out, double ratio, std::int64_t in_size) {
-  const double begin = static_cast<double>(out) * ratio, end = begin + ratio;
-  Taps taps{static_cast<std::int64_t>(begin), {}};
-  for (std::int64_t i = taps.first; i < in_size && static_cast<double>(i) < end; ++i) {
-    const double covered = std::min<double>(end, static_cast<double>(i + 1)) - std::max(begin, static_cast<double>(i));
-    taps.weights.push_back(std::max(covered, 0.0) / ratio);
-  }
-  return taps;
-}
+double box(double x) { return x > -0.5 && x <= 0.5 ? 1 : 0; }
 
-double catmull_rom(double x) {
+double triangle(double x) { return std::max(1 - std::abs(x), 0.0); }
+
+double keys_cubic(double x) {
+  constexpr double kA = -0.5;
   x = std::abs(x);
-  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
-  return x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+  if (x < 1) return ((kA + 2) * x - (kA + 3)) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * kA : 0;
 }
 
-Taps cubic_taps(std::int64_t out, double ratio, std::int64_t in_size) {
-  const double centre = (static_cast<double>(out) + 0.5) * ratio - 0.5;
-  const auto left = static_cast<std::int64_t>(std::floor(centre)) - 1;
-  const auto inside = [&](std::int64_t i) { return std::clamp<std::int64_t>(i, 0, in_size - 1); };
-  Taps taps{inside(left), {}};
-  taps.weights.resize(static_cast<std::size_t>(inside(left + 3) - taps.first + 1));
-  for (std::int64_t i = left; i < left + 4; ++i) {
-    taps.weights[static_cast<std::size_t>(inside(i) - taps.first)] += catmull_rom(centre - static_cast<double>(i));
+double sinc(double x) {
+  if (x == 0) return 1;
+  x *= std::numbers::pi;
+  return std::sin(x) / x;
+}
+
+double lanczos3(double x) { return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0; }
+
+Kernel kernel_of(Filter filter) {
+  switch (filter) {
+    case Filter::kBox:
+      return {0.5, box};
+    case Filter::kBilinear:
+      return {1, triangle};
+    case Filter::kBicubic:
+      return {2, keys_cubic};
+    case Filter::kLanczos:
+      return {3, lanczos3};
   }
+  PL_ASSERT(false);
+}
+
+/// What one output pixel takes from a row: weights of pixels first, first + 1, ... They sum to 1, up to their rounding.
+struct Taps {
+  std::int64_t first = 0;
+  std::vector<std::int32_t> weights;
+};
+
+std::int32_t fixed(double weight) {
+  return static_cast<std::int32_t>((weight < 0 ? -0.5 : 0.5) + weight * (1 << kWeightBits));
+}
+
+/// The kernel is stretched over the pixels that become one (which is what avoids aliasing), and cut at the edges.
+Taps taps_at(std::int64_t out, double ratio, std::int64_t in_size, const Kernel& kernel) {
+  const double stretch = std::max(ratio, 1.0), support = kernel.support * stretch;
+  const double centre = (static_cast<double>(out) + 0.5) * ratio;
+  Taps taps{std::max<std::int64_t>(static_cast<std::int64_t>(centre - support + 0.5), 0), {}};
+  const auto end = std::min(static_cast<std::int64_t>(centre + support + 0.5), in_size);
+  std::vector<double> weights;
+  for (std::int64_t i = taps.first; i < end; ++i) {
+    weights.push_back(kernel.weight((static_cast<double>(i) - centre + 0.5) * (1 / stretch)));
+  }
+  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+  for (const double weight : weights) taps.weights.push_back(fixed(weight / sum));
   return taps;
 }
 
-std::vector<Taps> taps_of(std::int64_t in_size, std::int64_t out_size) {
+std::vector<Taps> taps_of(std::int64_t in_size, std::int64_t out_size, Filter filter) {
   const double ratio = static_cast<double>(in_size) / static_cast<double>(out_size);
   std::vector<Taps> taps;
-  for (std::int64_t out = 0; out < out_size; ++out) {
-    taps.push_back(out_size <= in_size ? area_taps(out, ratio, in_size) : cubic_taps(out, ratio, in_size));
-  }
+  for (std::int64_t out = 0; out < out_size; ++out) taps.push_back(taps_at(out, ratio, in_size, kernel_of(filter)));
   return taps;
 }
 
-/// (rows, in, inner) -> (rows, taps.size(), inner)
-std::vector<double> along_axis(const std::vector<double>& values, std::int64_t in, std::int64_t inner,
-                               const std::vector<Taps>& taps) {
-  const auto rows = static_cast<std::int64_t>(values.size()) / (in * inner);
-  std::vector<double> out;
-  out.reserve(static_cast<std::size_t>(rows * inner) * taps.size());
-  for (std::int64_t row = 0; row < rows; ++row) {
+std::uint8_t to_pixel(std::int32_t sum) {
+  return static_cast<std::uint8_t>(std::clamp<std::int32_t>(sum >> kWeightBits, 0, 255));
+}
+
+Image with_width(const Image& image, std::int64_t width, Filter filter) {
+  const std::vector<Taps> taps = taps_of(image.width, width, filter);
+  Image out(image.height, width, image.channels);
+  std::uint8_t* to = out.pixels.data();
+  for (std::int64_t y = 0; y < image.height; ++y) {
+    const std::uint8_t* row = &image.pixels[static_cast<std::size_t>(y * image.width * image.channels)];
     for (const Taps& tap : taps) {
-      for (std::int64_t c = 0; c < inner; ++c) {
-        const double* from = values.data() + (row * in + tap.first) * inner + c;
-        double sum = 0;
-        for (const double weight : tap.weights) {
-          sum += weight * *from;
-          from += inner;
-        }
-        out.push_back(sum);
+      for (std::int64_t c = 0; c < image.channels; ++c) {
+        const std::uint8_t* from = row + tap.first * image.channels + c;
+        std::int32_t sum = kHalf;
+        for (std::size_t i = 0; i < tap.weights.size(); ++i, from += image.channels) sum += *from * tap.weights[i];
+        *to++ = to_pixel(sum);
       }
     }
+  }
+  return out;
+}
+
+Image with_height(const Image& image, std::int64_t height, Filter filter) {
+  const auto row_size = static_cast<std::size_t>(image.width * image.channels);
+  Image out(height, image.width, image.channels);
+  std::vector<std::int32_t> sums(row_size);
+  std::uint8_t* to = out.pixels.data();
+  for (const Taps& tap : taps_of(image.height, height, filter)) {
+    std::fill(sums.begin(), sums.end(), kHalf);
+    const std::uint8_t* row = &image.pixels[static_cast<std::size_t>(tap.first) * row_size];
+    for (const std::int32_t weight : tap.weights) {
+      for (std::size_t i = 0; i < row_size; ++i) sums[i] += row[i] * weight;
+      row += row_size;
+    }
+    to = std::transform(sums.begin(), sums.end(), to, to_pixel);
   }
   return out;
 }
@@ -91,16 +143,9 @@ Image centre_square(const Image& image) {
   return cropped(image, (image.height - side) / 2, (image.width - side) / 2, side, side);
 }
 
-Image resized(const Image& image, std::int64_t height, std::int64_t width) {
-  if (image.height == height && image.width == width) return image;
-  std::vector<double> values(image.pixels.begin(), image.pixels.end());
-  values = along_axis(values, image.width, image.channels, taps_of(image.width, width));
-  values = along_axis(values, image.height, width * image.channels, taps_of(image.height, height));
-  Image out(height, width, image.channels);
-  std::transform(values.begin(), values.end(), out.pixels.begin(), [](double value) {
-    return static_cast<std::uint8_t>(std::clamp(std::floor(value + 0.5), 0.0, 255.0));
-  });
-  return out;
+Image resized(const Image& image, std::int64_t height, std::int64_t width, Filter filter) {
+  const Image across = image.width == width ? image : with_width(image, width, filter);
+  return across.height == height ? across : with_height(across, height, filter);
 }
 
 Image padded(const Image& image, std::int64_t size) {

@@ -9,9 +9,13 @@ namespace pathline::data {
 /// The largest square in the middle; where the difference is odd, the extra row or column is cut at the end.
 Image centre_square(const Image& image);
 
-/// Smaller axes by area (every source pixel counts with the part of it that is covered), larger ones by Catmull-Rom
-/// cubics (Keys 1981, a = -1/2) with the edge pixels going on outside. Rounded to nearest.
-Image resized(const Image& image, std::int64_t height, std::int64_t width);
+/// How pixels are weighted: by the area that they cover, linearly, by Keys' cubic (1981, a = -1/2), by a sinc windowed
+/// over three lobes. All but the first look beyond the pixels that they replace.
+enum class Filter { kBox, kBilinear, kBicubic, kLanczos };
+
+/// Bit for bit what Pillow's Image.resize((width, height), FILTER) makes of 8-bit pixels: first the width, then the
+/// height, each without aliasing (the kernel is as wide as the step), 8 bits in between.
+Image resized(const Image& image, std::int64_t height, std::int64_t width, Filter filter);
 
 /// In the middle of a black square of `size`, which must not be smaller than the picture.
 Image padded(const Image& image, std::int64_t size);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -14,10 +15,15 @@ namespace pathline::apps {
 namespace {
 
 struct Options {
-  std::string source, output, under;
+  std::string source, output, under, filter = "bicubic";
   data::ImportOptions import;
   bool grey = false, rgb = false, json = false;
 };
+
+const std::map<std::string, data::Filter> kFilters = {{"box", data::Filter::kBox},
+                                                      {"bilinear", data::Filter::kBilinear},
+                                                      {"bicubic", data::Filter::kBicubic},
+                                                      {"lanczos", data::Filter::kLanczos}};
 
 void print(const Options& options, const data::PictureSource& source, const data::Imported& done) {
   if (options.json) {
@@ -61,6 +67,9 @@ void add_import(CLI::App& app, Run& run) {
       ->required();
   command->add_option("-o,--output", options->output, "The image store to write, FILE.h5")->required();
   command->add_option("--size", options->import.size, "Cut the middle square out and resize it to N x N");
+  command->add_option("--resize", options->filter, "How --size weights pixels")
+      ->check(CLI::IsMember({"box", "bilinear", "bicubic", "lanczos"}))
+      ->capture_default_str();
   command->add_option("--pad", options->import.pad, "Put black around, up to N x N (28 to 32)");
   auto* grey = command->add_flag("--grey", options->grey, "Make all pictures grey");
   command->add_flag("--rgb", options->rgb, "Make all pictures RGB")->excludes(grey);
@@ -70,6 +79,7 @@ void add_import(CLI::App& app, Run& run) {
   command->add_flag("--json", options->json, "Print the result as JSON");
   command->footer("Example:\n  pathline data import train-images-idx3-ubyte.gz -o fashion.h5 --pad 32");
   command->callback([&run, options] {
+    options->import.filter = kFilters.at(options->filter);
     options->import.channels = options->grey ? 1 : options->rgb ? 3 : 0;
     run = [options] { return import(*options); };
   });
