@@ -4,12 +4,14 @@
 
 #include <csetjmp>
 #include <cstdio>  // jpeglib.h wants FILE
+#include <utility>
 
 #include <jpeglib.h>
 
 #include <jerror.h>  // knows more after jpeglib.h
 
 #include "core/error.h"
+#include "data/exif.h"
 
 namespace pathline::data {
 namespace {
@@ -17,6 +19,7 @@ namespace {
 using core::ExitCode;
 
 constexpr std::uint64_t kMostPixels = std::uint64_t{1} << 28;
+constexpr int kExifMarker = JPEG_APP0 + 1;
 
 struct ErrorManager {
   jpeg_error_mgr base{};  // first: libjpeg hands us a pointer to it
@@ -58,6 +61,7 @@ bool start(Decoder& decoder, const unsigned char* data, unsigned long size) {
   if (setjmp(decoder.errors.jump)) return false;
   jpeg_create_decompress(&decoder.jpeg);
   jpeg_mem_src(&decoder.jpeg, data, size);
+  jpeg_save_markers(&decoder.jpeg, kExifMarker, 0xffff);
   jpeg_read_header(&decoder.jpeg, TRUE);
   switch (decoder.jpeg.jpeg_color_space) {
     case JCS_GRAYSCALE:
@@ -83,6 +87,14 @@ bool read_rows(Decoder& decoder, std::uint8_t* out, std::size_t row_bytes) {
   }
   jpeg_finish_decompress(&decoder.jpeg);
   return true;
+}
+
+int orientation_of(const jpeg_decompress_struct& jpeg) {
+  for (const auto* marker = jpeg.marker_list; marker != nullptr; marker = marker->next) {
+    const std::span content(reinterpret_cast<const std::byte*>(marker->data), marker->data_length);
+    if (const int orientation = exif_orientation(content); orientation != 1) return orientation;
+  }
+  return 1;
 }
 
 /// CMYK as Adobe stores it (inverted: 255 is no ink) to RGB.
@@ -113,11 +125,12 @@ Image decode_jpeg(std::span<const std::byte> file, const std::string& origin) {
   if (!start(decoder, reinterpret_cast<const unsigned char*>(file.data()), file.size())) refuse(decoder.errors.text);
   const auto& jpeg = decoder.jpeg;
   if (std::uint64_t{jpeg.output_height} * jpeg.output_width > kMostPixels) refuse("more than 2^28 pixels");
+  const int orientation = orientation_of(jpeg);  // libjpeg forgets the markers at the end
   Image image(jpeg.output_height, jpeg.output_width, jpeg.output_components);
   if (!read_rows(decoder, image.pixels.data(), static_cast<std::size_t>(image.width * image.channels))) {
     refuse(decoder.errors.text);
   }
-  return image.channels == 4 ? without_black(image) : image;
+  return upright(image.channels == 4 ? without_black(image) : std::move(image), orientation);
 }
 
 }  // namespace pathline::data

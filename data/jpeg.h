@@ -10,8 +10,9 @@
 
 namespace pathline::data {
 
-/// Any JPEG as 8-bit grey or RGB (CMYK, as Adobe writes it, included); the EXIF orientation is left alone. At most 2^28
-/// pixels. A file that ends early or whose codes are corrupt is an error: core::Error (kInput) naming `origin`.
+/// Any JPEG as 8-bit grey or RGB (CMYK and YCCK, as Adobe writes them, included), turned as its EXIF orientation says.
+/// At most 2^28 pixels. A file that ends early or whose codes are corrupt is an error: core::Error (kInput) naming
+/// `origin`.
 Image decode_jpeg(std::span<const std::byte> file, const std::string& origin);
 
 bool is_jpeg(std::span<const std::byte> start_of_file);

@@ -9,8 +9,10 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <utility>
 
 #include "core/error.h"
+#include "data/exif.h"
 
 namespace pathline::data {
 namespace {
@@ -76,8 +78,15 @@ bool read_header(Reader& reader, Input* input) {
 bool read_pixels(Reader& reader, png_bytepp rows) {
   if (setjmp(png_jmpbuf(reader.png))) return false;
   png_read_image(reader.png, rows);
-  png_read_end(reader.png, nullptr);  // checks the last CRCs and that IEND is there
+  png_read_end(reader.png, reader.info);  // checks the last CRCs and that IEND is there
   return true;
+}
+
+int orientation_of(const Reader& reader) {
+  png_uint_32 size = 0;
+  png_bytep content = nullptr;
+  if (png_get_eXIf_1(reader.png, reader.info, &size, &content) == 0) return 1;
+  return tiff_orientation({reinterpret_cast<const std::byte*>(content), size});
 }
 
 std::vector<png_bytep> rows_of(Image& image) {
@@ -165,7 +174,7 @@ Image decode_png(std::span<const std::byte> file, const std::string& origin) {
               png_get_channels(reader.png, reader.info));
   auto rows = rows_of(image);
   if (!read_pixels(reader, rows.data())) refuse();
-  return image.channels % 2 == 0 ? over_white(image) : image;
+  return upright(image.channels % 2 == 0 ? over_white(image) : std::move(image), orientation_of(reader));
 }
 
 std::vector<std::byte> encode_png(const Image& image) {

@@ -15,7 +15,8 @@ namespace pathline::data {
 std::vector<std::byte> encode_png(const Image& image);
 
 /// Any PNG as 8-bit grey or RGB: palettes are looked up, 16 bits scaled to 8, transparency laid over white, gamma and
-/// colour profiles left alone. At most 2^28 pixels. Throws core::Error (kInput) naming `origin`.
+/// colour profiles left alone; turned as its EXIF orientation says. At most 2^28 pixels. Throws core::Error (kInput)
+/// naming `origin`.
 Image decode_png(std::span<const std::byte> file, const std::string& origin);
 
 bool is_png(std::span<const std::byte> start_of_file);

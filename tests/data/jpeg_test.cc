@@ -15,7 +15,7 @@
 namespace pathline::data {
 namespace {
 
-std::vector<std::byte> encoded(const Image& image, J_COLOR_SPACE space) {
+std::vector<std::byte> encoded(const Image& image, J_COLOR_SPACE space, bool ycck = false) {
   jpeg_compress_struct jpeg{};
   jpeg_error_mgr errors{};
   jpeg.err = jpeg_std_error(&errors);
@@ -28,6 +28,7 @@ std::vector<std::byte> encoded(const Image& image, J_COLOR_SPACE space) {
   jpeg.input_components = static_cast<int>(image.channels);
   jpeg.in_color_space = space;
   jpeg_set_defaults(&jpeg);
+  if (ycck) jpeg_set_colorspace(&jpeg, JCS_YCCK);
   jpeg_set_quality(&jpeg, 100, TRUE);
   jpeg_start_compress(&jpeg, TRUE);
   while (jpeg.next_scanline < jpeg.image_height) {
@@ -83,11 +84,13 @@ TEST(Jpeg, InvertedCmykBecomesRgb) {
     image.pixels[i + 2] = 0;    // all yellow
     image.pixels[i + 3] = 128;  // half black
   }
-  const Image back = decode_jpeg(encoded(image, JCS_CMYK), "test");
-  ASSERT_EQ(back.channels, 3);
-  EXPECT_NEAR(back.pixels[0], 128, 2);  // 255 * 128 / 255, and the quantisation as above
-  EXPECT_NEAR(back.pixels[1], 64, 2);
-  EXPECT_NEAR(back.pixels[2], 0, 2);
+  for (const bool ycck : {false, true}) {
+    const Image back = decode_jpeg(encoded(image, JCS_CMYK, ycck), "test");
+    ASSERT_EQ(back.channels, 3);
+    EXPECT_NEAR(back.pixels[0], 128, 2);  // 255 * 128 / 255, and the quantisation as above
+    EXPECT_NEAR(back.pixels[1], 64, 2);
+    EXPECT_NEAR(back.pixels[2], 0, 2);
+  }
 }
 
 TEST(Jpeg, AFileThatEndsEarlyIsNamed) {
