@@ -48,6 +48,19 @@ MPI_Op op_of(Reduction reduction) {
   return MPI_OP_NULL;
 }
 
+/// Note [Waiting politely]: MPI's own waits take a whole core, which on a machine without GPUs is the one that computes
+/// the gradients, or the one that the rank waited for needs: where ranks and their threads share cores, a step then
+/// takes seconds or minutes. So no wait for another rank is left to MPI. It is looked often for as long as a short
+/// message takes, then now and then.
+template <class Done>
+void wait_politely(const Done& done) {
+  constexpr int kEager = 200;
+  constexpr std::chrono::microseconds kNap{100};
+  for (int looks = 0; !done(); ++looks) {
+    if (looks > kEager) std::this_thread::sleep_for(kNap);
+  }
+}
+
 /// A non-blocking call in memory of its own: while an exception unwinds it is left to MPI, which may still write to it,
 /// instead of waiting for ranks that may never come.
 class MpiRequest final : public Request {
@@ -66,7 +79,8 @@ class MpiRequest final : public Request {
     if (std::uncaught_exceptions() > exceptions_) {
       static_cast<void>(buffer_.release());
     } else {
-      MPI_Wait(&request_, MPI_STATUS_IGNORE);
+      int flag = 0;
+      wait_politely([&] { return MPI_Test(&request_, &flag, MPI_STATUS_IGNORE) != MPI_SUCCESS || flag; });
       collect();
     }
   }
@@ -80,9 +94,7 @@ class MpiRequest final : public Request {
   }
 
   void wait() override {
-    if (!buffer_) return;
-    checked("MPI_Wait", MPI_Wait(&request_, MPI_STATUS_IGNORE));
-    collect();
+    wait_politely([this] { return done(); });
   }
 
  private:
@@ -112,11 +124,15 @@ class MpiCommunicator final : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
-  void barrier() override { checked("MPI_Barrier", MPI_Barrier(comm_)); }
+  void barrier() override {
+    finish("MPI_Ibarrier", [&](MPI_Request* request) { return MPI_Ibarrier(comm_, request); });
+  }
 
   void broadcast(std::span<std::byte> data, int root) override {
     for_pieces(data.size(), [&](std::size_t begin, int length) {
-      checked("MPI_Bcast", MPI_Bcast(data.data() + begin, length, MPI_BYTE, root, comm_));
+      finish("MPI_Ibcast", [&](MPI_Request* request) {
+        return MPI_Ibcast(data.data() + begin, length, MPI_BYTE, root, comm_, request);
+      });
     });
   }
 
@@ -124,7 +140,9 @@ class MpiCommunicator final : public Communicator {
     PL_ASSERT(all.size() == mine.size() * size_);
     if (all.size() <= limit_) {
       const int length = static_cast<int>(mine.size());
-      checked("MPI_Allgather", MPI_Allgather(mine.data(), length, MPI_BYTE, all.data(), length, MPI_BYTE, comm_));
+      finish("MPI_Iallgather", [&](MPI_Request* request) {
+        return MPI_Iallgather(mine.data(), length, MPI_BYTE, all.data(), length, MPI_BYTE, comm_, request);
+      });
       return;
     }
     std::vector<std::size_t> offsets(size_ + 1);
@@ -149,8 +167,10 @@ class MpiCommunicator final : public Communicator {
 
   void all_reduce(std::span<std::int64_t> values, Reduction reduction) override {
     for_pieces(values.size_bytes(), sizeof(std::int64_t), [&](std::size_t begin, int length) {
-      checked("MPI_Allreduce",
-              MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, length, MPI_INT64_T, op_of(reduction), comm_));
+      finish("MPI_Iallreduce", [&](MPI_Request* request) {
+        return MPI_Iallreduce(MPI_IN_PLACE, values.data() + begin, length, MPI_INT64_T, op_of(reduction), comm_,
+                              request);
+      });
     });
   }
 
@@ -170,6 +190,7 @@ class MpiCommunicator final : public Communicator {
     PL_ASSERT(place != members.end());
     const int key = static_cast<int>(place - members.begin());
     MPI_Comm part = MPI_COMM_NULL;
+    barrier();  // there is no split that could be waited for politely: nobody begins it before all have come
     checked("MPI_Comm_split", MPI_Comm_split(comm_, members.front(), key, &part));
     return std::make_unique<MpiCommunicator>(part, limit_);
   }
@@ -216,7 +237,14 @@ class MpiCommunicator final : public Communicator {
     for_pieces(bytes, 1, piece);
   }
 
-  void wait_politely(std::span<MPI_Request> requests) const;
+  /// start(request) begins a call; returns when it is complete.
+  template <class Start>
+  void finish(const char* call, const Start& start) const {
+    MPI_Request request = MPI_REQUEST_NULL;
+    checked(call, start(&request));
+    finish(std::span(&request, 1));
+  }
+  void finish(std::span<MPI_Request> requests) const;
 
   MPI_Comm comm_;
   std::size_t limit_;
@@ -226,18 +254,13 @@ class MpiCommunicator final : public Communicator {
   int size_ = 1;
 };
 
-/// Note [Waiting politely]: MPI's own waits take a whole core, which on a machine without GPUs is the one that computes
-/// the gradients. So the large collectives look often for as long as a short message takes, then now and then.
-void MpiCommunicator::wait_politely(std::span<MPI_Request> requests) const {
-  constexpr int kEager = 200;
-  constexpr std::chrono::microseconds kNap{100};
-  for (int looks = 0;; ++looks) {
+void MpiCommunicator::finish(std::span<MPI_Request> requests) const {
+  wait_politely([&] {
     int done = 0;
     checked("MPI_Testall", MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE));
-    if (done) return;
-    PL_CHECK(!cancelled_, core::ExitCode::kRankLost, "This rank has given up a collective.");
-    if (looks > kEager) std::this_thread::sleep_for(kNap);
-  }
+    PL_CHECK(done || !cancelled_, core::ExitCode::kRankLost, "This rank has given up a collective.");
+    return done != 0;
+  });
 }
 
 void MpiCommunicator::all_to_all(std::span<const std::span<const std::byte>> send,
@@ -261,7 +284,7 @@ void MpiCommunicator::all_to_all(std::span<const std::span<const std::byte>> sen
   if (send[rank_].data() != receive[rank_].data()) {
     std::copy(send[rank_].begin(), send[rank_].end(), receive[rank_].begin());
   }
-  wait_politely(requests);
+  finish(requests);
 }
 
 void MpiCommunicator::all_gather_in_place(std::span<std::byte> all, std::span<const std::size_t> offsets) {
@@ -273,10 +296,10 @@ void MpiCommunicator::all_gather_in_place(std::span<std::byte> all, std::span<co
       counts.push_back(static_cast<int>(part(r).size()));
       begins.push_back(static_cast<int>(offsets[r]));
     }
-    MPI_Request request = MPI_REQUEST_NULL;
-    checked("MPI_Iallgatherv", MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all.data(), counts.data(), begins.data(),
-                                               MPI_BYTE, comm_, &request));
-    wait_politely(std::span(&request, 1));
+    finish("MPI_Iallgatherv", [&](MPI_Request* request) {
+      return MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all.data(), counts.data(), begins.data(), MPI_BYTE, comm_,
+                             request);
+    });
     return;
   }
   std::vector<std::span<const std::byte>> send(size_, part(rank_));
@@ -295,16 +318,17 @@ void MpiCommunicator::reduce_scatter(std::span<const float> in, std::span<const 
     counts.push_back(static_cast<int>(offsets[r + 1] - offsets[r]));
   }
   if (whole) {
-    MPI_Request request = MPI_REQUEST_NULL;
-    checked("MPI_Ireduce_scatter",
-            MPI_Ireduce_scatter(in.data(), out.data(), counts.data(), MPI_FLOAT, MPI_SUM, comm_, &request));
-    wait_politely(std::span(&request, 1));
+    finish("MPI_Ireduce_scatter", [&](MPI_Request* request) {
+      return MPI_Ireduce_scatter(in.data(), out.data(), counts.data(), MPI_FLOAT, MPI_SUM, comm_, request);
+    });
     return;
   }
   for (int r = 0; r < size_; ++r) {
     const auto part = in.subspan(offsets[r], offsets[r + 1] - offsets[r]);
     for_pieces(part.size_bytes(), sizeof(float), [&](std::size_t begin, int length) {
-      checked("MPI_Reduce", MPI_Reduce(part.data() + begin, out.data() + begin, length, MPI_FLOAT, MPI_SUM, r, comm_));
+      finish("MPI_Ireduce", [&](MPI_Request* request) {
+        return MPI_Ireduce(part.data() + begin, out.data() + begin, length, MPI_FLOAT, MPI_SUM, r, comm_, request);
+      });
     });
   }
 }

@@ -120,8 +120,8 @@ double BackgroundSaver::stuck_seconds() const {
   return done_.load() || waiting_.load() ? 0.0 : core::monotonic_seconds() - moved_at_.load();
 }
 
-/// Ranks finish writing at very different times. An MPI collective would wait with a busy core, which training needs:
-/// before each one the thread sleeps until all ranks have come to it.
+/// Ranks finish writing at very different times, and nobody is in a hurry. A collective's own wait looks thousands of
+/// times a second: before each one the thread sleeps longer, until all ranks have come to it.
 checkpoint::Collectives BackgroundSaver::patient_collectives() {
   const checkpoint::Collectives plain = collectives(*ranks_);
   const auto moved = [this] { moved_at_.store(core::monotonic_seconds()); };
