@@ -29,6 +29,7 @@ void check(const ShardSource& source, const LoaderOptions& options) {
            "batch ahead, not ", options.threads, " and ", options.depth, ".");
   PL_CHECK(!options.flip || info.kind == ItemKind::kImage, ExitCode::kUsage,
            "data.flip is on, but the data set holds points (they have no left and right). Set data.flip = false.");
+  PL_ASSERT(!options.pixels || info.kind == ItemKind::kImage);
   PL_ASSERT(!options.starts || source.has_starts());
   PL_ASSERT(!options.texts || info.null_text != nullptr);
   PL_ASSERT(options.first >= 0 && options.first <= options.last && options.last <= options.batch);
@@ -106,7 +107,9 @@ void Loader::Impl::clear(Batch& batch, std::size_t count) const {
   const SetInfo& info = source.info();
   batch.samples.resize(count);
   batch.labels.resize(count);
-  batch.values.resize(count * info.item_values());
+  batch.values.resize(options.pixels ? 0 : count * info.item_values());
+  batch.pixels.resize(options.pixels ? count * info.item_bytes() : 0);
+  batch.mirrored.resize(options.pixels ? count : 0);
   batch.starts.resize(options.starts ? count * info.item_values() : 0);
   batch.texts.resize(options.texts ? count * info.text.values() : 0);
   batch.noise.clear();
@@ -151,12 +154,17 @@ void Loader::Impl::read_sample(Batch& batch, std::int64_t sample, std::size_t i)
   const std::size_t values = info.item_values(), text = info.text.values();
   thread_local std::vector<std::byte> item;
   thread_local std::vector<float> start;
-  item.resize(info.item_bytes());
-  source.read(sample, item);
-  batch.labels[i] = source.label(sample);
   const std::uint64_t position = batch.first + i;
   const bool mirrored = options.flip && (core::Draws(options.seed, position, core::Purpose::kFlip).bits(0) & 1) != 0;
-  to_values(info, item, mirrored, std::span(batch.values).subspan(i * values, values));
+  if (options.pixels) {
+    source.read(sample, std::span(batch.pixels).subspan(i * info.item_bytes(), info.item_bytes()));
+    batch.mirrored[i] = mirrored;
+  } else {
+    item.resize(info.item_bytes());
+    source.read(sample, item);
+    to_values(info, item, mirrored, std::span(batch.values).subspan(i * values, values));
+  }
+  batch.labels[i] = source.label(sample);
   if (options.texts) source.read_text(sample, std::span(batch.texts).subspan(i * text, text));
   if (!options.starts) return;
   start.resize(values);

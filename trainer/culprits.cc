@@ -48,7 +48,7 @@ class Search {
 
   void look_at_losses(std::int64_t first, std::int64_t count) {
     const at::NoGradGuard no_grad;
-    const Slice slice = samples_of(batch_, info_, first, count);
+    const Slice slice = samples_of(batch_, info_, first, count, device_of(model_));
     const at::Tensor losses = objective_.loss_per_sample(slice).to(at::kCPU, at::kDouble).contiguous();  // (count)
     for (std::int64_t i = 0; i < count; ++i) {
       if (std::isfinite(losses.const_data_ptr<double>()[i])) continue;
@@ -58,7 +58,7 @@ class Search {
 
   /// Through grad(), not backward(): what listens to the parameters' gradients must not hear of this.
   bool gradient_is_finite(std::int64_t first, std::int64_t count) {
-    const at::Tensor losses = objective_.loss_per_sample(samples_of(batch_, info_, first, count));  // (count)
+    const at::Tensor losses = objective_.loss_per_sample(samples_of(batch_, info_, first, count, device_of(model_)));  // (count)
     const at::Tensor loss = losses.sum().div(train_.batch);
     torch::autograd::variable_list parameters;
     for (const auto& parameter : model_.parameters()) parameters.push_back(parameter.tensor);

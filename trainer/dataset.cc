@@ -12,6 +12,8 @@
 #include "core/error.h"
 #include "data/decoded_chunks.h"
 #include "data/text_columns.h"
+#include "flow/pixels.h"
+#include "flow/transfer.h"
 
 namespace pathline::trainer {
 namespace {
@@ -215,10 +217,24 @@ std::vector<std::int64_t> sample_shape(const data::SetInfo& info) {
   return {info.channels, info.height, info.width};
 }
 
-Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t first, std::int64_t count) {
+namespace {
+
+at::Tensor values_of(data::Batch& batch, const data::SetInfo& info, std::int64_t first, std::int64_t count,
+                     at::Device device) {
+  if (batch.pixels.empty()) return as_tensor(batch.values, std::ssize(batch.samples), info).narrow(0, first, count);
+  std::byte* pixels = batch.pixels.data() + static_cast<std::size_t>(first) * info.item_bytes();
+  const at::Tensor images = at::from_blob(pixels, {count, info.height, info.width, info.channels}, at::kByte);
+  const at::Tensor mirrored = at::from_blob(batch.mirrored.data() + first, {count}, at::kByte);
+  return flow::values_of_pixels(flow::sent_to(images, device), flow::sent_to(mirrored, device));
+}
+
+}  // namespace
+
+Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t first, std::int64_t count,
+                 at::Device device) {
   PL_ASSERT(first + count <= std::ssize(batch.samples));
   Slice slice;
-  slice.x1 = as_tensor(batch.values, std::ssize(batch.samples), info).narrow(0, first, count);
+  slice.x1 = values_of(batch, info, first, count, device);
   slice.labels.assign(batch.labels.begin() + first, batch.labels.begin() + first + count);
   if (!batch.starts.empty())
     slice.x0 = as_tensor(batch.starts, std::ssize(batch.samples), info).narrow(0, first, count);

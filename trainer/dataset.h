@@ -69,8 +69,10 @@ class Dataset {
 /// (n, C, H, W), or (n, D) for points, viewing `values` without a copy.
 at::Tensor as_tensor(std::vector<float>& values, std::int64_t n, const data::SetInfo& info);
 
-/// Samples [first, first + count) of a rank's part of a batch, as objectives take them; a view of the batch.
-Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t first, std::int64_t count);
+/// Samples [first, first + count) of a rank's part of a batch, as objectives take them; a view of the batch. Pixels are
+/// sent to `device`, which makes numbers of them.
+Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t first, std::int64_t count,
+                 at::Device device);
 
 /// The empty prompt of the set, where the slice has prompts.
 void set_null_text(Slice& slice, const data::SetInfo& info);

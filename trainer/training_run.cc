@@ -84,6 +84,12 @@ class TrainingRun {
   bool conditional() const { return setup_.recipe.model.classes > 0; }
   std::uint64_t seed() const { return static_cast<std::uint64_t>(setup_.recipe.run.seed); }
 
+  /// A GPU makes numbers of pixels itself; a coupling over the batch needs them on the host.
+  bool device_takes_pixels() const {
+    return setup_.engine.backend->device().is_cuda() && dataset_.info().kind == data::ItemKind::kImage &&
+           !flow::Coupling::of(setup_.recipe.flow.pairing, conditional()).permutes();
+  }
+
   data::LoaderOptions loader_options() const {
     const auto own = own_samples(setup_.recipe.train, ranks_);
     data::LoaderOptions options;
@@ -94,6 +100,7 @@ class TrainingRun {
     options.flip = setup_.recipe.data.flip && setup_.recipe.data.overfit == 0;
     options.starts = setup_.recipe.flow.pairing.coupling == "pairs";
     options.texts = model::takes_text(setup_.recipe.model);
+    options.pixels = device_takes_pixels();
     options.ahead = setup_.dataset->ahead();
     options.seed = seed();
     options.threads = static_cast<int>(setup_.recipe.data.loader_threads);

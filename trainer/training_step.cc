@@ -129,7 +129,7 @@ std::vector<double> TrainingStep::accumulate(data::Batch& batch) {
   next_bucket_ = 0;
   for (std::int64_t number = 0; number < slices * passes; ++number) {
     gradients_.start_pass();
-    const Slice samples = samples_of(batch, info_, number * size, size);
+    const Slice samples = samples_of(batch, info_, number * size, size, backend_.device());
     const at::Tensor per_sample = graph_ ? replay(samples) : objective_.loss_per_sample(samples);
     if (!graph_) per_sample.sum().backward(share);  // sum over samples / batch, never a mean of means
     const at::Tensor loss = per_sample.detach().to(at::kDouble).sum();

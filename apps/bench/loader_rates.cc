@@ -189,14 +189,15 @@ class Measured {
     if (groups.firsts.size() > 1) groups.most = groups.firsts[1];
     const std::int64_t slices = 16;
     const data::HoldOut all(1, info.count, 0);
-    const std::int64_t each = data::plan_lanes(groups, info.item_bytes(), slices, kDecodedBytes);
+    const auto decoded = static_cast<std::size_t>(wanted.decoded_mb * (1 << 20));
+    const std::int64_t each = data::plan_lanes(groups, info.item_bytes(), slices, decoded);
     lanes_ = each * slices;
     if (each > 0) {
       lane_order_ = std::make_unique<data::LaneOrder>(1, groups, all, wanted.batch, slices, each);
       source.decode_into(std::make_shared<data::DecodedChunks>(data::lane_bytes(groups, info.item_bytes()) *
                                                                static_cast<std::size_t>(lanes_)));
     } else if (!groups.firsts.empty()) {
-      source.decode_into(std::make_shared<data::DecodedChunks>(kDecodedBytes));
+      source.decode_into(std::make_shared<data::DecodedChunks>(decoded));
     }
   }
 
@@ -206,6 +207,7 @@ class Measured {
     data::LoaderOptions options;
     options.batch = options.last = wanted_.batch;
     options.flip = source_.info().kind == data::ItemKind::kImage;
+    options.pixels = wanted_.bytes;
     options.threads = wanted_.threads;
     options.start = start_;
     if (lane_order_)
@@ -224,7 +226,6 @@ class Measured {
   }
 
  private:
-  static constexpr std::size_t kDecodedBytes = std::size_t{1} << 30;
   data::Order order() const {
     return [this](std::uint64_t first, std::span<std::int64_t> out) {
       if (lane_order_) return lane_order_->samples(first, out);

@@ -15,8 +15,9 @@ struct LoaderBenchmark {
   int rounds = 5;
   double seconds = 1;  // of each measurement in each round
   std::int64_t batch = 256;
-  bool bytes = false;  // batches of bytes, not of numbers
-  bool cold = false;   // the file is dropped from the page cache before each measurement
+  bool bytes = false;  // batches of bytes, as for a GPU, not of numbers
+  double decoded_mb = 1024;  // as data.decoded_mb
+  bool cold = false;         // the file is dropped from the page cache before each measurement
 };
 
 /// Images a second of each round.

@@ -201,6 +201,9 @@ int main(int argc, char** argv) {
   loader->add_option("--batch", reading.batch, "images a batch, a multiple of 16")->check(CLI::PositiveNumber);
   loader->add_option("--rounds", reading.rounds, "everything once in each")->check(CLI::PositiveNumber);
   loader->add_option("--seconds", reading.seconds, "of each measurement")->check(CLI::PositiveNumber);
+  loader->add_flag("--bytes", reading.bytes, "batches of bytes, as a GPU is given them; the plain loop only reads");
+  loader->add_option("--decoded-mb", reading.decoded_mb, "as data.decoded_mb: of decoded chunks of several images")
+      ->check(CLI::PositiveNumber);
   loader->add_flag("--cold", reading.cold, "drop the file from the page cache before each measurement");
   loader->add_flag("--json", json, "one JSON object");
   CLI::App* sample = app.add_subcommand(

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random numbers drawn on the GPU are the host's.
 #include <ATen/ops/empty.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
 #include "flow/keyed_draws.h"
+#include "flow/pixels.h"
 #include "model/dropout.h"
 #include "tests/gpu/support.h"
 
@@ -47,6 +49,13 @@ TEST(GpuDraws, LabelsArriveOnTheGpu) {
   EXPECT_TRUE(flow::dropped_labels(3, kPositions, labels, 0.5, 10, at::kCUDA)
                   .to(at::kCPU)
                   .equal(flow::dropped_labels(3, kPositions, labels, 0.5, 10)));
+}
+
+TEST(GpuDraws, PixelsBecomeTheHostsNumbers) {
+  const at::Tensor pixels = at::arange(4 * 8 * 8 * 3).bitwise_and(255).to(at::kByte).view({4, 8, 8, 3});
+  const at::Tensor mirrored = at::arange(4).bitwise_and(1).to(at::kByte);
+  const at::Tensor gpu = flow::values_of_pixels(pixels.to(at::kCUDA), mirrored.to(at::kCUDA));
+  EXPECT_TRUE(tests::same_bits(tests::on_host(flow::values_of_pixels(pixels, mirrored)), tests::on_host(gpu)));
 }
 
 }  // namespace
