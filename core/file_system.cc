@@ -94,6 +94,12 @@ bool PosixFileSystem::is_directory(const std::string& path) {
   return file_status(path, status) && S_ISDIR(status.st_mode);
 }
 
+std::int64_t PosixFileSystem::modified(const std::string& path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) fail(errno, "cannot look at", path);
+  return std::int64_t{status.st_mtim.tv_sec} * 1000000000 + status.st_mtim.tv_nsec;
+}
+
 bool PosixFileSystem::is_symbolic_link(const std::string& path) {
   struct stat status;
   return ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
@@ -132,6 +138,14 @@ bool PosixFileSystem::link(const std::string& from, const std::string& to) {
   if (::link(from.c_str(), to.c_str()) == 0) return true;
   if (errno != EEXIST) fail(errno, concat("cannot link ", from, " to"), to);
   return false;
+}
+
+bool PosixFileSystem::rename_new(const std::string& from, const std::string& to) {
+  // One call where the file system knows it. NFS does not, but has hard links; FAT has neither the call nor links.
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno == EEXIST) return false;
+  if (errno != EINVAL && errno != ENOSYS) fail(errno, concat("cannot rename ", from, " to"), to);
+  return FileSystem::rename_new(from, to);
 }
 
 void PosixFileSystem::remove(const std::string& path) {

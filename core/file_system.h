@@ -41,6 +41,8 @@ class FileSystem {
   virtual std::uint64_t size(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual bool is_directory(const std::string& path) = 0;
+  /// When its content last changed, in nanoseconds since 1970. Storage that does not know need not override it.
+  virtual std::int64_t modified(const std::string&) { return 0; }
   /// Storage without symbolic links need not override it.
   virtual bool is_symbolic_link(const std::string&) { return false; }
   /// Names (not paths) in a directory, sorted.
@@ -51,6 +53,12 @@ class FileSystem {
   virtual void rename(const std::string& from, const std::string& to) = 0;
   /// Hard link; false if `to` exists.
   virtual bool link(const std::string& from, const std::string& to) = 0;
+  /// rename() that replaces nothing; false if `to` exists. Of several at once one succeeds.
+  virtual bool rename_new(const std::string& from, const std::string& to) {
+    if (!link(from, to)) return false;
+    remove(from);
+    return true;
+  }
   /// A file or an empty directory; missing is fine.
   virtual void remove(const std::string& path) = 0;
   virtual void sync_directory(const std::string& path) = 0;
@@ -66,11 +74,14 @@ class PosixFileSystem final : public FileSystem {
   std::uint64_t size(const std::string& path) override;
   bool exists(const std::string& path) override;
   bool is_directory(const std::string& path) override;
+  std::int64_t modified(const std::string& path) override;
   bool is_symbolic_link(const std::string& path) override;
   std::vector<std::string> list(const std::string& directory) override;
   void make_directory(const std::string& path) override;
   void rename(const std::string& from, const std::string& to) override;
   bool link(const std::string& from, const std::string& to) override;
+  /// Also where the storage has no hard links.
+  bool rename_new(const std::string& from, const std::string& to) override;
   void remove(const std::string& path) override;
   void sync_directory(const std::string& path) override;
   std::uint64_t free_bytes(const std::string& path) override;

@@ -136,6 +136,21 @@ std::optional<ItemReader> masks_of(const hdf5::File& file, const SetInfo& info) 
   return ItemReader(file, std::move(masks), bytes, Layout::kChannelsLast);
 }
 
+/// /attributes: one byte an attribute, 1 where the item has it.
+std::optional<ItemReader> attributes_of(const hdf5::File& file, SetInfo& info) {
+  if (file.text("/", "format") != "pathline-images" || !file.has("/attributes")) return std::nullopt;
+  hdf5::DataSet set = file.data_set("/attributes");
+  info.attribute_names = file.texts("/attributes", "attribute_names");
+  const auto count = static_cast<std::int64_t>(info.attribute_names.size());
+  PL_CHECK(count > 0 && set.is(hdf5::Element::kUint8) && set.shape() == std::vector({info.count, count}),
+           ExitCode::kInput, file.path(), " has ", set.describe(), " and ", count, " attribute_names for ", info.count,
+           " items (uint8 of (count, names) belongs there, 1 where an item has an attribute). Write it so.");
+  SetInfo bytes;
+  bytes.count = info.count;
+  bytes.channels = count;
+  return ItemReader(file, std::move(set), bytes, Layout::kChannelsLast);
+}
+
 /// Prompts beside the items of one of our sets.
 std::optional<TextColumns> texts_of(const hdf5::File& file, SetInfo& info) {
   if (file.text("/", "format") != "pathline-images") return std::nullopt;
@@ -158,6 +173,7 @@ class FileSource final : public ShardSource {
         crcs_(std::move(found.crcs)),
         starts_(starts_of(file, info_)),
         masks_(masks_of(file, info_)),
+        attributes_(attributes_of(file, info_)),
         texts_(texts_of(file, info_)),
         items_(file, std::move(found.items), info_, found.layout, found.range) {
     const std::string classes = labels_.empty() ? "no labels" : core::concat(info_.classes, " classes");
@@ -191,6 +207,10 @@ class FileSource final : public ShardSource {
     PL_ASSERT(masks_.has_value());
     masks_->read(index, out);
   }
+  void read_attributes(std::int64_t index, std::span<std::uint8_t> out) const override {
+    PL_ASSERT(attributes_.has_value());
+    attributes_->read(index, std::as_writable_bytes(out));
+  }
   void read_text(std::int64_t index, std::span<float> out) const override {
     PL_ASSERT(texts_.has_value());
     texts_->read(index, out);
@@ -206,7 +226,7 @@ class FileSource final : public ShardSource {
   SetInfo info_;
   std::vector<std::int64_t> labels_;
   std::vector<std::uint32_t> crcs_;
-  std::optional<ItemReader> starts_, masks_;
+  std::optional<ItemReader> starts_, masks_, attributes_;
   std::optional<TextColumns> texts_;
   ItemReader items_;
 };

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
 #include "core/crc32c.h"
@@ -13,6 +12,7 @@
 #include "data/content_digest.h"
 #include "data/file_descriptor.h"
 #include "data/hdf5.h"
+#include "data/temporary_name.h"
 
 namespace pathline::data {
 
@@ -20,10 +20,10 @@ namespace {
 
 using core::ExitCode;
 
-/// Another for every writer of this process.
-std::string temporary_name(const std::string& path) {
-  static std::atomic<int> number = 0;
-  return core::concat(path, ".tmp-", ::getpid(), "-", number++);
+/// Removes what writers left that were killed, then names a new file.
+std::string fresh_name(const std::string& path) {
+  remove_abandoned(path);
+  return temporary_name(path);
 }
 
 SetInfo checked(const std::string& path, SetInfo info) {
@@ -51,7 +51,7 @@ struct ImageStoreWriter::Impl {
                                                                            hdf5::Element element,
                                                                            std::uint64_t element_bytes,
                                                                            std::vector<std::int64_t> item_shape);
-  std::string finish();
+  std::string finish(Existing existing);
 
   std::string path, temporary, created_by;
   SetInfo info;
@@ -67,7 +67,7 @@ struct ImageStoreWriter::Impl {
 // The library fixes where the items will lie and writes the small things; the items themselves go past it.
 ImageStoreWriter::Impl::Impl(std::string path_, SetInfo info_, const std::string& created_by)
     : path(std::move(path_)),
-      temporary(temporary_name(path)),
+      temporary(fresh_name(path)),
       created_by(created_by),
       info(checked(path, std::move(info_))),
       file(hdf5::File::create(temporary)),
@@ -126,7 +126,7 @@ void ImageStoreWriter::Impl::add(const std::string& name, hdf5::Element element,
   file.create_data_set("/" + name, element, {info.count}).write(bytes);
 }
 
-std::string ImageStoreWriter::Impl::finish() {
+std::string ImageStoreWriter::Impl::finish(Existing existing) {
   PL_ASSERT(std::ranges::count(there, 1) == info.count);
   ContentDigest digest(info);
   for (std::size_t i = 0; i < crcs.size(); ++i) digest.add(crcs[i], labels[i]);
@@ -140,7 +140,13 @@ std::string ImageStoreWriter::Impl::finish() {
   file.close();
   direct->sync();
   core::PosixFileSystem files;
-  files.rename(temporary, path);
+  if (existing == Existing::kReplace) {
+    files.rename(temporary, path);
+  } else {
+    PL_CHECK(files.rename_new(temporary, path), ExitCode::kUsage, path,
+             " appeared while this was written (by another process, and it is complete). It stays as it is, and what "
+             "was written here is dropped. Choose another name, or start again to see whether it is the same.");
+  }
   temporary.clear();
   files.sync_directory(core::parent_of(path));
   return digest.text();
@@ -216,6 +222,16 @@ void ImageStoreWriter::add_bytes(const std::string& name, const std::vector<std:
   const auto write = impl_->open_items(name, hdf5::Element::kUint8, 1, item_shape);
   for (std::int64_t i = 0; i < impl_->info.count; ++i) write(i, bytes_of(i));
 }
+void ImageStoreWriter::add_attributes(
+    const std::vector<std::string>& names,
+    const std::function<std::vector<std::uint8_t>(std::int64_t index)>& attributes_of) {
+  add_bytes("attributes", {static_cast<std::int64_t>(names.size())}, [&](std::int64_t index) {
+    const std::vector<std::uint8_t> values = attributes_of(index);
+    const auto bytes = std::as_bytes(std::span(values));
+    return std::vector<std::byte>(bytes.begin(), bytes.end());
+  });
+  impl_->file.set_texts("/attributes", "attribute_names", names);
+}
 void ImageStoreWriter::add_array(const std::string& name, std::span<const double> values) {
   impl_->file.create_data_set("/" + name, hdf5::Element::kFloat64, {static_cast<std::int64_t>(values.size())})
       .write(std::as_bytes(values));
@@ -228,6 +244,6 @@ void ImageStoreWriter::add_attribute(const std::string& name, const std::string&
   impl_->file.set_text("/", name, value);
 }
 
-std::string ImageStoreWriter::finish() { return impl_->finish(); }
+std::string ImageStoreWriter::finish(Existing existing) { return impl_->finish(existing); }
 
 }  // namespace pathline::data

@@ -12,10 +12,14 @@
 
 namespace pathline::data {
 
+/// What becomes of a file that is there already when another gets its name.
+enum class Existing { kReplace, kKeep };
+
 class ImageStoreWriter {
  public:
   /// Starts `path` under a temporary name beside it. Used of `info`: kind, count, height, width, channels, classes
   /// (0: the set has no labels) and class_names (may be empty). Throws ExitCode::kEnvironment where there is no room.
+  /// What killed writers of the same file left behind is removed.
   ImageStoreWriter(std::string path, SetInfo info, const std::string& created_by = "pathline");
   /// Removes the temporary file if finish() was not called.
   ~ImageStoreWriter();
@@ -48,6 +52,9 @@ class ImageStoreWriter {
   /// A further data set /NAME uint8 (N, ITEM_SHAPE...): bytes_of(index) gives an item's.
   void add_bytes(const std::string& name, const std::vector<std::int64_t>& item_shape,
                  const std::function<std::vector<std::byte>(std::int64_t index)>& bytes_of);
+  /// /attributes uint8 (N, names.size()) and what they are called: attributes_of(index) gives an item's, 0 or 1 each.
+  void add_attributes(const std::vector<std::string>& names,
+                      const std::function<std::vector<std::uint8_t>(std::int64_t index)>& attributes_of);
   /// A further data set /NAME float64 (values).
   void add_array(const std::string& name, std::span<const double> values);
   /// A further data set /NAME float32 of any shape: `values` in its order.
@@ -55,8 +62,9 @@ class ImageStoreWriter {
   /// A further root attribute, such as the solver that made the set.
   void add_attribute(const std::string& name, const std::string& value);
 
-  /// All items have been put. Writes the rest, syncs, and gives the file its name. Returns the content digest.
-  std::string finish();
+  /// All items have been put. Writes the rest, syncs, and gives the file its name. Returns the content digest. With
+  /// kKeep a file that got the name in the meantime stays, this one is removed, and ExitCode::kUsage says so.
+  std::string finish(Existing existing = Existing::kReplace);
 
  private:
   struct Impl;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "data/byte_stream.h"
 #include "data/import_sources.h"
 
@@ -72,7 +73,9 @@ std::unique_ptr<PictureSource> open_cifar(core::FileSystem& files, const std::ve
   info.channels = 3;
   std::vector<std::byte> values;
   std::vector<std::int64_t> labels;
+  std::uint64_t stamp = 0;
   for (const std::string& path : paths) {
+    stamp = core::hash_name(core::concat(stamp, " ", file_stamp(files, path)));
     const auto bytes = read_all(*open_bytes(files, path));
     const std::size_t kind = label_bytes(bytes, bytes.size());
     const std::int64_t classes = kind == 1 ? 10 : 100;
@@ -88,7 +91,7 @@ std::unique_ptr<PictureSource> open_cifar(core::FileSystem& files, const std::ve
   info.class_names = names_beside(files, paths.front(), info.classes);
   info.description = core::concat("CIFAR-", info.classes, " binary version, ", paths.size(),
                                   paths.size() == 1 ? " file, " : " files, ", info.count, " pictures");
-  return pictures_of(source_in_memory(std::move(info), std::move(values), std::move(labels)));
+  return pictures_of(source_in_memory(std::move(info), std::move(values), std::move(labels)), stamp);
 }
 
 }  // namespace pathline::data

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "data/dataset_json.h"
 #include "data/import_sources.h"
 
 namespace pathline::data {
@@ -53,9 +54,22 @@ void collect(core::FileSystem& files, const std::string& folder, const std::stri
     if (files.is_directory(path)) {
       collect(files, path, prefix + name + "/", set);
     } else if (has_picture_ending(name)) {
-      set.pictures.push_back({prefix + name, path, 0, files.size(path), -1});
+      EncodedPicture& picture = set.pictures.emplace_back();
+      picture.name = prefix + name;
+      picture.path = path;
+      picture.bytes = files.size(path);
+      picture.stamp = file_stamp(files, path);
     }
   }
+}
+
+void assign_classes(EncodedSet& set, const std::string& origin) {
+  std::vector<std::string> names;
+  for (const auto& picture : set.pictures) names.push_back(picture.name);
+  const ClassFolders classes = class_folders(names, origin);
+  set.class_names = classes.class_names;
+  set.classes = static_cast<std::int64_t>(classes.class_names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) set.pictures[i].label = classes.labels[i];
 }
 
 }  // namespace
@@ -94,28 +108,32 @@ ClassFolders class_folders(const std::vector<std::string>& names, const std::str
   return result;
 }
 
-void assign_classes(EncodedSet& set, const std::string& under, const std::string& origin) {
-  if (!under.empty()) {
-    const std::string prefix = under.back() == '/' ? under : under + "/";
-    std::erase_if(set.pictures, [&](const EncodedPicture& p) { return !p.name.starts_with(prefix); });
-  }
+bool lies_below(const std::string& name, const std::string& under) {
+  return under.empty() || name.starts_with(under.back() == '/' ? under : under + "/");
+}
+
+void assign_labels(EncodedSet& set, const std::string& kind, const std::optional<std::string>& listing,
+                   const std::string& under, const std::string& origin) {
+  std::erase_if(set.pictures, [&](const EncodedPicture& p) { return !lies_below(p.name, under); });
   PL_CHECK(!set.pictures.empty(), ExitCode::kInput, origin, " has no PNG or JPEG files",
            under.empty() ? "" : " below " + under, ". Check the path.");
-  std::vector<std::string> names;
-  for (const auto& picture : set.pictures) names.push_back(picture.name);
-  const ClassFolders classes = class_folders(names, origin);
-  set.class_names = classes.class_names;
-  set.classes = static_cast<std::int64_t>(classes.class_names.size());
-  for (std::size_t i = 0; i < names.size(); ++i) set.pictures[i].label = classes.labels[i];
+  if (listing) {
+    assign_listed_labels(set, *listing, under, core::concat(origin, " (", kDatasetJson, ")"));
+  } else {
+    assign_classes(set, origin);
+  }
+  const std::string from = listing ? core::concat("classes, labels from ", kDatasetJson) : "class folders";
+  set.description = core::concat(kind, " of ", set.pictures.size(), " pictures, ",
+                                 set.classes ? std::to_string(set.classes) : "no", " ", from);
 }
 
 std::unique_ptr<PictureSource> open_folder(core::FileSystem& files, const std::string& folder,
                                            const std::string& under) {
   EncodedSet set;
   collect(files, folder, "", set);
-  assign_classes(set, under, folder);
-  set.description = core::concat("folder of ", set.pictures.size(), " pictures, ",
-                                 set.classes ? core::concat(set.classes, " class folders") : "no class folders");
+  const std::string list = core::join_path(folder, kDatasetJson);
+  const auto listing = files.exists(list) ? std::optional(core::read_text(files, list)) : std::nullopt;
+  assign_labels(set, "folder", listing, under, folder);
   return encoded_pictures(files, std::move(set));
 }
 

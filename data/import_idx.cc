@@ -94,7 +94,8 @@ std::unique_ptr<PictureSource> open_idx(core::FileSystem& files, const std::stri
   info.description =
       core::concat("IDX file, ", info.count, " pictures, ",
                    labels.empty() ? "no label file beside it" : "labels from " + core::name_of(labels_path));
-  return pictures_of(source_in_memory(std::move(info), std::move(images.values), std::move(labels)));
+  return pictures_of(source_in_memory(std::move(info), std::move(images.values), std::move(labels)),
+                     file_stamp(files, path));
 }
 
 }  // namespace pathline::data

@@ -121,10 +121,13 @@ std::unique_ptr<PictureSource> open_npz(core::FileSystem& files, const std::stri
   if (!labels.empty()) info.classes = *std::max_element(labels.begin(), labels.end()) + 1;
   info.description = core::concat(".npz, ", info.count, " pictures in ", pictures,
                                   labels.empty() ? ", no labels" : ", labels in " + label_name);
+  std::unique_ptr<ShardSource> items;
   if (const auto offset = npz.offset(pictures)) {
-    return pictures_of(std::make_unique<StoredItems>(files, path, *offset, std::move(info), std::move(labels)));
+    items = std::make_unique<StoredItems>(files, path, *offset, std::move(info), std::move(labels));
+  } else {
+    items = source_in_memory(std::move(info), npz.read(pictures).bytes, std::move(labels));
   }
-  return pictures_of(source_in_memory(std::move(info), npz.read(pictures).bytes, std::move(labels)));
+  return pictures_of(std::move(items), file_stamp(files, path));
 }
 
 }  // namespace pathline::data

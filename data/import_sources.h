@@ -4,24 +4,31 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/file_system.h"
 #include "data/import.h"
+#include "data/zip.h"
 
 namespace pathline::data {
 
-/// The pictures of a set whose items have one shape already.
-std::unique_ptr<PictureSource> pictures_of(std::unique_ptr<ShardSource> source);
+/// Another number where the file's size or time of change is another.
+std::uint64_t file_stamp(core::FileSystem& files, const std::string& path);
 
-/// PNG and JPEG files: each a part of a file on disk, or of `memory` if its path is empty.
+/// The pictures of a set whose items have one shape already; `stamp` is that of the file they come from.
+std::unique_ptr<PictureSource> pictures_of(std::unique_ptr<ShardSource> source, std::uint64_t stamp);
+
+/// PNG and JPEG files: each a part of a file on disk, or of `memory` if its path is empty, or a member of `archive`.
 struct EncodedPicture {
   std::string name;  // below the source, with '/'
   std::string path;
   std::uint64_t offset = 0, bytes = 0;
   std::int64_t label = -1;
+  const ZipMember* member = nullptr;
+  std::uint64_t stamp = 0;  // of the file that it lies in
 };
 
 struct EncodedSet {
@@ -29,6 +36,7 @@ struct EncodedSet {
   std::vector<std::string> class_names;  // empty: labels without names, or none
   std::int64_t classes = 0;
   std::vector<std::byte> memory;
+  std::shared_ptr<const ZipReader> archive;
   std::string description;
 };
 
@@ -45,14 +53,23 @@ struct ClassFolders {
 /// Throws kInput where folders do not decide, naming them and --under. `origin` is for messages.
 ClassFolders class_folders(const std::vector<std::string>& names, const std::string& origin);
 
-/// Fills label and class_names of `set` from the names, after dropping what is not below `under`.
-void assign_classes(EncodedSet& set, const std::string& under, const std::string& origin);
+/// Whether `name` lies in the folder `under` or below; everything lies below "".
+bool lies_below(const std::string& name, const std::string& under);
+
+/// Drops what is not below `under`, then fills labels, classes and description of `set`: as `listing`, the text of
+/// dataset.json, says, else from the folders. `kind` begins the description: "folder", "zip".
+void assign_labels(EncodedSet& set, const std::string& kind, const std::optional<std::string>& listing,
+                   const std::string& under, const std::string& origin);
 
 std::unique_ptr<PictureSource> open_folder(core::FileSystem& files, const std::string& folder,
                                            const std::string& under);
 
 bool is_idx(std::span<const std::byte> start);
 std::unique_ptr<PictureSource> open_idx(core::FileSystem& files, const std::string& path);
+
+/// Whether a ZIP archive has PNG or JPEG members (an .npz has none).
+bool is_zip_of_pictures(core::FileSystem& files, const std::string& path);
+std::unique_ptr<PictureSource> open_zip(core::FileSystem& files, const std::string& path, const std::string& under);
 
 bool is_tar(std::span<const std::byte> start);
 std::unique_ptr<PictureSource> open_tar(core::FileSystem& files, const std::string& path, const std::string& under);

@@ -128,6 +128,7 @@ void assign_cls(EncodedSet& set, const std::map<std::string, std::int64_t>& labe
     picture.label = found->second;
     set.classes = std::max(set.classes, picture.label + 1);
   }
+  set.description = core::concat("tar of ", set.pictures.size(), " pictures, labels from .cls files");
 }
 
 std::int64_t cls_label(const Archive& archive, const Entry& entry, const std::string& origin) {
@@ -155,23 +156,22 @@ std::unique_ptr<PictureSource> open_tar(core::FileSystem& files, const std::stri
   const bool packed = magic[0] == std::byte{0x1f} && magic[1] == std::byte{0x8b};
   if (packed) set.memory = read_all(*open_bytes(files, path));
   const Archive archive{files, packed ? "" : path, set.memory, packed ? set.memory.size() : files.size(path)};
+  const std::uint64_t stamp = file_stamp(files, path);
   std::map<std::string, std::int64_t> labels;
   for (const Entry& entry : entries_of(archive, path)) {
     const std::string name = entry.name.starts_with("./") ? entry.name.substr(2) : entry.name;
     if (core::name_of(name).starts_with(".")) continue;
-    if (has_picture_ending(name)) set.pictures.push_back({name, archive.path, entry.offset, entry.bytes, -1});
+    if (has_picture_ending(name)) {
+      set.pictures.push_back({name, archive.path, entry.offset, entry.bytes, -1, nullptr, stamp});
+    }
     if (name.ends_with(".cls")) labels[stem_of(name)] = cls_label(archive, entry, path);
   }
   std::sort(set.pictures.begin(), set.pictures.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   if (labels.empty()) {
-    assign_classes(set, under, path);
+    assign_labels(set, "tar", std::nullopt, under, path);
   } else {
     assign_cls(set, labels, path);
   }
-  set.description = core::concat("tar of ", set.pictures.size(), " pictures, ",
-                                 !labels.empty() ? "labels from .cls files"
-                                 : set.classes   ? core::concat(set.classes, " class folders")
-                                                 : std::string("no class folders"));
   return encoded_pictures(files, std::move(set));
 }
 

@@ -102,10 +102,10 @@ class PartsSource final : public ShardSource {
       const SetInfo& other = part->info();
       PL_CHECK(other.kind == info_.kind && other.height == info_.height && other.width == info_.width &&
                    other.channels == info_.channels && other.class_names == info_.class_names &&
-                   (other.classes > 0) == (info_.classes > 0) && other.text == info_.text &&
-                   (!info_.null_text || *other.null_text == *info_.null_text),
+                   other.attribute_names == info_.attribute_names && (other.classes > 0) == (info_.classes > 0) &&
+                   other.text == info_.text && (!info_.null_text || *other.null_text == *info_.null_text),
                ExitCode::kInput, "the parts of the data set differ (\"", parts_[0]->info().description, "\" and \"",
-               other.description, "\"). Give parts with the same shape, classes and encoder of text.");
+               other.description, "\"). Give parts with the same shape, classes, attributes and encoder of text.");
       info_.classes = std::max(info_.classes, other.classes);
       starts_.push_back(starts_.back() + other.count);
     }
@@ -165,6 +165,10 @@ class PartsSource final : public ShardSource {
     const auto [part, own] = find(index);
     part->read_mask(own, out);
   }
+  void read_attributes(std::int64_t index, std::span<std::uint8_t> out) const override {
+    const auto [part, own] = find(index);
+    part->read_attributes(own, out);
+  }
   void read_text(std::int64_t index, std::span<float> out) const override {
     const auto [part, own] = find(index);
     part->read_text(own, out);
@@ -211,7 +215,9 @@ bool belongs_to_another(const std::string& file, const std::vector<std::string>&
 
 void ShardSource::read_start(std::int64_t, std::span<float>) const { PL_ASSERT(has_starts()); }
 void ShardSource::read_text(std::int64_t, std::span<float>) const { PL_ASSERT(info().null_text != nullptr); }
-
+void ShardSource::read_attributes(std::int64_t, std::span<std::uint8_t>) const {
+  PL_ASSERT(!info().attribute_names.empty());
+}
 void ShardSource::read_mask(std::int64_t, std::span<std::byte>) const { PL_ASSERT(has_masks()); }
 
 std::unique_ptr<ShardSource> open_source(const std::vector<std::string>& paths) {

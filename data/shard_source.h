@@ -31,6 +31,7 @@ struct SetInfo {
   std::int64_t channels = 0;  // for points: their dimension D, with height = width = 1
   std::int64_t classes = 0;   // 0: no labels; else 1 + the largest label or the number of class names
   std::vector<std::string> class_names;
+  std::vector<std::string> attribute_names;             // yes/no properties of every sample; empty: none
   std::string digest;                                   // content digest as stored, or "" for foreign files
   std::string description;                              // one line: what was recognised, where
   TextShape text;                                       // of what describes each sample
@@ -73,6 +74,8 @@ class ShardSource {
   /// That of sample `index`: height * width bytes, of a point one a coordinate; not 0 where it is known. Only where
   /// has_masks().
   virtual void read_mask(std::int64_t index, std::span<std::byte> out) const;
+  /// What sample `index` has (1) and has not (0): one for each of info().attribute_names, of which there are some.
+  virtual void read_attributes(std::int64_t index, std::span<std::uint8_t> out) const;
   /// The prompt of sample `index`: info().text.values() numbers, its tokens first. Only where info().null_text.
   virtual void read_text(std::int64_t index, std::span<float> out) const;
   /// The CRC32C that the file holds of the sample's bytes; not checked by read(). Empty for foreign files.

@@ -9,14 +9,16 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "data/import.h"
+#include "data/attributes.h"
+#include "data/import_plan.h"
 
 namespace pathline::apps {
 namespace {
 
 struct Options {
-  std::string source, output, under, filter = "bicubic";
+  std::string source, under, attributes, format = "auto", filter = "bicubic";
   data::ImportOptions import;
+  data::Destination to;
   bool grey = false, rgb = false, json = false;
 };
 
@@ -25,32 +27,48 @@ const std::map<std::string, data::Filter> kFilters = {{"box", data::Filter::kBox
                                                       {"bicubic", data::Filter::kBicubic},
                                                       {"lanczos", data::Filter::kLanczos}};
 
-void print(const Options& options, const data::PictureSource& source, const data::Imported& done) {
-  if (options.json) {
-    std::cout << nlohmann::json{{"file", options.output},  {"count", done.count},       {"height", done.height},
-                                {"width", done.width},     {"channels", done.channels}, {"classes", source.classes()},
-                                {"skipped", done.skipped}, {"digest", done.digest}}
+void print(const data::ImportPlan& plan, const data::Imported& done, bool json) {
+  const data::SetInfo& info = plan.info;
+  const std::string& file = plan.in_parts() ? plan.index : plan.files.front().path;
+  if (json) {
+    std::cout << nlohmann::json{{"file", file},
+                                {"parts", plan.files.size()},
+                                {"count", done.count},
+                                {"height", info.height},
+                                {"width", info.width},
+                                {"channels", info.channels},
+                                {"classes", info.classes},
+                                {"attributes", info.attribute_names.size()},
+                                {"left_out", done.left_out},
+                                {"problems", done.problems},
+                                {"digest", done.digest}}
                      .dump(2)
               << "\n";
     return;
   }
-  std::cout << options.output << ": " << done.count << " images of " << done.height << " x " << done.width << " x "
-            << done.channels;
-  if (source.classes() > 0) std::cout << ", " << source.classes() << " classes";
-  if (!done.skipped.empty()) std::cout << "; " << done.skipped.size() << " unreadable pictures left out";
+  std::cout << file << ": " << done.count << " images of " << info.height << " x " << info.width << " x "
+            << info.channels;
+  if (info.classes > 0) std::cout << ", " << info.classes << " classes";
+  if (!info.attribute_names.empty()) std::cout << ", " << info.attribute_names.size() << " attributes";
+  if (plan.in_parts()) std::cout << ", in " << plan.files.size() << " parts";
+  if (done.left_out > 0) std::cout << "; " << done.left_out << " unreadable pictures left out";
   std::cout << "\ndigest " << done.digest << "\n";
 }
 
 int import(const Options& options) {
   core::PosixFileSystem files;
-  const auto source = data::open_pictures(files, options.source, options.under);
+  auto source = data::open_pictures(files, options.source, options.under, data::source_formats().at(options.format));
+  if (!options.attributes.empty()) {
+    source = data::with_attributes(std::move(source), data::read_attribute_table(files, options.attributes));
+  }
   core::log_info("recognised ", source->description());
-  core::Progress progress("import", source->count(), "images");
-  const auto done = data::import_pictures(*source, options.import, options.output,
-                                          [&](std::int64_t images) { progress.update(images); });
+  const auto plan = data::plan_import(*source, options.import, options.to);
+  core::Progress progress("import", source->count(), "images", true, plan.pictures_done());
+  const auto done =
+      data::import_pictures(*source, options.import, plan, [&](std::int64_t images) { progress.update(images); });
   progress.finish();
-  for (const auto& problem : done.skipped) core::log_warning("left out: ", problem);
-  print(options, *source, done);
+  for (const auto& problem : done.problems) core::log_warning("left out: ", problem);
+  print(plan, done, options.json);
   return 0;
 }
 
@@ -62,10 +80,19 @@ void add_import(CLI::App& app, Run& run) {
   options->import.threads = all_threads();
   command
       ->add_option("source", options->source,
-                   "Folder of class folders (PNG, JPEG), tar or tar.gz of one, IDX images (MNIST family, .gz too), "
-                   "CIFAR binary, .npz, HDF5; FILE.npz:PICTURES,LABELS names arrays")
+                   "Folder of class folders (PNG, JPEG) or with dataset.json, zip, tar or tar.gz of one, IDX images "
+                   "(MNIST family, .gz too), CIFAR binary, .npz, HDF5; FILE.npz:PICTURES,LABELS names arrays")
       ->required();
-  command->add_option("-o,--output", options->output, "The image store to write, FILE.h5")->required();
+  command->add_option("-o,--output", options->to.path, "The image store to write, FILE.h5")->required();
+  command->add_flag("--overwrite", options->to.overwrite, "Replace what is there and is something else");
+  command
+      ->add_option("--part-size", options->to.part_bytes,
+                   "Write FILE-00000-of-00004.h5 ... of at most so many bytes (2G, 512MiB), and FILE.json")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(CLI::PositiveNumber);
+  command->add_option("--format", options->format, "What the source is, where its content leaves it open")
+      ->check(CLI::IsMember(data::source_formats()))
+      ->capture_default_str();
   command->add_option("--size", options->import.size, "Cut the middle square out and resize it to N x N");
   command->add_option("--resize", options->filter, "How --size weights pixels")
       ->check(CLI::IsMember({"box", "bilinear", "bicubic", "lanczos"}))
@@ -74,6 +101,8 @@ void add_import(CLI::App& app, Run& run) {
   auto* grey = command->add_flag("--grey", options->grey, "Make all pictures grey");
   command->add_flag("--rgb", options->rgb, "Make all pictures RGB")->excludes(grey);
   command->add_option("--under", options->under, "Only what lies below this folder of the source");
+  command->add_option("--attributes", options->attributes,
+                      "Yes/no attributes by file name: CelebA's list_attr_celeba.txt, or CSV image_id,NAME,NAME...");
   command->add_flag("--skip-bad", options->import.skip_bad, "Leave unreadable pictures out instead of failing");
   command->add_option("--threads", options->import.threads, "Threads that decode")->check(CLI::Range(1, 1024));
   command->add_flag("--json", options->json, "Print the result as JSON");

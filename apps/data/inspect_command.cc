@@ -25,10 +25,26 @@ std::string class_name(const data::SetInfo& info, std::size_t label) {
   return label < info.class_names.size() ? info.class_names[label] : std::to_string(label);
 }
 
-void print_json(const data::SetInfo& info, const std::vector<std::int64_t>& counts) {
+/// How many items have each attribute.
+std::vector<std::int64_t> attribute_counts(const data::ShardSource& source) {
+  std::vector<std::int64_t> counts(source.info().attribute_names.size());
+  std::vector<std::uint8_t> values(counts.size());
+  for (std::int64_t i = 0; i < source.info().count && !counts.empty(); ++i) {
+    source.read_attributes(i, values);
+    for (std::size_t k = 0; k < counts.size(); ++k) counts[k] += values[k];
+  }
+  return counts;
+}
+
+void print_json(const data::SetInfo& info, const std::vector<std::int64_t>& counts,
+                const std::vector<std::int64_t>& attributes) {
   auto classes = nlohmann::json::array();
   for (std::size_t i = 0; i < counts.size(); ++i) {
     classes.push_back({{"label", i}, {"name", class_name(info, i)}, {"count", counts[i]}});
+  }
+  auto properties = nlohmann::json::array();
+  for (std::size_t i = 0; i < attributes.size(); ++i) {
+    properties.push_back({{"name", info.attribute_names[i]}, {"count", attributes[i]}});
   }
   std::cout << nlohmann::json{{"recognised", info.description},
                               {"kind", info.kind == data::ItemKind::kImage ? "images" : "points"},
@@ -37,12 +53,14 @@ void print_json(const data::SetInfo& info, const std::vector<std::int64_t>& coun
                               {"width", info.width},
                               {"channels", info.channels},
                               {"classes", classes},
+                              {"attributes", properties},
                               {"digest", info.digest}}
                    .dump(2)
             << "\n";
 }
 
-void print_text(const data::SetInfo& info, const std::vector<std::int64_t>& counts) {
+void print_text(const data::SetInfo& info, const std::vector<std::int64_t>& counts,
+                const std::vector<std::int64_t>& attributes) {
   std::cout << "recognised  " << info.description << "\n"
             << "count       " << info.count << "\n"
             << "shape       ";
@@ -58,12 +76,17 @@ void print_text(const data::SetInfo& info, const std::vector<std::int64_t>& coun
     std::cout << "  " << i << (class_name(info, i) == std::to_string(i) ? "" : " " + class_name(info, i)) << ": "
               << counts[i] << "\n";
   }
+  if (!attributes.empty()) std::cout << "attributes  " << attributes.size() << "\n";
+  for (std::size_t i = 0; i < attributes.size(); ++i) {
+    std::cout << "  " << info.attribute_names[i] << ": " << attributes[i] << "\n";
+  }
 }
 
 int inspect(const Options& options) {
   const auto source = data::open_source(options.files);
   const auto counts = data::class_counts(*source);
-  options.json ? print_json(source->info(), counts) : print_text(source->info(), counts);
+  const auto attributes = attribute_counts(*source);
+  options.json ? print_json(source->info(), counts, attributes) : print_text(source->info(), counts, attributes);
   if (!options.sheet.empty()) {
     const auto png = data::encode_png(data::contact_sheet(*source));
     core::PosixFileSystem files;

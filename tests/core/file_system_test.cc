@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/file_system.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -109,6 +110,27 @@ TEST_F(PosixFiles, LinkTellsWhetherTheTargetWasThere) {
   EXPECT_TRUE(files_.link(directory_ / "a", directory_ / "b"));
   EXPECT_FALSE(files_.link(directory_ / "a", directory_ / "b"));
   EXPECT_EQ(read_text(files_, directory_ / "b"), "content");
+}
+
+TEST_F(PosixFiles, RenameNewReplacesNothing) {
+  write("a", "one");
+  write("b", "two");
+  EXPECT_FALSE(files_.rename_new(directory_ / "a", directory_ / "b"));
+  EXPECT_EQ(read_text(files_, directory_ / "a"), "one");
+  EXPECT_EQ(read_text(files_, directory_ / "b"), "two");
+  // By the file system's own call, and by a link as where there is no such call.
+  EXPECT_TRUE(files_.rename_new(directory_ / "a", directory_ / "c"));
+  EXPECT_TRUE(files_.FileSystem::rename_new(directory_ / "c", directory_ / "d"));
+  EXPECT_FALSE(files_.FileSystem::rename_new(directory_ / "d", directory_ / "b"));
+  EXPECT_EQ(files_.list(directory_.path()), (std::vector<std::string>{"b", "d"}));
+  EXPECT_EQ(read_text(files_, directory_ / "d"), "one");
+}
+
+TEST_F(PosixFiles, TellsWhenAFileChanged) {
+  write("a", "one");
+  const timespec times[2] = {{.tv_sec = 5, .tv_nsec = 7}, {.tv_sec = 1234567890, .tv_nsec = 987654321}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (directory_ / "a").c_str(), times, 0), 0);
+  EXPECT_EQ(files_.modified(directory_ / "a"), 1234567890987654321);
 }
 
 TEST_F(PosixFiles, RenameReplaces) {

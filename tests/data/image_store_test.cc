@@ -205,6 +205,18 @@ TEST(ImageStoreWriter, AnUnfinishedFileLeavesNothingAndTheOldOneUntouched) {
   EXPECT_EQ(open_source({directory / "a.h5"})->info().digest, digest);
 }
 
+TEST(ImageStoreWriter, OfTwoThatKeepWhatIsThereTheFirstGetsTheName) {
+  const TemporaryDirectory directory;
+  ImageStoreWriter first(directory / "a.h5", small_images(1)), second(directory / "a.h5", small_images(2));
+  first.append(keyed_item(small_images(), 0), 0);
+  for (std::int64_t i = 0; i < 2; ++i) second.append(keyed_item(small_images(), i), 0);
+  second.finish(Existing::kKeep);
+  const auto [code, paragraph] = error_of([&] { first.finish(Existing::kKeep); });
+  EXPECT_EQ(code, ExitCode::kUsage);
+  EXPECT_THAT(paragraph, HasSubstr("a.h5 appeared"));
+  EXPECT_EQ(open_source({directory / "a.h5"})->info().count, 2);
+}
+
 TEST(ImageStoreWriter, AMissingDirectoryIsTheEnvironmentsFault) {
   const TemporaryDirectory directory;
   EXPECT_EQ(error_of([&] { ImageStoreWriter(directory / "none/a.h5", small_images()); }).first, ExitCode::kEnvironment);

@@ -6,14 +6,10 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include <filesystem>
-#include <fstream>
-
-#include "core/error.h"
 #include "data/import_sources.h"
 #include "data/npz.h"
 #include "data/png.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/data/import_fixture.h"
 
 namespace pathline::data {
 namespace {
@@ -22,53 +18,11 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-using Bytes = std::vector<std::uint8_t>;
-
-void write(const std::string& path, std::span<const std::byte> bytes) {
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-  std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-}
-void write(const std::string& path, const Bytes& bytes) { write(path, std::as_bytes(std::span(bytes))); }
 void write_packed(const std::string& path, const Bytes& bytes) {
   gzFile file = gzopen(path.c_str(), "wb");
   gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
   gzclose(file);
 }
-
-Image flat(std::uint8_t value, std::int64_t size = 4, std::int64_t channels = 3) {
-  return Image(size, size, channels, value);
-}
-
-class Import : public testing::Test {
- protected:
-  Imported import(const std::string& source, ImportOptions options = {}, const std::string& under = "") {
-    options.threads = 2;
-    const auto pictures = open_pictures(files_, source, under);
-    const auto done = import_pictures(*pictures, options, store_, [](std::int64_t) {});
-    result_ = open_source({store_});
-    return done;
-  }
-  Bytes item(std::int64_t index) const {
-    Bytes out(result_->info().item_bytes());
-    result_->read(index, std::as_writable_bytes(std::span(out)));
-    return out;
-  }
-  core::Error failure_of(const std::string& source, ImportOptions options = {}, const std::string& under = "") {
-    try {
-      import(source, options, under);
-    } catch (const core::Error& error) {
-      return error;
-    }
-    ADD_FAILURE() << source << " was imported";
-    return {core::ExitCode::kInternal, ""};
-  }
-
-  core::PosixFileSystem files_;
-  tests::TemporaryDirectory directory_;
-  std::string store_ = directory_ / "out.h5";
-  std::unique_ptr<ShardSource> result_;
-};
 
 // Two pictures of 2 x 3.
 const Bytes kIdxImages = {0, 0, 8, 3, 0, 0, 0, 2, 0,   0,   0,   2,   0,   0,
@@ -175,7 +129,7 @@ TEST_F(Import, SkipBadKeepsAllOthersInOrder) {
   options.skip_bad = true;
   const Imported done = import(directory_ / "set", options);
   EXPECT_EQ(done.count, 4);
-  EXPECT_THAT(done.skipped, ElementsAre(HasSubstr("0.png"), HasSubstr("3.png")));
+  EXPECT_THAT(done.problems, ElementsAre(HasSubstr("0.png"), HasSubstr("3.png")));
   ASSERT_EQ(result_->info().count, 4);
   std::vector<int> first;
   for (std::int64_t i = 0; i < 4; ++i) first.push_back(item(i)[0]);
