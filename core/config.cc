@@ -133,6 +133,12 @@ struct Config::Impl {
     if (fresh) bound.push_back({std::string(section), std::string(key), std::string(comment)});
   }
 
+  void resolve(std::string_view section, std::string_view key, std::string value) {
+    const auto found = effective.find(full_name(section, key));
+    PL_ASSERT(found != effective.end());
+    found->second.value = std::move(value);
+  }
+
   std::vector<std::string> sections() const {
     std::vector<std::string> names;
     for (const Bound& entry : bound) {
@@ -231,9 +237,10 @@ void Config::bind(std::string_view section, std::string_view key, std::vector<st
 bool Config::has(std::string_view section, std::string_view key) const { return impl_->find(section, key) != nullptr; }
 
 void Config::resolve(std::string_view section, std::string_view key, std::int64_t value) {
-  const auto found = impl_->effective.find(full_name(section, key));
-  PL_ASSERT(found != impl_->effective.end());
-  found->second.value = toml_text(value);
+  impl_->resolve(section, key, toml_text(value));
+}
+void Config::resolve(std::string_view section, std::string_view key, const std::vector<double>& value) {
+  impl_->resolve(section, key, toml_text(value));
 }
 
 void Config::refuse_unknown_keys() const {

@@ -53,8 +53,9 @@ class Config {
   /// True if the recipe itself (not a default) gives the key.
   bool has(std::string_view section, std::string_view key) const;
 
-  /// Replaces the effective value of a bound key, for defaults that are computed (train.slices).
+  /// Replaces the effective value of a bound key, for defaults that are computed (train.slices), or found in the data.
   void resolve(std::string_view section, std::string_view key, std::int64_t value);
+  void resolve(std::string_view section, std::string_view key, const std::vector<double>& value);
 
   /// After all options are bound: throws kUsage for the first key that nobody bound, naming the nearest known key.
   void refuse_unknown_keys() const;

@@ -31,9 +31,11 @@ enum class Purpose : std::uint32_t {
   kDivergenceProbe = 20,   // signs of an estimate of a divergence
   kMask = 24,              // what is known of a sample (flow/mask.h)
   kValidationMask = 25,
+  kLatent = 26,  // of a latent's law (data/latents.h)
+  kValidationLatent = 27,
   kLaneGroups = 30,   // order of groups that are decoded together (data/lane_order.h); index = epoch
   kLaneSamples = 31,  // order inside a group; index = epoch * 2^32 + group
-  kDropout = 1000,  // + layer number
+  kDropout = 1000,    // + layer number
   // generation; index = sample id
   kGenerationNoise = 0x10000,
   kGenerationLabel = 0x10001,

@@ -107,6 +107,8 @@ Image grid_of(std::span<const Image> images, std::int64_t columns, std::int64_t 
 Image contact_sheet(const ShardSource& source) {
   const SetInfo& info = source.info();
   PL_CHECK(info.count > 0, core::ExitCode::kInput, "The data set is empty; there is nothing to show.");
+  PL_CHECK(info.kind != ItemKind::kLatent, core::ExitCode::kInput, "there is nothing to see of latents (",
+           info.description, "). Decode them first, or look at the pictures that they were made of.");
   if (info.kind == ItemKind::kPoint) return density(source);
   const bool labelled = info.classes > 1;
   std::vector<Image> images;

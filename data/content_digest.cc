@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/content_digest.h"
 
+#include <bit>
 #include <cstdio>
 
 #include "core/error.h"
@@ -8,9 +9,25 @@
 
 namespace pathline::data {
 
-ContentDigest::ContentDigest(const SetInfo& info)
-    : hash_(core::hash_name(core::concat(info.kind == ItemKind::kImage ? "images " : "points ", info.height, " ",
-                                         info.width, " ", info.channels, "\n"))) {}
+namespace {
+
+std::string heading(const SetInfo& info) {
+  if (info.kind == ItemKind::kLatent) {
+    return core::concat("latents ", info.latents.flips, " ", info.latents.moments, " ", info.channels, " ", info.height,
+                        " ", info.width, "\n");
+  }
+  return core::concat(info.kind == ItemKind::kImage ? "images " : "points ", info.height, " ", info.width, " ",
+                      info.channels, "\n");
+}
+
+}  // namespace
+
+ContentDigest::ContentDigest(const SetInfo& info) : hash_(core::hash_name(heading(info))) {
+  if (info.kind != ItemKind::kLatent) return;
+  for (const auto* numbers : {&info.latents.shift, &info.latents.scale}) {
+    for (const double number : *numbers) add_bytes(std::bit_cast<std::uint64_t>(number), 8);
+  }
+}
 
 void ContentDigest::add(std::uint32_t crc32c, std::int64_t label) {
   add_bytes(crc32c, 4);

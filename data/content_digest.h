@@ -9,7 +9,8 @@
 
 namespace pathline::data {
 
-/// Fed with every item in order. Equal for one file and for the same items in several parts.
+/// Fed with every item in order; of `info` the kind, the sizes and the form of latents count. Equal for one file and
+/// for the same items in several parts.
 class ContentDigest {
  public:
   explicit ContentDigest(const SetInfo& info);

@@ -16,7 +16,7 @@
 namespace pathline::data::hdf5 {
 
 /// Types in memory; the library converts from whatever number is stored.
-enum class Element { kUint8, kInt32, kUint32, kInt64, kUint64, kFloat32, kFloat64 };
+enum class Element { kUint8, kInt32, kUint32, kInt64, kUint64, kFloat16, kFloat32, kFloat64 };
 
 /// How one number lies in a file.
 struct NumberType {
@@ -109,12 +109,14 @@ class File {
   std::optional<std::string> text(const std::string& object, const std::string& attribute) const;
   std::optional<std::int64_t> integer(const std::string& object, const std::string& attribute) const;
   std::vector<std::string> texts(const std::string& object, const std::string& attribute) const;
+  std::vector<double> numbers(const std::string& object, const std::string& attribute) const;
 
   /// Contiguous, its place in the file fixed at once, its bytes whatever the file system gives (zeros).
   DataSet create_data_set(const std::string& name, Element element, const std::vector<std::int64_t>& shape);
   void set_text(const std::string& object, const std::string& attribute, const std::string& value);
   void set_texts(const std::string& object, const std::string& attribute, const std::vector<std::string>& values);
   void set_integer(const std::string& object, const std::string& attribute, std::int64_t value);
+  void set_numbers(const std::string& object, const std::string& attribute, std::span<const double> values);
   /// Throws ExitCode::kEnvironment if what was written did not get out.
   void close();
 

@@ -145,6 +145,21 @@ std::optional<std::int64_t> File::integer(const std::string& object, const std::
   return value;
 }
 
+std::vector<double> File::numbers(const std::string& object, const std::string& name) const {
+  const Lock lock;
+  const Handle attribute = attribute_of(file_.id(), object, name);
+  if (attribute.id() < 0) return {};
+  const std::string what = "read attribute " + name + " of " + object;
+  const Handle type(checked(H5Aget_type(attribute.id()), path_, what), H5Tclose);
+  const Handle space(checked(H5Aget_space(attribute.id()), path_, what), H5Sclose);
+  const H5T_class_t kind = H5Tget_class(type.id());
+  const hssize_t count = checked(H5Sget_simple_extent_npoints(space.id()), path_, what);
+  if ((kind != H5T_FLOAT && kind != H5T_INTEGER) || static_cast<std::uint64_t>(count) > bytes_) return {};
+  std::vector<double> values(static_cast<std::size_t>(count));
+  if (count > 0) checked(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, values.data()), path_, what);
+  return values;
+}
+
 DataSet File::create_data_set(const std::string& name, Element element, const std::vector<std::int64_t>& shape) {
   const Lock lock;
   const std::vector<hsize_t> sizes(shape.begin(), shape.end());
@@ -191,6 +206,13 @@ void File::set_integer(const std::string& object, const std::string& name, std::
   const Lock lock;
   const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
   write_attribute(object, name, H5T_NATIVE_INT64, space.id(), &value);
+}
+
+void File::set_numbers(const std::string& object, const std::string& name, std::span<const double> values) {
+  const Lock lock;
+  const hsize_t count = values.size();
+  const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose);
+  write_attribute(object, name, H5T_NATIVE_DOUBLE, space.id(), values.data());
 }
 
 void File::close() {

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/file_system.h"
 #include "data/content_digest.h"
+#include "data/latents.h"
 #include "data/recognised.h"
 #include "data/text_columns.h"
 
@@ -62,11 +63,12 @@ std::string digest_of(const Recognised& found) {
 
 Recognised recognise_ours(const hdf5::File& file) {
   check_version(file);
-  const bool image = file.has("/images");
-  PL_CHECK(image || file.has("/points"), ExitCode::kInput, file.path(),
-           " is an image store without /images and /points. It was not finished; make it again.");
-  hdf5::DataSet items = file.data_set(image ? "/images" : "/points");
-  SetInfo info = shape_of(file, items, image ? ItemKind::kImage : ItemKind::kPoint);
+  const bool latents = file.has("/latents"), image = !latents && file.has("/images");
+  PL_CHECK(latents || image || file.has("/points"), ExitCode::kInput, file.path(),
+           " is an image store without /images, /points and /latents. It was not finished; make it again.");
+  hdf5::DataSet items = file.data_set(latents ? "/latents" : image ? "/images" : "/points");
+  SetInfo info =
+      latents ? latent_info(file, items) : shape_of(file, items, image ? ItemKind::kImage : ItemKind::kPoint);
   check_inside(file, items);
   Recognised found{.info = std::move(info), .items = std::move(items)};
   if (const auto labels = column(file, "/labels", found.info.count)) {
@@ -83,6 +85,7 @@ Recognised recognise_ours(const hdf5::File& file) {
              digest_of(found), ". The file is damaged; copy or import it again.");
   }
   found.info.description = core::concat("image store, ", found.items.describe());
+  if (latents) found.info.description += described(found.info.latents);
   return found;
 }
 

@@ -12,6 +12,7 @@
 #include "data/content_digest.h"
 #include "data/file_descriptor.h"
 #include "data/hdf5.h"
+#include "data/item_reader.h"
 #include "data/temporary_name.h"
 
 namespace pathline::data {
@@ -30,13 +31,37 @@ SetInfo checked(const std::string& path, SetInfo info) {
   PL_CHECK(info.count > 0 && info.height > 0 && info.width > 0 && info.channels > 0, ExitCode::kInput, "cannot write ",
            path, " with ", info.count, " items of ", info.height, "x", info.width, "x", info.channels,
            " (an image store holds at least one). Look at what was imported.");
+  if (info.kind == ItemKind::kLatent) {
+    info.latents.shift.resize(static_cast<std::size_t>(info.channels), 0);
+    info.latents.scale.resize(static_cast<std::size_t>(info.channels), 1);
+  }
   PL_ASSERT(info.class_names.empty() || static_cast<std::int64_t>(info.class_names.size()) == info.classes);
   return info;
 }
 
+/// How a store calls its items, and says what they are.
+struct Kind {
+  const char *name, *layout, *value_range;
+};
+
+Kind kind_of(ItemKind kind) {
+  switch (kind) {
+    case ItemKind::kImage:
+      return {"/images", "NHWC", "0..255"};
+    case ItemKind::kLatent:
+      return {"/latents", "NCHW", "(latent - shift) * scale"};
+    case ItemKind::kPoint:
+      break;
+  }
+  return {"/points", "ND", "as stored"};
+}
+
 std::vector<std::int64_t> shape_of(const SetInfo& info) {
   if (info.kind == ItemKind::kPoint) return {info.count, info.channels};
-  return {info.count, info.height, info.width, info.channels};
+  if (info.kind == ItemKind::kImage) return {info.count, info.height, info.width, info.channels};
+  const auto& [flips, moments, shift, scale] = info.latents;
+  if (flips == 1 && moments == 1) return {info.count, info.channels, info.height, info.width};
+  return {info.count, flips, moments, info.channels, info.height, info.width};
 }
 
 }  // namespace
@@ -75,15 +100,14 @@ ImageStoreWriter::Impl::Impl(std::string path_, SetInfo info_, const std::string
       crcs(static_cast<std::size_t>(info.count)),
       there(static_cast<std::size_t>(info.count)) {
   try {
-    const bool image = info.kind == ItemKind::kImage;
-    const hdf5::DataSet items = file.create_data_set(
-        image ? "/images" : "/points", image ? hdf5::Element::kUint8 : hdf5::Element::kFloat32, shape_of(info));
+    const Kind kind = kind_of(info.kind);
+    const hdf5::DataSet items = file.create_data_set(kind.name, element_of(info.kind), shape_of(info));
     PL_ASSERT(items.offset().has_value());
     offset = *items.offset();
     file.set_text("/", "format", "pathline-images");
     file.set_integer("/", "version", 1);
-    file.set_text("/", "layout", image ? "NHWC" : "ND");
-    file.set_text("/", "value_range", image ? "0..255" : "as stored");
+    file.set_text("/", "layout", kind.layout);
+    file.set_text("/", "value_range", kind.value_range);
     file.set_text("/", "created_by", created_by);
     direct.emplace(temporary, FileDescriptor::Access::kWrite);
     direct->reserve(offset, static_cast<std::uint64_t>(info.count) * info.item_bytes());
@@ -134,6 +158,10 @@ std::string ImageStoreWriter::Impl::finish(Existing existing) {
     add("labels", hdf5::Element::kInt64, std::as_bytes(std::span(labels)), labels.size());
     file.set_integer("/labels", "classes", info.classes);
     if (!info.class_names.empty()) file.set_texts("/labels", "class_names", info.class_names);
+  }
+  if (info.kind == ItemKind::kLatent) {
+    file.set_numbers("/latents", "shift", info.latents.shift);
+    file.set_numbers("/latents", "scale", info.latents.scale);
   }
   add("crc32c", hdf5::Element::kUint32, std::as_bytes(std::span(crcs)), crcs.size());
   file.set_text("/", "content_digest", digest.text());
@@ -242,6 +270,13 @@ void ImageStoreWriter::add_block(const std::string& name, const std::vector<std:
 }
 void ImageStoreWriter::add_attribute(const std::string& name, const std::string& value) {
   impl_->file.set_text("/", name, value);
+}
+
+void ImageStoreWriter::normalise(std::vector<double> shift, std::vector<double> scale) {
+  const auto channels = static_cast<std::size_t>(impl_->info.channels);
+  PL_ASSERT(impl_->info.kind == ItemKind::kLatent && shift.size() == channels && scale.size() == channels);
+  impl_->info.latents.shift = std::move(shift);
+  impl_->info.latents.scale = std::move(scale);
 }
 
 std::string ImageStoreWriter::finish(Existing existing) { return impl_->finish(existing); }

@@ -18,8 +18,8 @@ enum class Existing { kReplace, kKeep };
 class ImageStoreWriter {
  public:
   /// Starts `path` under a temporary name beside it. Used of `info`: kind, count, height, width, channels, classes
-  /// (0: the set has no labels) and class_names (may be empty). Throws ExitCode::kEnvironment where there is no room.
-  /// What killed writers of the same file left behind is removed.
+  /// (0: the set has no labels), class_names (may be empty), and of latents their form. Throws ExitCode::kEnvironment
+  /// where there is no room. What killed writers of the same file left behind is removed.
   ImageStoreWriter(std::string path, SetInfo info, const std::string& created_by = "pathline");
   /// Removes the temporary file if finish() was not called.
   ~ImageStoreWriter();
@@ -61,6 +61,9 @@ class ImageStoreWriter {
   void add_block(const std::string& name, const std::vector<std::int64_t>& shape, std::span<const float> values);
   /// A further root attribute, such as the solver that made the set.
   void add_attribute(const std::string& name, const std::string& value);
+
+  /// Of latents, in place of what the constructor was given, before finish(): one number a channel.
+  void normalise(std::vector<double> shift, std::vector<double> scale);
 
   /// All items have been put. Writes the rest, syncs, and gives the file its name. Returns the content digest. With
   /// kKeep a file that got the name in the meantime stays, this one is removed, and ExitCode::kUsage says so.

@@ -99,7 +99,7 @@ std::uint64_t file_stamp(core::FileSystem& files, const std::string& path) {
 
 std::unique_ptr<PictureSource> pictures_of(std::unique_ptr<ShardSource> source, std::uint64_t stamp) {
   PL_CHECK(source->info().kind == ItemKind::kImage, ExitCode::kInput, source->info().description,
-           ": these are points, not pictures. A store of points can be used as it is.");
+           ": these are no pictures. A store of points or latents can be used as it is.");
   return std::make_unique<PicturesOfSet>(std::move(source), stamp);
 }
 

@@ -51,6 +51,18 @@ double number_of(const std::byte* stored, const hdf5::NumberType& type) {
 
 }  // namespace
 
+hdf5::Element element_of(ItemKind kind) {
+  switch (kind) {
+    case ItemKind::kImage:
+      return hdf5::Element::kUint8;
+    case ItemKind::kLatent:
+      return hdf5::Element::kFloat16;
+    case ItemKind::kPoint:
+      break;
+  }
+  return hdf5::Element::kFloat32;
+}
+
 void check_inside(const hdf5::File& file, const hdf5::DataSet& set) {
   const std::uint64_t bytes = set.elements() * set.element_bytes();
   if (const auto offset = set.offset()) {
@@ -69,10 +81,10 @@ ItemReader::ItemReader(const hdf5::File& file, hdf5::DataSet set, const SetInfo&
       info_(info),
       layout_(layout),
       range_(range),
-      element_(info.kind == ItemKind::kImage ? hdf5::Element::kUint8 : hdf5::Element::kFloat32),
+      element_(element_of(info.kind)),
       as_stored_(set_.is(element_)) {
   check_inside(file, set_);
-  PL_ASSERT(set_.elements() == static_cast<std::uint64_t>(info.count) * info.item_values());
+  PL_ASSERT(set_.elements() == static_cast<std::uint64_t>(info.count) * info.stored_values());
   PL_ASSERT(as_stored_ || info.kind == ItemKind::kImage);
   if (!as_stored_) convert_ = set_.number_type();
   if (!as_stored_ && !convert_) {
@@ -117,7 +129,7 @@ void ItemReader::read(std::int64_t index, std::span<std::byte> out) const {
 }
 
 void ItemReader::will_read(std::int64_t index) const {
-  const std::size_t bytes = info_.item_values() * set_.element_bytes();
+  const std::size_t bytes = info_.stored_values() * set_.element_bytes();
   if (file_) file_->will_read(*set_.offset() + static_cast<std::uint64_t>(index) * bytes, bytes);
   if (chunks_) chunks_->will_read(index);
 }

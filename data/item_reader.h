@@ -24,13 +24,16 @@ struct PixelRange {
   double black = 0, white = 255;
 };
 
+/// The number that items of a kind consist of, as they are read.
+hdf5::Element element_of(ItemKind kind);
+
 class ItemReader {
  public:
-  /// `set` has shape (N, ...) with info.item_values() numbers each; images of whole numbers 0 to 255, or of numbers
+  /// `set` has shape (N, ...) with info.stored_values() numbers each; images of whole numbers 0 to 255, or of numbers
   /// between `range`. Throws ExitCode::kInput if it does not lie in the file completely.
   ItemReader(const hdf5::File& file, hdf5::DataSet set, const SetInfo& info, Layout layout, PixelRange range = {});
 
-  /// Item `index` as ShardSource::read delivers it: uint8 (height, width, channels), or float32. Throws
+  /// Item `index` as ShardSource::read delivers it: uint8 (height, width, channels), float32 or float16. Throws
   /// ExitCode::kInput for pixels outside their range.
   void read(std::int64_t index, std::span<std::byte> out) const;
   void will_read(std::int64_t index) const;

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/random.h"
+#include "data/latents.h"
 #include "data/pixels.h"
 
 namespace pathline::data {
@@ -27,9 +28,15 @@ void check(const ShardSource& source, const LoaderOptions& options) {
   PL_CHECK(options.batch > 0, ExitCode::kUsage, "batch = ", options.batch, " must be at least 1.");
   PL_CHECK(options.threads > 0 && options.depth > 0, ExitCode::kUsage, "the loader needs at least one thread and one ",
            "batch ahead, not ", options.threads, " and ", options.depth, ".");
-  PL_CHECK(!options.flip || info.kind == ItemKind::kImage, ExitCode::kUsage,
+  PL_CHECK(!options.flip || info.kind != ItemKind::kPoint, ExitCode::kUsage,
            "data.flip is on, but the data set holds points (they have no left and right). Set data.flip = false.");
   PL_ASSERT(!options.pixels || info.kind == ItemKind::kImage);
+  PL_CHECK(!options.flip || info.kind != ItemKind::kLatent || info.latents.flips == 2, ExitCode::kUsage,
+           "data.flip is on, but the data set holds no latents of the mirror images (", info.description,
+           "; a mirrored latent is not the latent of the mirrored picture). Encode them with `pathline data encode "
+           "--flips`, or set data.flip = false.");
+  PL_CHECK(!options.flip || info.kind != ItemKind::kLatent || !options.starts, ExitCode::kUsage,
+           "data.flip is on, but latents' starts belong to one of the two flips. Set data.flip = false.");
   PL_ASSERT(!options.starts || source.has_starts());
   PL_ASSERT(!options.texts || info.null_text != nullptr);
   PL_ASSERT(options.first >= 0 && options.first <= options.last && options.last <= options.batch);
@@ -162,7 +169,8 @@ void Loader::Impl::read_sample(Batch& batch, std::int64_t sample, std::size_t i)
   } else {
     item.resize(info.item_bytes());
     source.read(sample, item);
-    to_values(info, item, mirrored, std::span(batch.values).subspan(i * values, values));
+    const core::Draws draw(options.seed, position, core::Purpose::kLatent);
+    to_values(info, item, mirrored, std::span(batch.values).subspan(i * values, values), &draw);
   }
   batch.labels[i] = source.label(sample);
   if (options.texts) source.read_text(sample, std::span(batch.texts).subspan(i * text, text));
@@ -213,8 +221,10 @@ void Loader::give_back(Batch batch) {
   if (impl_->spare.size() < impl_->slots.size()) impl_->spare.push_back(std::move(batch));
 }
 
-void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirrored, std::span<float> out) {
+void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirrored, std::span<float> out,
+               const core::Draws* draw) {
   PL_ASSERT(item.size() == info.item_bytes() && out.size() == info.item_values());
+  if (info.kind == ItemKind::kLatent) return latent_to_values(info, item, mirrored, draw, out);
   if (info.kind == ItemKind::kPoint) {
     std::memcpy(out.data(), item.data(), item.size());
     return;

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "core/random.h"
 #include "data/shard_source.h"
 
 namespace pathline::data {
@@ -19,13 +20,13 @@ struct Batch {
   std::uint64_t first = 0;            // of this part's first sample: position + LoaderOptions::first
   std::vector<std::int64_t> samples;  // (n) which samples of the source
   std::vector<std::int64_t> labels;   // (n) -1 without labels
-  std::vector<float> values;          // (n, channels, height, width), pixels mapped to [-1, 1]; points as stored
-  std::vector<std::byte> pixels;      // in place of values, where asked for: (n, height, width, channels) as stored
+  std::vector<float> values;  // (n, channels, height, width), pixels in [-1, 1], latents normalised; points as stored
+  std::vector<std::byte> pixels;  // in place of values, where asked for: (n, height, width, channels) as stored
   std::vector<std::uint8_t> mirrored;  // with pixels: (n) 1 where left and right are to be exchanged
-  std::vector<float> starts;          // as values: what samples start from, where the set or the coupling says so
-  std::vector<float> texts;           // (n, text.values()) the samples' prompts, where asked for
-  std::vector<std::uint64_t> noise;   // (n) positions whose noise samples start from; empty: their own
-  double waited_seconds = 0;          // how long next() had to wait for it
+  std::vector<float> starts;  // as values: what samples start from, where the set or the coupling says so
+  std::vector<float> texts;   // (n, text.values()) the samples' prompts, where asked for
+  std::vector<std::uint64_t> noise;  // (n) positions whose noise samples start from; empty: their own
+  double waited_seconds = 0;         // how long next() had to wait for it
 };
 
 /// Samples of the source at positions first, first + 1, ... Called by many threads.
@@ -38,10 +39,10 @@ struct LoaderOptions {
   std::int64_t batch = 0;            // size of the global batch
   std::int64_t first = 0, last = 0;  // this rank's part [first, last) of it; may be empty
   std::uint64_t start = 0;           // position of the first global batch
-  bool flip = false;                 // mirror left-right where the keyed bit of the position says so
-  bool pixels = false;               // deliver images as they are stored, to whoever makes numbers of them
-  bool texts = false;                // deliver what describes the samples
-  bool starts = false;               // deliver the source's starts, mirrored with their samples
+  bool flip = false;    // mirror left-right where the keyed bit of the position says so; latents: if stored
+  bool pixels = false;  // deliver images as they are stored, to whoever makes numbers of them
+  bool texts = false;   // deliver what describes the samples
+  bool starts = false;  // deliver the source's starts, mirrored with their samples
   std::uint64_t seed = 0;
   int threads = 1;
   int depth = 4;  // batches prepared ahead
@@ -66,8 +67,10 @@ class Loader {
   std::unique_ptr<Impl> impl_;
 };
 
-/// One sample as the loader delivers it: (channels, height, width) floats; `mirrored` flips left and right.
-void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirrored, std::span<float> out);
+/// One sample as the loader delivers it: (channels, height, width) floats; `mirrored` flips left and right. `draw`: of
+/// latents that are stored as mean and log-variance; null: the mean.
+void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirrored, std::span<float> out,
+               const core::Draws* draw = nullptr);
 
 /// The start of one sample, as ShardSource::read_start() gives it, in the loader's layout.
 void start_to_values(const SetInfo& info, std::span<const float> start, bool mirrored, std::span<float> out);

@@ -103,9 +103,11 @@ class PartsSource final : public ShardSource {
       PL_CHECK(other.kind == info_.kind && other.height == info_.height && other.width == info_.width &&
                    other.channels == info_.channels && other.class_names == info_.class_names &&
                    other.attribute_names == info_.attribute_names && (other.classes > 0) == (info_.classes > 0) &&
-                   other.text == info_.text && (!info_.null_text || *other.null_text == *info_.null_text),
+                   other.text == info_.text && (!info_.null_text || *other.null_text == *info_.null_text) &&
+                   other.latents == info_.latents,
                ExitCode::kInput, "the parts of the data set differ (\"", parts_[0]->info().description, "\" and \"",
-               other.description, "\"). Give parts with the same shape, classes, attributes and encoder of text.");
+               other.description,
+               "\"). Give parts with the same shape, classes, attributes, encoder of text and form of latents.");
       info_.classes = std::max(info_.classes, other.classes);
       starts_.push_back(starts_.back() + other.count);
     }

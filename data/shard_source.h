@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where samples come from. Pixels are uint8, height x width x channels; points are float32 vectors.
+// Where samples come from. Pixels are uint8, height x width x channels; points are float32 vectors; latents of an
+// autoencoder are float16, channels x height x width.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +15,22 @@ namespace pathline::data {
 
 class DecodedChunks;
 
-enum class ItemKind { kImage, kPoint };
+enum class ItemKind { kImage, kPoint, kLatent };
 
 /// How one prompt is encoded: `tokens` rows of `width` numbers, then `pooled` numbers. All 0: not at all.
 struct TextShape {
   std::int64_t tokens = 0, width = 0, pooled = 0;
   std::size_t values() const { return static_cast<std::size_t>(tokens * width + pooled); }
   bool operator==(const TextShape&) const = default;
+};
+
+/// What an item of latents holds, (flips, moments, channels, height, width), and how that becomes what a model sees:
+/// x = (latent - shift) * scale.
+struct LatentForm {
+  std::int64_t flips = 1;            // 2: the picture's latent, and that of its mirror image
+  std::int64_t moments = 1;          // 2: mean and log-variance of a normal law that every visit draws from
+  std::vector<double> shift, scale;  // (channels)
+  bool operator==(const LatentForm&) const = default;
 };
 
 /// What a data set is, as recognised. Equal on every rank that opened the same files.
@@ -36,11 +46,17 @@ struct SetInfo {
   std::string description;                              // one line: what was recognised, where
   TextShape text;                                       // of what describes each sample
   std::shared_ptr<const std::vector<float>> null_text;  // the empty prompt, text.values() numbers; null without text
+  LatentForm latents;                                   // where they are that
 
-  std::size_t item_bytes() const {
-    return static_cast<std::size_t>(height * width * channels) * (kind == ItemKind::kImage ? 1 : sizeof(float));
-  }
+  /// What a model sees of an item, and what is stored of it.
   std::size_t item_values() const { return static_cast<std::size_t>(height * width * channels); }
+  std::size_t stored_values() const {
+    return item_values() * static_cast<std::size_t>(kind == ItemKind::kLatent ? latents.flips * latents.moments : 1);
+  }
+  std::size_t item_bytes() const {
+    const std::size_t each = kind == ItemKind::kImage ? 1 : kind == ItemKind::kLatent ? 2 : sizeof(float);
+    return stored_values() * each;
+  }
 };
 
 /// Random access to samples. Safe to read from any number of threads.
@@ -48,7 +64,7 @@ class ShardSource {
  public:
   virtual ~ShardSource() = default;
   virtual const SetInfo& info() const = 0;
-  /// The stored bytes of sample `index` (item_bytes() of them): uint8 HWC, or float32 for points.
+  /// The stored bytes of sample `index` (item_bytes() of them): uint8 HWC, float32 for points, or float16 for latents.
   virtual void read(std::int64_t index, std::span<std::byte> out) const = 0;
   /// Asks the storage for sample `index` without waiting for it.
   virtual void will_read(std::int64_t) const {}

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "apps/data/commands.h"
+#include "core/error.h"
 #include "core/file_system.h"
 #include "core/text.h"
 #include "data/contact_sheet.h"
+#include "data/latents.h"
 #include "data/png.h"
 #include "data/shard_source.h"
 #include "data/verify.h"
@@ -36,6 +39,35 @@ std::vector<std::int64_t> attribute_counts(const data::ShardSource& source) {
   return counts;
 }
 
+const char* kind_name(data::ItemKind kind) {
+  return kind == data::ItemKind::kImage ? "images" : kind == data::ItemKind::kPoint ? "points" : "latents";
+}
+
+nlohmann::json form_of(const data::LatentForm& form) {
+  return {{"flips", form.flips}, {"moments", form.moments}, {"shift", form.shift}, {"scale", form.scale}};
+}
+
+/// "0.18215" where all channels have it.
+std::string numbers_text(const std::vector<double>& numbers) {
+  const bool one = std::ranges::all_of(numbers, [&](double number) { return number == numbers[0]; });
+  std::string text;
+  for (std::size_t c = 0; c < (one ? 1 : numbers.size()); ++c)
+    text += core::concat(c == 0 ? "" : ", ", numbers[c]);
+  return text;
+}
+
+void print_shape(const data::SetInfo& info) {
+  if (info.kind == data::ItemKind::kImage) {
+    std::cout << info.height << " x " << info.width << " x " << info.channels << ", 8 bits";
+  } else if (info.kind == data::ItemKind::kPoint) {
+    std::cout << info.channels << " numbers, float32";
+  } else {
+    std::cout << "latents " << info.channels << " x " << info.height << " x " << info.width << ", float16"
+              << data::described(info.latents) << "\nvalues      x = (latent - " << numbers_text(info.latents.shift)
+              << ") * " << numbers_text(info.latents.scale);
+  }
+}
+
 void print_json(const data::SetInfo& info, const std::vector<std::int64_t>& counts,
                 const std::vector<std::int64_t>& attributes) {
   auto classes = nlohmann::json::array();
@@ -46,17 +78,16 @@ void print_json(const data::SetInfo& info, const std::vector<std::int64_t>& coun
   for (std::size_t i = 0; i < attributes.size(); ++i) {
     properties.push_back({{"name", info.attribute_names[i]}, {"count", attributes[i]}});
   }
-  std::cout << nlohmann::json{{"recognised", info.description},
-                              {"kind", info.kind == data::ItemKind::kImage ? "images" : "points"},
-                              {"count", info.count},
-                              {"height", info.height},
-                              {"width", info.width},
-                              {"channels", info.channels},
-                              {"classes", classes},
-                              {"attributes", properties},
-                              {"digest", info.digest}}
-                   .dump(2)
-            << "\n";
+  nlohmann::json result{{"recognised", info.description},
+                        {"kind", kind_name(info.kind)},
+                        {"count", info.count},
+                        {"height", info.height},
+                        {"width", info.width},
+                        {"channels", info.channels},
+                        {"classes", classes},
+                        {"digest", info.digest}};
+  if (info.kind == data::ItemKind::kLatent) result["latents"] = form_of(info.latents);
+  std::cout << result.dump(2) << "\n";
 }
 
 void print_text(const data::SetInfo& info, const std::vector<std::int64_t>& counts,
@@ -64,11 +95,7 @@ void print_text(const data::SetInfo& info, const std::vector<std::int64_t>& coun
   std::cout << "recognised  " << info.description << "\n"
             << "count       " << info.count << "\n"
             << "shape       ";
-  if (info.kind == data::ItemKind::kImage) {
-    std::cout << info.height << " x " << info.width << " x " << info.channels << ", 8 bits";
-  } else {
-    std::cout << info.channels << " numbers, float32";
-  }
+  print_shape(info);
   std::cout << "\nbytes       " << core::human_bytes(static_cast<std::uint64_t>(info.count) * info.item_bytes()) << "\n"
             << "digest      " << (info.digest.empty() ? "none stored" : info.digest) << "\n"
             << "classes     " << (counts.empty() ? "no labels" : std::to_string(counts.size())) << "\n";

@@ -28,7 +28,8 @@ int verify(const std::vector<std::string>& paths) {
   PL_CHECK(found.damaged.empty(), core::ExitCode::kInput, found.damaged.size(), " of ", info.count, " items of ",
            core::listed(paths), " are damaged (their bytes differ from the stored checksums): ", some_of(found.damaged),
            ". Copy the file again, or import it again from its source.");
-  std::cout << info.count << " items read, "
+  std::cout << "recognised  " << info.description << "\n"
+            << info.count << " items read, "
             << (found.checked == info.count ? "all agree with their checksums" : "no checksums are stored")
             << "\ndigest " << found.digest << "\n";
   return 0;
