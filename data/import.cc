@@ -36,8 +36,9 @@ void make_alike(Image& image, const SetInfo& info, const std::string& name) {
 /// One import; fills one file after the other.
 class Importer {
  public:
-  Importer(const PictureSource& source, const ImportOptions& options, const SetInfo& info, const OnProgress& progress)
-      : source_(source), options_(options), info_(info), progress_(progress) {}
+  Importer(const PictureSource& source, const ImportOptions& options, const ImportPlan& plan,
+           const OnProgress& progress)
+      : source_(source), options_(options), info_(plan.info), progress_(progress), done_(plan.pictures_done()) {}
 
   const std::vector<std::string>& problems() const { return problems_; }
 
@@ -64,8 +65,6 @@ class Importer {
     }
     if (writer) finish(*writer, file, kept);
   }
-
-  void pass_over(const PlannedFile& file) { done_ += file.last - file.first; }
 
  private:
   bool may_write() const { return problems_.empty() || options_.skip_bad; }
@@ -98,7 +97,7 @@ class Importer {
   const SetInfo& info_;
   const OnProgress& progress_;
   std::vector<std::string> problems_;
-  std::int64_t done_ = 0;
+  std::int64_t done_;
 };
 
 [[noreturn]] void fail_for(const std::vector<std::string>& problems, const ImportPlan& plan) {
@@ -144,13 +143,9 @@ Imported import_pictures(const PictureSource& source, const ImportOptions& optio
                          const OnProgress& progress) {
   core::PosixFileSystem files;
   for (const std::string& path : plan.obsolete) files.remove(path);
-  Importer importer(source, options, plan.info, progress);
+  Importer importer(source, options, plan, progress);
   for (const PlannedFile& file : plan.files) {
-    if (file.state == PlannedFile::State::kWhole) {
-      importer.pass_over(file);
-    } else {
-      importer.write(file);
-    }
+    if (file.state != PlannedFile::State::kWhole) importer.write(file);
   }
   if (!importer.problems().empty() && !options.skip_bad) fail_for(importer.problems(), plan);
   if (plan.in_parts()) core::replace_file(files, plan.index, index_text(plan));

@@ -137,11 +137,10 @@ void look_at(PlannedFile& file, const ImportOptions& options, core::FileSystem& 
     refuse(file.path, "it was not made from these pictures in this way");
   }
   const auto count = count_if_whole(file.path, options.threads);
-  const bool complete = count && (*count == file.last - file.first || options.skip_bad);
-  if (count && !complete)
+  if (count && *count < file.last - file.first && !options.skip_bad) {
     refuse(file.path, "pictures were left out when it was made, while --skip-bad is not given now");
+  }
   file.state = count ? State::kWhole : State::kReplaced;
-  file.count = count.value_or(0);
   if (count) {
     core::log_info(file.path, " is there already, whole and made from the same pictures in the same way: kept");
   } else {

@@ -23,7 +23,6 @@ struct PlannedFile {
   std::int64_t first = 0, last = 0;  // pictures [first, last) of the source
   std::string fingerprint;           // import_fingerprint.h
   State state = State::kMissing;
-  std::int64_t count = 0;  // of pictures in it, if kWhole
 };
 
 struct ImportPlan {

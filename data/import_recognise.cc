@@ -7,6 +7,7 @@
 #include "core/random.h"
 #include "data/byte_stream.h"
 #include "data/import_sources.h"
+#include "data/npz.h"
 #include "data/zip.h"
 
 namespace pathline::data {
@@ -40,7 +41,8 @@ SourceFormat format_of(core::FileSystem& files, const std::string& path) {
   if (path.ends_with(".json")) return SourceFormat::kHdf5;  // the index of a store in parts
   const auto raw = start_of(files, path, kHdf5.size());
   if (std::equal(raw.begin(), raw.end(), kHdf5.begin(), kHdf5.end())) return SourceFormat::kHdf5;
-  if (is_zip(raw)) return is_zip_of_pictures(files, path) ? SourceFormat::kZip : SourceFormat::kNpz;
+  if (is_zip(raw) && is_zip_of_pictures(files, path)) return SourceFormat::kZip;
+  if (is_zip(raw) && !NpzReader(files, path).names().empty()) return SourceFormat::kNpz;
   std::vector<std::byte> start(std::size_t{1} << 16);  // unpacked
   start.resize(open_bytes(files, path)->read(start));
   if (is_tar(start)) return SourceFormat::kTar;

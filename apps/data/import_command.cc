@@ -40,7 +40,7 @@ void print(const data::ImportPlan& plan, const data::Imported& done, bool json) 
                                 {"classes", info.classes},
                                 {"attributes", info.attribute_names.size()},
                                 {"left_out", done.left_out},
-                                {"problems", done.problems},
+                                {"skipped", done.problems},
                                 {"digest", done.digest}}
                      .dump(2)
               << "\n";

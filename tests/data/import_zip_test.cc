@@ -130,6 +130,13 @@ TEST_F(Import, ZipOfClassFoldersAsFileManagersPackThem) {
   EXPECT_EQ(item(1)[0], 30);
 }
 
+TEST_F(Import, ZipWithoutPicturesAndArraysIsNotRecognised) {
+  Zip zip;
+  zip.add("notes.txt", "hello");
+  write(directory_ / "notes.zip", zip.finished());
+  EXPECT_THAT(failure_of(directory_ / "notes.zip").what(), AllOf(HasSubstr("notes.zip"), HasSubstr("dataset.json")));
+}
+
 TEST_F(Import, FolderWithDatasetJsonTakesItsLabels) {
   write(directory_ / "set/00000/a.png", encode_png(flat(1)));
   write(directory_ / "set/00001/b.png", encode_png(flat(2)));
