@@ -123,6 +123,14 @@ Path Path::parse(const std::string& text) {
   return path;
 }
 
+// x_t is normal about a x1 with the variance N = s^2 + jitter^2, so that the score is -(x - a E[x1 | x]) / N, and of
+// the noise x0 is expected s (x - a E[x1 | x]) / N = -s score. Hence v = a' E[x1 | x] + s' E[x0 | x] with E[x1 | x] =
+// (x + N score) / a.
+double Path::score_factor(double t) const {
+  const PathPoint p = at(t);
+  return p.da / p.a * (p.s * p.s + jitter_ * jitter_) - p.s * p.ds;
+}
+
 double Path::time_of(double ratio) const {
   double low = 0, high = 1;
   const auto below = [&](double t) {

@@ -31,10 +31,11 @@ class Path {
   double time_of(double ratio) const;
   /// Deviation of the noise beside the path.
   double jitter() const { return jitter_; }
+  /// The score's factor in the velocity v = (a'/a) x + factor score: (a'/a) (s^2 + jitter^2) - s s'. Not finite where a
+  /// is 0 or s' is not.
+  double score_factor(double t) const;
   const std::string& text() const { return text_; }
 
-  /// Is a(0) = 0: does the path begin on noise alone?
-  bool begins_on_noise() const { return at_(0).a == 0; }
   /// Is s(1) = 0: does it end on data alone?
   bool ends_on_data() const { return at_(1).s == 0; }
 

@@ -52,10 +52,7 @@ Field velocity_push(Field gradient, double scale, const flow::Path& path) {
   return [gradient = std::move(gradient), scale, path](const at::Tensor& x, const at::Tensor& t,
                                                        const at::Tensor& labels) {
     const at::Tensor times = t.clamp_min(kFirstClassifierTime);
-    const at::Tensor factors = flow::of_times(times, [&](double at) {
-      const flow::OfState score = flow::score_of(path.at(at));
-      return scale / score.v;  // score = score.x x + score.v v
-    });
+    const at::Tensor factors = flow::of_times(times, [&](double at) { return scale * path.score_factor(at); });
     return times_rows(factors, gradient(x, times, labels));
   };
 }

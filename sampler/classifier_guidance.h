@@ -28,11 +28,11 @@ constexpr double kFirstClassifierTime = 1e-3;
 /// grad_x log p(label | x, t): as a Field whose labels (S) are classes.
 Field log_probability_gradient(Classifier classifier);
 
-/// What `scale` times the gradient adds to a velocity of a path: scale ((a'/a) s^2 - s s') gradient, on the linear path
-/// scale (1 - t) / t gradient. Where a(0) = 0 the factor has a pole at t = 0, where the gradient of log p(y | x, t)
-/// vanishes like a: below kFirstClassifierTime both are taken there. `gradient` is any field that gives grad log p at
-/// times of flow.
-Field velocity_push(Field gradient, double scale, const flow::Path& path = flow::Path::parse("linear"));
+/// What `scale` times the gradient adds to a velocity of a path: scale path.score_factor(t) gradient, on the linear
+/// path scale (1 - t) / t gradient. Where a(0) = 0 the factor has a pole at t = 0, where the gradient of log p(y | x,
+/// t) vanishes like a: below kFirstClassifierTime both are taken there. `gradient` is any field that gives grad log p
+/// of the path's own states, their jitter included, at times of flow.
+Field velocity_push(Field gradient, double scale, const flow::Path& path);
 
 /// What it adds to predicted noise: - scale sqrt(1 - alpha_bar) gradient, at the discrete times of the network, which
 /// `gradient` is given, too (as guided-diffusion's classifiers want them). `schedule`: as alpha_bars() takes it.

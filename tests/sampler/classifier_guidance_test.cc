@@ -16,6 +16,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -24,6 +25,7 @@
 #include "core/error.h"
 #include "sampler/generate.h"
 #include "sampler/noise_schedule.h"
+#include "sampler/path_field.h"
 #include "sampler/solver.h"
 #include "tests/sampler/fields.h"
 
@@ -50,6 +52,26 @@ at::Tensor velocity_of_class(const at::Tensor& x, const at::Tensor& t, const at:
 }
 
 at::Tensor flow_classifier(const at::Tensor& x, const at::Tensor& t) { return mixture().logits_at(x, t, 1 - t); }
+
+/// The same on any path.
+Field marginal_on(const flow::Path& path) {
+  return
+      [path](const at::Tensor& x, const at::Tensor& t, const at::Tensor&) { return mixture().velocity_on(path, x, t); };
+}
+
+Field of_class_on(const flow::Path& path) {
+  return [path](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    return chosen(labels, x, [&](std::int64_t k) { return mixture().component(k).velocity_on(path, x, t); });
+  };
+}
+
+Classifier classifier_on(const flow::Path& path) {
+  return [path](const at::Tensor& x, const at::Tensor& t) { return mixture().logits_on(path, x, t); };
+}
+
+Field push_on(const flow::Path& path, double scale = 1.0) {
+  return velocity_push(log_probability_gradient(classifier_on(path)), scale, path);
+}
 
 /// Shares of data and noise at discrete times (S), fp64.
 std::pair<at::Tensor, at::Tensor> shares_at(const at::Tensor& t) {
@@ -84,32 +106,40 @@ Rows rows_of(at::ScalarType type) {
 
 double largest(const at::Tensor& difference) { return at::abs(difference).max().item<double>(); }
 
-TEST(ClassifierGuidance, OfTheExactClassifierMakesTheVelocityThatOfTheClass) {
+TEST(ClassifierGuidance, OfTheExactClassifierMakesTheVelocityThatOfTheClassOnEveryPath) {
   for (const auto& [type, tolerance] : {std::pair{at::kDouble, 1e-11}, std::pair{at::kFloat, 1e-5}}) {
     const auto [x, labels] = rows_of(type);
-    const Field push = velocity_push(log_probability_gradient(flow_classifier), 1.0);
-    for (const double time : {0.05, 0.3, 0.7, 0.95}) {
-      const at::Tensor t = at::full({12}, time, type);
-      EXPECT_LT(largest(mixture()(x, t, {}) + push(x, t, labels) - velocity_of_class(x, t, labels)), tolerance) << time;
+    for (const std::string text : {"linear", "linear:0.1", "icfm:0.1", "icfm:0.5", "polynomial:2", "cosine",
+                                   "linear-vp", "vp", "ou:3", "ve:0.02,5"}) {
+      const flow::Path path = flow::Path::parse(text);
+      for (const double time : {0.05, 0.3, 0.7, 0.95}) {
+        const at::Tensor t = at::full({12}, time, type);
+        const at::Tensor expected = of_class_on(path)(x, t, labels);
+        EXPECT_LT(largest(marginal_on(path)(x, t, {}) + push_on(path)(x, t, labels) - expected),
+                  tolerance * (1 + largest(expected)))
+            << text << " at " << time;
+      }
     }
   }
 }
 
 TEST(ClassifierGuidance, HasALimitAtTheNoise) {
-  // E[data | class] - E[data]; the gradient is taken at t = 1e-3, which is as far off.
+  // a' times E[data | class] - E[data]; the gradient is taken at t = 1e-3, which is as far off.
   const auto [x, labels] = rows_of(at::kDouble);
   const tests::MixtureField field = mixture();
   const at::Tensor expected = field.means.index_select(0, labels) - (field.weights.unsqueeze(1) * field.means).sum(0);
-  const Field push = velocity_push(log_probability_gradient(flow_classifier), 1.0);
-  EXPECT_LT(largest(push(x, at::zeros({12}, at::kDouble), labels) - expected), 5e-3);
+  for (const std::string text : {"linear", "icfm:0.5", "cosine"}) {
+    const flow::Path path = flow::Path::parse(text);
+    const at::Tensor at_noise = push_on(path)(x, at::zeros({12}, at::kDouble), labels);
+    EXPECT_LT(largest(at_noise - path.at(0).da * expected), 1e-2) << text;
+  }
 }
 
 TEST(ClassifierGuidance, IsLinearInItsScale) {
   const auto [x, labels] = rows_of(at::kDouble);
   const at::Tensor t = at::full({12}, 0.4, at::kDouble);
-  const Field gradient = log_probability_gradient(flow_classifier);
-  EXPECT_LT(largest(velocity_push(gradient, 3.5)(x, t, labels) - 3.5 * velocity_push(gradient, 1)(x, t, labels)),
-            1e-13);
+  const flow::Path path = flow::Path::parse("cosine");
+  EXPECT_LT(largest(push_on(path, 3.5)(x, t, labels) - 3.5 * push_on(path, 1)(x, t, labels)), 1e-13);
 }
 
 TEST(ClassifierGuidance, OfTheExactClassifierMakesTheNoiseThatOfTheClass) {
@@ -162,8 +192,18 @@ TEST(ClassifierGuidance, LeadsEverySolverOfVelocitiesToTheClass) {
   }
 }
 
-// Bayes' rule: the conditional velocity less the marginal one is the push of the exact classifier, so that guidance with
-// and without a classifier are one field.
+TEST(ClassifierGuidance, LeadsToTheClassAlongEveryPath) {
+  for (const std::string text : {"icfm:0.3", "cosine", "vp", "ve:0.02,5"}) {
+    const flow::Path path = flow::Path::parse(text);
+    Job job = job_with("heun");
+    follow_path(job.solver, {path, "velocity", "auto"}, "");
+    job.solver.t1 = std::min(job.solver.t1, 0.99);  // the closed form is 0 / 0 at 1
+    expect_the_class(job, marginal_on(path), of_class_on(path), classifier_on(path));
+  }
+}
+
+// Bayes' rule: the conditional velocity less the marginal one is the push of the exact classifier, so that guidance
+// with and without a classifier are one field.
 TEST(ClassifierGuidance, IsWhatGuidanceWithoutAClassifierIsAtEveryWeight) {
   const Field network = [](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
     return at::where(tests::per_row(labels == kClasses, x), mixture()(x, t, {}), velocity_of_class(x, t, labels));

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "flow/interpolate.h"
+#include "flow/path.h"
 #include "sampler/field.h"
 
 namespace pathline::tests {
@@ -55,6 +57,22 @@ struct GaussianField {
   }
 };
 
+/// A path at times t (S), each member (S) fp64. `noise`: the deviation of all noise, that beside the path included.
+struct PathRows {
+  at::Tensor a, s, da, ds, noise;
+
+  PathRows(const flow::Path& path, const at::Tensor& t) {
+    const auto rows = [&](double flow::PathPoint::*member) {
+      return flow::of_times(t, [&](double at) { return path.at(at).*member; });
+    };
+    a = rows(&flow::PathPoint::a);
+    s = rows(&flow::PathPoint::s);
+    da = rows(&flow::PathPoint::da);
+    ds = rows(&flow::PathPoint::ds);
+    noise = (s.square() + path.jitter() * path.jitter()).sqrt();
+  }
+};
+
 /// A mixture of Gaussians of one deviation as data, in closed form. x (S, D).
 struct MixtureField {
   at::Tensor means;    // (K, D) fp64
@@ -84,6 +102,22 @@ struct MixtureField {
 
   /// Component k alone.
   MixtureField component(std::int64_t k) const { return {means.narrow(0, k, 1), weights.narrow(0, k, 1), deviation}; }
+
+  /// log p(component | x, t) on a path, but for a number a row.
+  at::Tensor logits_on(const flow::Path& path, const at::Tensor& x, const at::Tensor& t) const {
+    const PathRows rows(path, t);
+    return logits_at(x, rows.a, rows.noise);
+  }
+
+  /// The marginal velocity on a path: a' E[x1 | x] + s' E[x0 | x], where of all noise x - a E[x1 | x] the part
+  /// s / (s^2 + jitter^2) is s E[x0 | x].
+  at::Tensor velocity_on(const flow::Path& path, const at::Tensor& x, const at::Tensor& t) const {
+    const PathRows rows(path, t);
+    const auto factor = [&](const at::Tensor& of_row) { return of_row.unsqueeze(1); };
+    const at::Tensor data = data_at(x, rows.a, rows.noise);
+    const at::Tensor noise = factor(rows.s / rows.noise.square()) * (x.to(at::kDouble) - factor(rows.a) * data);
+    return (factor(rows.da) * data + factor(rows.ds) * noise).to(x.scalar_type());
+  }
 
   /// Velocity on the linear path: (x1 - x) / (1 - t), and at t = 1, where no solver asks, the limit is not needed.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor&) const {
