@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "tests/flow/table_path.h"
 
 namespace pathline::flow {
 namespace {
@@ -18,20 +19,7 @@ const std::vector<std::string> kPaths = {"linear",         "linear:0.1", "icfm:0
                                          "polynomial:1.5", "cosine",     "linear-vp", "vp",
                                          "vp:0.2,10",      "ou:3",       "ve:0.02,5", "table"};
 
-/// The cosine path, tabulated.
-std::string table_file() {
-  const auto file = std::filesystem::path(testing::TempDir()) / "pathline_cosine_path.txt";
-  std::ofstream out(file);
-  out << "# t a s\n\n";
-  out.precision(17);
-  for (int i = 0; i <= 200; ++i) {
-    const PathPoint p = Path::parse("cosine").at(i / 200.0);
-    out << i / 200.0 << " " << p.a << " " << p.s << "\n";
-  }
-  return file.string();
-}
-
-Path path_of(const std::string& text) { return Path::parse(text == "table" ? "table:" + table_file() : text); }
+Path path_of(const std::string& text) { return Path::parse(text == "table" ? tests::cosine_table() : text); }
 
 TEST(Path, DerivativesAreThoseOfItsShares) {
   for (const std::string& text : kPaths) {

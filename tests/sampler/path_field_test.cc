@@ -24,6 +24,7 @@
 #include "sampler/checkpointed_model.h"
 #include "sampler/generate.h"
 #include "sampler/noise_schedule.h"
+#include "tests/flow/table_path.h"
 #include "tests/model/support.h"
 
 namespace pathline::sampler {
@@ -33,18 +34,24 @@ using flow::Parameterisation;
 using flow::Path;
 using flow::PathPoint;
 
-const std::vector<std::string> kPaths = {"linear",    "linear:0.1", "polynomial:2", "cosine",
-                                         "linear-vp", "vp",         "ou:4",         "ve:0.02,5"};
+/// Those whose noise is x0 alone.
+const std::vector<std::string> kPaths = {"linear", "linear:0.1", "polynomial:2",       "cosine", "linear-vp", "vp",
+                                         "ou:4",   "ve:0.02,5",  tests::cosine_table()};
 const std::vector<std::string> kPredictions = {"velocity", "x1", "noise", "score", "edm", "ddpm"};
 
 /// Every element of the data is N(m, d^2).
 constexpr double kMean = 0.6, kDeviation = 0.4;
 
-double variance_at(const PathPoint& p) { return p.a * p.a * kDeviation * kDeviation + p.s * p.s; }
-double expected_x1(const PathPoint& p, double x) {
-  return kMean + p.a * kDeviation * kDeviation / variance_at(p) * (x - p.a * kMean);
+/// `jitter`: the deviation of noise beside x0.
+double variance_at(const PathPoint& p, double jitter = 0) {
+  return p.a * p.a * kDeviation * kDeviation + p.s * p.s + jitter * jitter;
 }
-double expected_x0(const PathPoint& p, double x) { return p.s / variance_at(p) * (x - p.a * kMean); }
+double expected_x1(const PathPoint& p, double x, double jitter = 0) {
+  return kMean + p.a * kDeviation * kDeviation / variance_at(p, jitter) * (x - p.a * kMean);
+}
+double expected_x0(const PathPoint& p, double x, double jitter = 0) {
+  return p.s / variance_at(p, jitter) * (x - p.a * kMean);
+}
 
 /// answer(t, x) of every element.
 Field by_element(std::function<double(double t, double x)> answer) {
@@ -69,7 +76,8 @@ Field exact_answers(const Parameterisation& trained, bool ddpm = false) {
     const PathPoint p = trained.path().at(t);
     const double x = input / trained.sampling_row(t).input;
     const flow::TrainingRow row = trained.training_row(t);
-    return row.target_x1 * expected_x1(p, x) + row.target_x0 * expected_x0(p, x);
+    const double jitter = trained.path().jitter();
+    return row.target_x1 * expected_x1(p, x, jitter) + row.target_x0 * expected_x0(p, x, jitter);
   });
 }
 
@@ -77,8 +85,8 @@ Field exact_answers(const Parameterisation& trained, bool ddpm = false) {
 double exact_end(const SolverOptions& options, double x0) {
   const Path path = Path::parse(options.path);
   const PathPoint begin = path.at(options.t0), end = path.at(options.t1);
-  const double z = (begin.s * x0 - begin.a * kMean) / std::sqrt(variance_at(begin));
-  const double x = end.a * kMean + std::sqrt(variance_at(end)) * z;
+  const double z = (begin.s * x0 - begin.a * kMean) / std::sqrt(variance_at(begin, path.jitter()));
+  const double x = end.a * kMean + std::sqrt(variance_at(end, path.jitter())) * z;
   return options.denoise ? expected_x1(end, x) : x;
 }
 
@@ -152,8 +160,20 @@ TEST(PathField, EveryPredictionOnEveryPathLeadsToTheClosedForm) {
   }
 }
 
+TEST(PathField, NoiseBesideThePathIsPartOfTheFlow) {
+  for (const std::string path : {"icfm:0.1", "icfm:0.7"}) {
+    const Parameterisation trained(Path::parse(path), "velocity", "auto");
+    for (const std::string solver : {"dopri5", "heun", "ab2"}) {
+      Job job = job_for(solver, trained);
+      job.solver.steps = 400;  // second order: errors of 1 / 400^2 times a third derivative below 20
+      EXPECT_LT(error_of(exact_answers(trained), job), 2e-4) << path << " " << solver;
+    }
+  }
+}
+
 TEST(PathField, AModelFollowsAnotherPathThanItWasTrainedOn) {
-  for (const std::string trained_on : {"linear", "cosine", "polynomial:2", "vp"}) {
+  for (const std::string& trained_on : {std::string("linear"), std::string("cosine"), std::string("polynomial:2"),
+                                       std::string("vp"), tests::cosine_table()}) {
     const Parameterisation trained(Path::parse(trained_on), "velocity", "auto");
     for (const std::string wanted : {"linear", "cosine", "linear-vp", "vp", "ve:0.02,5"}) {
       const Job job = job_for("dopri5", trained, wanted);
