@@ -2,6 +2,7 @@
 #include "data/file_descriptor.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -34,10 +35,17 @@ void FileDescriptor::read(std::uint64_t offset, std::span<std::byte> out) const 
     if (got < 0 && errno == EINTR) continue;
     PL_CHECK(got >= 0, ExitCode::kEnvironment, "cannot read ", path_, " at byte ", offset + done, " (",
              core::errno_text(), "). Look at the disk or the mount.");
-    PL_CHECK(got > 0, ExitCode::kInput, path_, " is truncated: it ends at byte ", offset + done, ", wanted up to byte ",
-             offset + out.size(), ". It was cut after it was opened; copy or import it again.");
+    PL_CHECK(got > 0, ExitCode::kInput, path_, " is truncated: it ends at byte ", size(), ", and bytes ", offset,
+             " to ", offset + out.size(), " were wanted. It was cut after it was opened; copy or import it again.");
     done += static_cast<std::size_t>(got);
   }
+}
+
+std::uint64_t FileDescriptor::size() const {
+  struct stat about = {};
+  PL_CHECK(::fstat(descriptor_, &about) == 0, ExitCode::kEnvironment, "cannot look at ", path_, " (",
+           core::errno_text(), "). Look at the disk or the mount.");
+  return static_cast<std::uint64_t>(about.st_size);
 }
 
 void FileDescriptor::will_read(std::uint64_t offset, std::uint64_t bytes) const {

@@ -19,6 +19,8 @@ class FileDescriptor {
 
   /// Fills `out`; a file that ends before is ExitCode::kInput.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
+  /// How many bytes the file has now.
+  std::uint64_t size() const;
   /// Asks for these bytes without waiting for them; a hint that storage may ignore.
   void will_read(std::uint64_t offset, std::uint64_t bytes) const;
   void write(std::uint64_t offset, std::span<const std::byte> bytes) const;

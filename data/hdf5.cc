@@ -91,6 +91,12 @@ std::int64_t native(Element element) {
   return -1;
 }
 
+bool plain(hid_t type) {
+  const H5T_class_t kind = H5Tget_class(type);
+  const bool fixed_text = kind == H5T_STRING && H5Tis_variable_str(type) == 0;
+  return kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM || kind == H5T_BITFIELD || fixed_text;
+}
+
 Handle access_properties() {
   Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
 #if H5_VERSION_GE(1, 10, 7)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arrays in HDF5 files.
 #include <hdf5.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -12,8 +13,8 @@ namespace pathline::data::hdf5 {
 
 using core::ExitCode;
 
-DataSet::DataSet(std::string path, std::string name, std::int64_t file)
-    : path_(std::move(path)), name_(std::move(name)) {
+DataSet::DataSet(std::string path, std::string name, std::int64_t file, std::uint64_t file_bytes)
+    : path_(std::move(path)), name_(std::move(name)), file_bytes_(file_bytes) {
   set_ = Handle(checked(H5Dopen2(file, name_.c_str(), H5P_DEFAULT), path_, "open " + name_), H5Dclose);
   type_ = Handle(checked(H5Dget_type(set_.id()), path_, "read the type of " + name_), H5Tclose);
   const Handle space(checked(H5Dget_space(set_.id()), path_, "read the shape of " + name_), H5Sclose);
@@ -40,6 +41,7 @@ void DataSet::learn_type() {
   const char* name = integer_ ? (H5Tget_sign(type_.id()) == H5T_SGN_NONE ? "uint" : "int") : "float";
   type_text_ = integer_ || float_ ? core::concat(name, 8 * element_bytes_)
                : text_            ? core::concat("text of ", element_bytes_, " bytes")
+               : kind == H5T_VLEN ? "variable-length values"
                                   : "other type";
 }
 
@@ -95,12 +97,34 @@ std::optional<NumberType> DataSet::number_type() const {
 
 bool DataSet::is(Element element) const {
   const Lock lock;
+  if (element == Element::kUint8) {  // whatever the order of its one byte
+    const std::optional<NumberType> type = number_type();
+    return type && type->kind == NumberType::Kind::kUnsigned && type->bytes == 1;
+  }
   return H5Tequal(type_.id(), native(element)) > 0;
 }
 
 std::string DataSet::describe() const { return name_ + " " + type_text_ + " " + shape_text(shape_); }
 
+bool DataSet::is_plain() const {
+  const Lock lock;
+  return plain(type_.id());
+}
+
+bool DataSet::same_type(const DataSet& other) const {
+  const Lock lock;
+  return H5Tequal(type_.id(), other.type_.id()) > 0;
+}
+
 void DataSet::read(std::int64_t first, std::int64_t rows, Element element, std::span<std::byte> out) const {
+  read_as(first, rows, native(element), out);
+}
+
+void DataSet::read_stored(std::int64_t first, std::int64_t rows, std::span<std::byte> out) const {
+  read_as(first, rows, type_.id(), out);
+}
+
+void DataSet::read_as(std::int64_t first, std::int64_t rows, std::int64_t type, std::span<std::byte> out) const {
   const Lock lock;
   const std::string what = core::concat("read rows ", first, " to ", first + rows, " of ", name_);
   std::vector<hsize_t> start(shape_.size(), 0), count(shape_.begin(), shape_.end());
@@ -110,11 +134,24 @@ void DataSet::read(std::int64_t first, std::int64_t rows, Element element, std::
   hsize_t values = 1;
   for (const hsize_t size : count) values *= size;
   if (values == 0) return;
-  PL_ASSERT(out.size() == values * H5Tget_size(native(element)));
+  PL_ASSERT(out.size() == values * H5Tget_size(type));
   const Handle from(checked(H5Dget_space(set_.id()), path_, what), H5Sclose);
   checked(H5Sselect_hyperslab(from.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), path_, what);
   const Handle to(checked(H5Screate_simple(1, &values, nullptr), path_, what), H5Sclose);
-  checked(H5Dread(set_.id(), native(element), to.id(), from.id(), H5P_DEFAULT, out.data()), path_, what);
+  checked(H5Dread(set_.id(), type, to.id(), from.id(), H5P_DEFAULT, out.data()), path_, what);
+  check_not_cut(what);
+}
+
+// Behind the end of a file that was cut while it was open the library reads zeros, without a word.
+void DataSet::check_not_cut(const std::string& what) const {
+  const Handle file(checked(H5Iget_file_id(set_.id()), path_, what), H5Fclose);
+  void* descriptor = nullptr;
+  struct stat now = {};
+  if (H5Fget_vfd_handle(file.id(), H5P_DEFAULT, &descriptor) < 0) return;  // no driver of one plain file
+  if (::fstat(*static_cast<const int*>(descriptor), &now) != 0) return;
+  PL_CHECK(static_cast<std::uint64_t>(now.st_size) >= file_bytes_, ExitCode::kInput, path_,
+           " is truncated: it ends at byte ", now.st_size, ", and had ", file_bytes_, " bytes when it was opened. ",
+           "Cannot ", what, "; copy or import the file again.");
 }
 
 std::vector<std::int64_t> DataSet::read_integers() const {
@@ -136,6 +173,14 @@ void DataSet::write(std::span<const std::byte> bytes) const {
   if (bytes.empty()) return;
   checked(H5Dwrite(set_.id(), type_.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()), path_, "write " + name_,
           ExitCode::kEnvironment);
+}
+
+void DataSet::write_chunk(std::int64_t first, std::uint32_t skipped, std::span<const std::byte> stored) const {
+  const Lock lock;
+  std::vector<hsize_t> start(shape_.size(), 0);
+  start[0] = static_cast<hsize_t>(first);
+  checked(H5Dwrite_chunk(set_.id(), H5P_DEFAULT, skipped, start.data(), stored.size(), stored.data()), path_,
+          "write " + name_, ExitCode::kEnvironment);
 }
 
 }  // namespace pathline::data::hdf5

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which importer a source needs: its content decides.
 #include <algorithm>
-#include <array>
 
 #include "core/error.h"
-#include "core/random.h"
 #include "data/byte_stream.h"
 #include "data/import_sources.h"
 #include "data/npz.h"
@@ -19,9 +17,6 @@ constexpr const char* kKinds =
     "a folder of class folders with PNG or JPEG files, or with dataset.json; a zip, tar or tar.gz of one; tar of "
     "WebDataset pairs; IDX images (MNIST family, .gz too); CIFAR-10 or CIFAR-100 binary files or their folder; .npz; "
     "HDF5";
-
-constexpr std::array<std::byte, 8> kHdf5 = {std::byte{0x89}, std::byte{'H'},  std::byte{'D'},  std::byte{'F'},
-                                            std::byte{'\r'}, std::byte{'\n'}, std::byte{0x1a}, std::byte{'\n'}};
 
 /// "FILE:SELECTION" where FILE exists and the whole does not.
 std::pair<std::string, std::string> split_selection(core::FileSystem& files, const std::string& source) {
@@ -38,9 +33,8 @@ std::vector<std::byte> start_of(core::FileSystem& files, const std::string& path
 
 SourceFormat format_of(core::FileSystem& files, const std::string& path) {
   if (files.is_directory(path)) return cifar_files(files, path).empty() ? SourceFormat::kFolder : SourceFormat::kCifar;
-  if (path.ends_with(".json")) return SourceFormat::kHdf5;  // the index of a store in parts
-  const auto raw = start_of(files, path, kHdf5.size());
-  if (std::equal(raw.begin(), raw.end(), kHdf5.begin(), kHdf5.end())) return SourceFormat::kHdf5;
+  if (path.ends_with(".json") || is_hdf5(files, path)) return SourceFormat::kHdf5;  // or the index of a store in parts
+  const auto raw = start_of(files, path, 8);
   if (is_zip(raw) && is_zip_of_pictures(files, path)) return SourceFormat::kZip;
   if (is_zip(raw) && !NpzReader(files, path).names().empty()) return SourceFormat::kNpz;
   std::vector<std::byte> start(std::size_t{1} << 16);  // unpacked
@@ -50,12 +44,6 @@ SourceFormat format_of(core::FileSystem& files, const std::string& path) {
   if (is_cifar(start, files.size(path))) return SourceFormat::kCifar;
   throw core::Error(ExitCode::kInput,
                     core::concat("It is not recognised what ", path, " is. What can be imported: ", kKinds, "."));
-}
-
-std::unique_ptr<PictureSource> open_store(core::FileSystem& files, const std::string& path, const std::string& source) {
-  auto store = open_source({source});
-  const std::uint64_t stamp = core::hash_name(core::concat(file_stamp(files, path), " ", store->info().digest));
-  return pictures_of(std::move(store), stamp);
 }
 
 std::unique_ptr<PictureSource> open_cifar_at(core::FileSystem& files, const std::string& path) {
@@ -97,7 +85,7 @@ std::unique_ptr<PictureSource> open_pictures(core::FileSystem& files, const std:
     case SourceFormat::kNpz:
       return open_npz(files, path, selection);
     case SourceFormat::kHdf5:
-      return open_store(files, path, source);
+      return open_hdf5(files, source, under);
     case SourceFormat::kByContent:
       break;
   }

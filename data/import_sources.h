@@ -64,6 +64,12 @@ void assign_labels(EncodedSet& set, const std::string& kind, const std::optional
 std::unique_ptr<PictureSource> open_folder(core::FileSystem& files, const std::string& folder,
                                            const std::string& under);
 
+/// Whether an HDF5 file begins here, at its start or behind a user block.
+bool is_hdf5(core::FileSystem& files, const std::string& path);
+/// `source`: FILE.h5, the index of its parts, or FILE.h5:/PICTURES... as open_source() understands it. `under`: the
+/// group of single pictures.
+std::unique_ptr<PictureSource> open_hdf5(core::FileSystem& files, const std::string& source, const std::string& under);
+
 bool is_idx(std::span<const std::byte> start);
 std::unique_ptr<PictureSource> open_idx(core::FileSystem& files, const std::string& path);
 

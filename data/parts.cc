@@ -2,7 +2,6 @@
 // A data set of one file or of several: paths, shell patterns and part indexes become a list of files, and the files
 // one source.
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -65,34 +64,6 @@ void check_complete(const std::vector<std::string>& files) {
     PL_CHECK(numbers.size() == set.second, ExitCode::kInput, "of the ", set.second, " parts of ", set.first, " only ",
              numbers.size(), " were given (samples would be missing). Fetch the others, or rename these.");
   }
-}
-
-/// "-1..1" of "FILE.h5:/pixels@-1..1".
-PixelRange range_of(const std::string& text, const std::string& path) {
-  static const std::regex kRange("(-?[0-9]+(?:\\.[0-9]+)?)\\.\\.(-?[0-9]+(?:\\.[0-9]+)?)");
-  std::smatch match;
-  PixelRange range;
-  const bool good = std::regex_match(text, match, kRange);
-  if (good) range = {std::stod(match[1]), std::stod(match[2])};
-  PL_CHECK(good && range.black < range.white, ExitCode::kUsage, path, " names the range of pixels \"", text,
-           "\" (black..white belongs behind the @). Write it like @0..1 or @-1..1.");
-  return range;
-}
-
-/// "FILE.h5:/pixels,/labels@0..1" -> file and selection; any other path as it is.
-std::pair<std::string, Selection> selected(const std::string& path) {
-  const std::size_t at = path.rfind(":/");
-  if (at == std::string::npos || std::filesystem::exists(path)) return {path, {}};
-  std::string names = path.substr(at + 1);
-  Selection selection;
-  if (const std::size_t range = names.rfind('@'); range != std::string::npos) {
-    selection.range = range_of(names.substr(range + 1), path);
-    names.resize(range);
-  }
-  const std::vector<std::string> both = core::split(names, ',');
-  selection.pixels = both[0];
-  if (both.size() > 1) selection.labels = both[1];
-  return {path.substr(0, at), selection};
 }
 
 class PartsSource final : public ShardSource {
@@ -222,9 +193,14 @@ void ShardSource::read_attributes(std::int64_t, std::span<std::uint8_t>) const {
 }
 void ShardSource::read_mask(std::int64_t, std::span<std::byte>) const { PL_ASSERT(has_masks()); }
 
-std::unique_ptr<ShardSource> open_source(const std::vector<std::string>& paths) {
-  const std::vector<std::string> files = files_of(paths);
+std::vector<std::string> data_files(const std::vector<std::string>& paths) {
+  std::vector<std::string> files = files_of(paths);
   check_complete(files);
+  return files;
+}
+
+std::unique_ptr<ShardSource> open_source(const std::vector<std::string>& paths) {
+  const std::vector<std::string> files = data_files(paths);
   Sources parts;
   for (const std::string& file : files) {
     if (belongs_to_another(file, files)) continue;

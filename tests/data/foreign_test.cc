@@ -4,12 +4,13 @@
 #include <gtest/gtest.h>
 #include <hdf5.h>
 
+#include <filesystem>
 #include <functional>
-#include <numeric>
 #include <thread>
 
 #include "core/error.h"
 #include "data/shard_source.h"
+#include "tests/data/made_file.h"
 #include "tests/support/temporary_directory.h"
 
 namespace pathline::data {
@@ -18,81 +19,6 @@ namespace {
 using core::ExitCode;
 using ::testing::HasSubstr;
 using tests::TemporaryDirectory;
-using Shape = std::vector<hsize_t>;
-
-std::size_t product(const Shape& shape) {
-  return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
-}
-
-/// Value i of every made array: i modulo 251.
-template <class Value>
-std::vector<Value> counted(const Shape& shape) {
-  std::vector<Value> values(product(shape));
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<Value>(i % 251);
-  return values;
-}
-
-/// A file that grows by data sets.
-class MadeFile {
- public:
-  explicit MadeFile(std::string path, hsize_t user_block = 0) : path_(std::move(path)) {
-    const hid_t plan = H5Pcreate(H5P_FILE_CREATE);
-    H5Pset_userblock(plan, user_block);
-    const hid_t file = H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, plan, H5P_DEFAULT);
-    H5Pclose(plan), H5Fclose(file);
-  }
-
-  template <class Value>
-  MadeFile& add(const char* name, hid_t type, const Shape& shape, const std::vector<Value>& values, Shape chunk = {},
-                int deflate = 0, hid_t stored = H5I_INVALID_HID) {
-    const hid_t file = H5Fopen(path_.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
-    const hid_t space = H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
-    const hid_t plan = H5Pcreate(H5P_DATASET_CREATE);
-    if (!chunk.empty()) H5Pset_chunk(plan, static_cast<int>(chunk.size()), chunk.data());
-    if (deflate > 0) H5Pset_deflate(plan, static_cast<unsigned>(deflate));
-    const hid_t set = H5Dcreate2(file, name, stored < 0 ? type : stored, space, H5P_DEFAULT, plan, H5P_DEFAULT);
-    EXPECT_GE(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), 0);
-    H5Dclose(set), H5Pclose(plan), H5Sclose(space), H5Fclose(file);
-    return *this;
-  }
-  MadeFile& bytes(const char* name, const Shape& shape, Shape chunk = {}, int deflate = 0) {
-    return add(name, H5T_NATIVE_UINT8, shape, counted<std::uint8_t>(shape), std::move(chunk), deflate);
-  }
-  MadeFile& labels(const char* name, const Shape& shape) {
-    std::vector<std::int32_t> values(product(shape));
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::int32_t>(i % 4);
-    return add(name, H5T_NATIVE_INT32, shape, values);
-  }
-
- private:
-  std::string path_;
-};
-
-std::vector<int> item(const ShardSource& source, std::int64_t index) {
-  std::vector<std::byte> bytes(source.info().item_bytes());
-  source.read(index, bytes);
-  std::vector<int> values;
-  for (const std::byte byte : bytes) values.push_back(static_cast<int>(byte));
-  return values;
-}
-
-/// What an array of counted values holds at (n, y, x, c), stored as HWC or CHW.
-void expect_counted(const ShardSource& source, bool channels_first) {
-  const SetInfo& info = source.info();
-  for (std::int64_t n = 0; n < info.count; ++n) {
-    const std::vector<int> values = item(source, n);
-    for (std::int64_t y = 0, i = 0; y < info.height; ++y) {
-      for (std::int64_t x = 0; x < info.width; ++x) {
-        for (std::int64_t c = 0; c < info.channels; ++c, ++i) {
-          const std::int64_t place = channels_first ? ((n * info.channels + c) * info.height + y) * info.width + x
-                                                    : ((n * info.height + y) * info.width + x) * info.channels + c;
-          ASSERT_EQ(values[static_cast<std::size_t>(i)], place % 251);
-        }
-      }
-    }
-  }
-}
-
 std::string refusal(const std::vector<std::string>& paths) {
   try {
     open_source(paths);
@@ -155,14 +81,10 @@ TEST(Foreign, PcamInOneFileAndInTwo) {
 
 TEST(Foreign, CourseFilesWithTheirClassNames) {
   const TemporaryDirectory directory;
-  MadeFile file(directory / "train.h5");
-  file.bytes("train_set_x", {8, 5, 5, 3}).labels("train_set_y", {8});
-  const hid_t text = H5Tcopy(H5T_C_S1);
-  H5Tset_size(text, 7);
-  file.add("list_classes", text, {4},
-           std::vector<char>{'n', 'o', 'n', '-', 'c', 'a', 't', 'c', 'a', 't', 0,   0, 0, 0,
-                             'd', 'o', 'g', 0,   0,   0,   0,   'f', 'r', 'o', 'g', 0, 0, 0});
-  H5Tclose(text);
+  MadeFile(directory / "train.h5")
+      .bytes("train_set_x", {8, 5, 5, 3})
+      .labels("train_set_y", {8})
+      .texts("list_classes", {"non-cat", "cat", "dog", "frog"});
   const auto source = open_source({directory / "train.h5"});
   EXPECT_THAT(source->info().class_names, ::testing::ElementsAre("non-cat", "cat", "dog", "frog"));
   EXPECT_EQ(source->info().classes, 4);
@@ -171,7 +93,7 @@ TEST(Foreign, CourseFilesWithTheirClassNames) {
 
 TEST(Foreign, FilesWithAUserBlockAndGreyImages) {
   const TemporaryDirectory directory;
-  MadeFile(directory / "block.h5", 512).bytes("images", {5, 7, 5, 3});
+  MadeFile(directory / "block.h5", {.user_block = 512}).bytes("images", {5, 7, 5, 3});
   expect_counted(*open_source({directory / "block.h5"}), false);
   MadeFile(directory / "grey.h5").bytes("images", {5, 6, 7});
   const auto grey = open_source({directory / "grey.h5"});
@@ -238,8 +160,140 @@ TEST(Foreign, WhatCanBeReadInTwoWaysIsRefusedUntilOneIsChosen) {
   EXPECT_THAT(refusal({directory / "labels.h5"}), HasSubstr("may be the labels"));
   EXPECT_EQ(open_source({directory / "labels.h5:/images,/targets"})->label(1), 1);
   EXPECT_THAT(refusal({directory / "labels.h5:/images,/nothing"}), HasSubstr("no data set /nothing"));
+  EXPECT_EQ(open_source({directory / "labels.h5:/images,none"})->label(1), -1);
   MadeFile(directory / "layout.h5").bytes("images", {4, 3, 5, 3});
   EXPECT_THAT(refusal({directory / "layout.h5"}), HasSubstr("as well as"));
+  EXPECT_THAT(refusal({directory / "layout.h5"}), HasSubstr("layout.h5:/images@nchw or @nhwc"));
+  expect_counted(*open_source({directory / "layout.h5:/images@nchw"}), true);
+  expect_counted(*open_source({directory / "layout.h5:/images@nhwc"}), false);
+}
+
+TEST(Foreign, RowsOfNumbersNeedTheShapeThatTheyHave) {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "rows.h5";
+  MadeFile(path).bytes("data", {5, 108}).labels("target", {5});
+  EXPECT_THAT(refusal({path}), HasSubstr("6x6x3 or 3x6x6?"));
+  EXPECT_THAT(refusal({path}), HasSubstr(path + ":/data@HEIGHTxWIDTH"));
+  EXPECT_THAT(refusal({path + ":/data@5x5"}), HasSubstr("25 numbers an image, which 5x5 asks for"));
+  const auto planes = open_source({path + ":/data@3x6x6"});
+  EXPECT_EQ(planes->info().channels, 3);
+  EXPECT_EQ(planes->label(3), 3);
+  expect_counted(*planes, true);
+  expect_counted(*open_source({path + ":/data@6x6x3"}), false);
+  const auto grey = open_source({path + ":/data@9x12"});
+  EXPECT_EQ(grey->info().height, 9);
+  expect_counted(*grey, false);
+  for (const char* wrong : {"@0x4", "@28", "@axb", "@4x4x4x4", "@9999999x2", "@"}) {
+    EXPECT_THROW(open_source({path + ":/data" + wrong}), core::Error) << wrong;
+  }
+}
+
+TEST(Foreign, FacesInSeveralSizesAreRefusedUntilOneIsChosen) {  // as ProGAN's CelebA-HQ file
+  const TemporaryDirectory directory;
+  MadeFile file(directory / "faces.h5");
+  for (const hsize_t size : {2, 4, 8}) file.bytes(core::concat("data", size, "x", size).c_str(), {3, 3, size, size});
+  EXPECT_THAT(refusal({directory / "faces.h5"}), HasSubstr("/data2x2 uint8 3x3x2x2; /data4x4 uint8 3x3x4x4"));
+  expect_counted(*open_source({directory / "faces.h5:/data8x8"}), true);
+}
+
+TEST(Foreign, AttributesOfFacesAreNotTakenForClasses) {
+  const TemporaryDirectory directory;
+  MadeFile(directory / "a.h5")
+      .bytes("images", {4, 5, 5, 3})
+      .labels("labels", {4, 40})
+      .texts("label_names", {"bald", "young"});
+  const auto source = open_source({directory / "a.h5"});
+  EXPECT_EQ(source->info().classes, 0);
+  EXPECT_TRUE(source->info().class_names.empty());
+  EXPECT_THAT(source->info().description, HasSubstr("no labels (/labels int32 4x40 is not one class a sample)"));
+}
+
+TEST(Foreign, ClassesAsFloatingPointNumbersMustBeWhole) {
+  const TemporaryDirectory directory;
+  std::vector<double> values = {2, 0, 1, 2};
+  MadeFile(directory / "a.h5").bytes("images", {4, 5, 5, 3}).add("target", H5T_NATIVE_DOUBLE, {4}, values);
+  EXPECT_EQ(open_source({directory / "a.h5"})->label(3), 2);
+  values[2] = 0.5;
+  MadeFile(directory / "a.h5").bytes("images", {4, 5, 5, 3}).add("target", H5T_NATIVE_DOUBLE, {4}, values);
+  EXPECT_THAT(refusal({directory / "a.h5"}), HasSubstr("sample 2 of"));
+  EXPECT_THAT(refusal({directory / "a.h5"}), HasSubstr("a.h5:/images,none"));
+}
+
+/// A known layout in miniature: how it is made, and whether its channels come first.
+struct Known {
+  const char* name;
+  std::function<void(const std::string& path, const Making&)> make;
+  std::string selection = "";
+  bool channels_first = false, labelled = true;
+};
+
+std::vector<Known> known_layouts() {
+  return {{"BigGAN",
+           [](const auto& path, const Making& how) {
+             MadeFile(path, how).bytes("imgs", {7, 3, 6, 5}).labels("labels", {7});
+           },
+           "", true},
+          {"PCAM", [](const auto& path,
+                      const Making& how) { MadeFile(path, how).bytes("x", {7, 6, 5, 3}).labels("y", {7, 1, 1, 1}); }},
+          {"PCAM in two files",
+           [](const auto& path, const Making& how) {
+             MadeFile(path, how).bytes("x", {7, 6, 5, 3});
+             std::string labels = path;
+             labels.replace(labels.rfind("_x"), 2, "_y");
+             MadeFile(labels, how).labels("y", {7, 1, 1, 1});
+           }},
+          {"3dshapes",
+           [](const auto& path, const Making& how) {
+             MadeFile(path, how)
+                 .bytes("images", {7, 6, 5, 3})
+                 .add("labels", H5T_NATIVE_DOUBLE, {7, 6}, counted<double>({7, 6}));
+           },
+           "", false, false},
+          {"Fuel",
+           [](const auto& path, const Making& how) {
+             MadeFile(path, how).bytes("features", {7, 3, 6, 5}).labels("targets", {7, 1});
+           },
+           "", true},
+          {"rows of floats",
+           [](const auto& path, const Making& how) {
+             MadeFile(path, how).add("data", H5T_NATIVE_FLOAT, {7, 30}, counted<float>({7, 30})).labels("target", {7});
+           },
+           ":/data@6x5@0..255"},
+          {"course",
+           [](const auto& path, const Making& how) {
+             MadeFile(path, how)
+                 .bytes("train_set_x", {7, 6, 5, 3})
+                 .labels("train_set_y", {7})
+                 .texts("list_classes", {"a", "b", "c", "d"});
+           }},
+          {"faces", [](const auto& path, const Making& how) { MadeFile(path, how).bytes("data8x5", {7, 3, 8, 5}); }, "",
+           true, false}};
+}
+
+TEST(Foreign, EveryKnownLayoutIsReadHoweverItIsStored) {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "set_x.h5";
+  for (const Known& known : known_layouts()) {
+    for (const H5F_libver_t low : {H5F_LIBVER_EARLIEST, H5F_LIBVER_V18, H5F_LIBVER_V110}) {
+      for (const hsize_t user_block : {0, 512}) {
+        for (const hsize_t rows : {0, 1, 3}) {
+          for (const bool filters : {false, true}) {
+            for (const bool big_endian : {false, true}) {
+              if (filters && rows == 0) continue;
+              SCOPED_TRACE(core::concat(known.name, ", from version ", low, ", user block ", user_block, ", ", rows,
+                                        " rows a chunk", filters ? ", filters" : "", big_endian ? ", big-endian" : ""));
+              std::filesystem::remove(directory / "set_y.h5");
+              known.make(path, {low, user_block, rows, filters, big_endian});
+              const auto source = open_source({path + known.selection});
+              ASSERT_EQ(source->info().count, 7);
+              expect_counted(*source, known.channels_first);
+              for (int i = 0; i < 7; ++i) ASSERT_EQ(source->label(i), known.labelled ? i % 4 : -1);
+            }
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(Foreign, FilesWithoutImagesSayWhatTheyHold) {
