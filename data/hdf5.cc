@@ -91,7 +91,7 @@ std::int64_t native(Element element) {
   return -1;
 }
 
-bool plain(hid_t type) {
+bool plain(std::int64_t type) {
   const H5T_class_t kind = H5Tget_class(type);
   const bool fixed_text = kind == H5T_STRING && H5Tis_variable_str(type) == 0;
   return kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM || kind == H5T_BITFIELD || fixed_text;

@@ -23,7 +23,7 @@ Handle fixed_text(std::size_t bytes) {
 
 }  // namespace
 
-Handle attribute_of(hid_t file, const std::string& object, const std::string& name) {
+Handle attribute_of(std::int64_t file, const std::string& object, const std::string& name) {
   if (H5Aexists_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT) <= 0) return Handle();
   return Handle(H5Aopen_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
 }
