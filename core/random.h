@@ -51,6 +51,9 @@ enum class Purpose : std::uint32_t {
   kLikelihoodProbe = 0x30001,  // + number of the probe
   // evaluation; index = number of the draw
   kEvaluationDraw = 0x40000,  // + 1 for the reference
+  // sets written again
+  kRepackOrder = 0x50000,  // index 0
+  kSplit = 0x50001,        // who is held out; index = class
 };
 
 /// Philox 4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).

@@ -40,10 +40,24 @@ void ContentDigest::add_bytes(std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) hash_ = (hash_ ^ ((value >> (8 * i)) & 0xff)) * kPrime;
 }
 
-std::string ContentDigest::text() const {
+namespace {
+
+std::string digits(const char* kind, std::uint64_t value) {
   char text[32];
-  std::snprintf(text, sizeof text, "fnv1a64:%016llx", static_cast<unsigned long long>(hash_));
+  std::snprintf(text, sizeof text, "%s:%016llx", kind, static_cast<unsigned long long>(value));
   return text;
 }
+
+}  // namespace
+
+std::string ContentDigest::text() const { return digits("fnv1a64", hash_); }
+
+void UnorderedDigest::add(std::uint32_t crc32c, std::int64_t label) {
+  ContentDigest alone(info_);
+  alone.add(crc32c, label);
+  sum_ += alone.hash();
+}
+
+std::string UnorderedDigest::text() const { return digits("sum64", sum_); }
 
 }  // namespace pathline::data

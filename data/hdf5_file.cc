@@ -18,14 +18,19 @@ constexpr std::size_t kMostDataSets = 1000;
 constexpr std::size_t kMostObjects = 10'000'000;
 constexpr int kDeepestGroup = 3;
 
-/// Of everything in a group, in order.
-std::vector<std::string> links_of(hid_t group, const std::string& path, const std::string& what) {
-  std::vector<std::string> names;
-  const auto add = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
-    return static_cast<std::vector<std::string>*>(out)->emplace_back(name), 0;
+struct Link {
+  std::string name;
+  bool hard;  // else it may lead nowhere
+};
+
+/// Of everything in a group, in order of name.
+std::vector<Link> links_of(hid_t group, const std::string& path, const std::string& what) {
+  std::vector<Link> links;
+  const auto add = [](hid_t, const char* name, const H5L_info_t* about, void* out) -> herr_t {
+    return static_cast<std::vector<Link>*>(out)->push_back({name, about->type == H5L_TYPE_HARD}), 0;
   };
-  checked(H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names), path, what);
-  return names;
+  checked(H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &links), path, what);
+  return links;
 }
 
 }  // namespace
@@ -78,10 +83,11 @@ std::vector<std::string> File::data_set_names(std::size_t most) const {
   const auto visit = [&](const auto& again, const std::string& group, int depth) -> void {
     const std::string what = "list " + (group.empty() ? "/" : group);
     const Handle opened(checked(H5Gopen2(file_.id(), (group + "/").c_str(), H5P_DEFAULT), path_, what), H5Gclose);
-    for (const std::string& name : links_of(opened.id(), path_, what)) {
+    for (const auto& [name, hard] : links_of(opened.id(), path_, what)) {
       if (found.size() >= most || ++looked_at > kMostObjects) return;
       const Handle object(H5Oopen(opened.id(), name.c_str(), H5P_DEFAULT), H5Oclose);
-      if (object.id() < 0) continue;  // a link to nowhere
+      if (object.id() < 0 && hard) fail(path_, "open " + group + "/" + name, ExitCode::kInput);
+      if (object.id() < 0) continue;
       const H5I_type_t kind = H5Iget_type(object.id());
       if (kind == H5I_DATASET) found.push_back(group + "/" + name);
       if (kind == H5I_GROUP && depth < kDeepestGroup) again(again, group + "/" + name, depth + 1);

@@ -11,8 +11,8 @@
 #include "core/file_system.h"
 #include "data/content_digest.h"
 #include "data/file_descriptor.h"
-#include "data/hdf5.h"
 #include "data/item_reader.h"
+#include "data/row_writer.h"
 #include "data/temporary_name.h"
 
 namespace pathline::data {
@@ -56,6 +56,15 @@ Kind kind_of(ItemKind kind) {
   return {"/points", "ND", "as stored"};
 }
 
+/// Chunks are not larger than the array, nor than HDF5 allows.
+hdf5::Chunking fitting(hdf5::Chunking chunking, const SetInfo& info) {
+  chunking.rows = std::min(chunking.rows, info.count);
+  const std::uint64_t most = std::uint64_t{0xffffffff} / info.item_bytes();
+  PL_CHECK(static_cast<std::uint64_t>(chunking.rows) <= most, ExitCode::kUsage, "a chunk of ", chunking.rows,
+           " items of ", info.item_bytes(), " bytes is larger than HDF5 allows (4 GiB). Take at most ", most, ".");
+  return chunking;
+}
+
 std::vector<std::int64_t> shape_of(const SetInfo& info) {
   if (info.kind == ItemKind::kPoint) return {info.count, info.channels};
   if (info.kind == ItemKind::kImage) return {info.count, info.height, info.width, info.channels};
@@ -67,50 +76,50 @@ std::vector<std::int64_t> shape_of(const SetInfo& info) {
 }  // namespace
 
 struct ImageStoreWriter::Impl {
-  Impl(std::string path, SetInfo info, const std::string& created_by);
+  Impl(std::string path, SetInfo info, const std::string& created_by, const hdf5::Chunking& chunking);
   ~Impl();
   void put(std::int64_t index, std::span<const std::byte> item, std::int64_t label);
   void copy_from(const Impl& other);
   void add(const std::string& name, hdf5::Element element, std::span<const std::byte> bytes, std::size_t count);
-  std::function<void(std::int64_t, std::span<const std::byte>)> open_items(const std::string& name,
-                                                                           hdf5::Element element,
-                                                                           std::uint64_t element_bytes,
-                                                                           std::vector<std::int64_t> item_shape);
+  PutRow open_items(const std::string& name, hdf5::Element element, std::vector<std::int64_t> item_shape);
+  PutRow put_into(hdf5::DataSet set, const hdf5::Chunking& how);
   std::string finish(Existing existing);
 
   std::string path, temporary, created_by;
   SetInfo info;
+  hdf5::Chunking chunking;
   hdf5::File file;
-  std::uint64_t offset = 0;  // of item 0
   std::optional<FileDescriptor> direct;
-  std::vector<std::int64_t> labels;  // (count)
-  std::vector<std::uint32_t> crcs;   // (count)
-  std::vector<std::uint8_t> there;   // (count) 1 where an item was put
+  std::vector<std::unique_ptr<RowWriter>> rows;  // the items', then those of columns
+  std::vector<std::int64_t> labels;              // (count)
+  std::vector<std::uint32_t> crcs;               // (count)
+  std::vector<std::uint8_t> there;               // (count) 1 where an item was put
   std::int64_t next = 0;
 };
 
 // The library fixes where the items will lie and writes the small things; the items themselves go past it.
-ImageStoreWriter::Impl::Impl(std::string path_, SetInfo info_, const std::string& created_by)
+ImageStoreWriter::Impl::Impl(std::string path_, SetInfo info_, const std::string& created_by,
+                             const hdf5::Chunking& chunking_)
     : path(std::move(path_)),
       temporary(fresh_name(path)),
       created_by(created_by),
       info(checked(path, std::move(info_))),
-      file(hdf5::File::create(temporary)),
+      chunking(fitting(chunking_, info)),
+      file(hdf5::File::create(temporary, chunking)),
       labels(static_cast<std::size_t>(info.count)),
       crcs(static_cast<std::size_t>(info.count)),
       there(static_cast<std::size_t>(info.count)) {
   try {
     const Kind kind = kind_of(info.kind);
-    const hdf5::DataSet items = file.create_data_set(kind.name, element_of(info.kind), shape_of(info));
-    PL_ASSERT(items.offset().has_value());
-    offset = *items.offset();
+    hdf5::DataSet items = file.create_data_set(kind.name, element_of(info.kind), shape_of(info), chunking);
     file.set_text("/", "format", "pathline-images");
     file.set_integer("/", "version", 1);
     file.set_text("/", "layout", kind.layout);
     file.set_text("/", "value_range", kind.value_range);
     file.set_text("/", "created_by", created_by);
     direct.emplace(temporary, FileDescriptor::Access::kWrite);
-    direct->reserve(offset, static_cast<std::uint64_t>(info.count) * info.item_bytes());
+    if (items.offset()) direct->reserve(*items.offset(), static_cast<std::uint64_t>(info.count) * info.item_bytes());
+    rows.push_back(std::make_unique<RowWriter>(std::move(items), chunking, *direct));
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
@@ -128,7 +137,7 @@ void ImageStoreWriter::Impl::put(std::int64_t index, std::span<const std::byte> 
            " classes. Correct the labels.");
   const std::size_t at = static_cast<std::size_t>(index);
   PL_ASSERT(there[at] == 0);
-  direct->write(offset + at * item.size(), item);
+  rows[0]->put(index, item);
   labels[at] = info.classes > 0 ? label : -1;
   crcs[at] = core::crc32c(item);
   there[at] = 1;
@@ -139,7 +148,7 @@ void ImageStoreWriter::Impl::copy_from(const Impl& other) {
   for (std::int64_t i = 0; i < info.count; ++i) {
     const std::size_t at = static_cast<std::size_t>(i);
     PL_ASSERT(other.there[at] == 1);
-    other.direct->read(other.offset + at * item.size(), item);
+    other.direct->read(*other.rows[0]->offset() + at * item.size(), item);
     put(i, item, other.labels[at]);
   }
 }
@@ -152,6 +161,7 @@ void ImageStoreWriter::Impl::add(const std::string& name, hdf5::Element element,
 
 std::string ImageStoreWriter::Impl::finish(Existing existing) {
   PL_ASSERT(std::ranges::count(there, 1) == info.count);
+  PL_ASSERT(std::ranges::all_of(rows, [](const auto& writer) { return writer->complete(); }));
   ContentDigest digest(info);
   for (std::size_t i = 0; i < crcs.size(); ++i) digest.add(crcs[i], labels[i]);
   if (info.classes > 0) {
@@ -165,6 +175,7 @@ std::string ImageStoreWriter::Impl::finish(Existing existing) {
   }
   add("crc32c", hdf5::Element::kUint32, std::as_bytes(std::span(crcs)), crcs.size());
   file.set_text("/", "content_digest", digest.text());
+  rows.clear();  // a file is closed with its last array
   file.close();
   direct->sync();
   core::PosixFileSystem files;
@@ -180,8 +191,9 @@ std::string ImageStoreWriter::Impl::finish(Existing existing) {
   return digest.text();
 }
 
-ImageStoreWriter::ImageStoreWriter(std::string path, SetInfo info, const std::string& created_by)
-    : impl_(std::make_unique<Impl>(std::move(path), std::move(info), created_by)) {}
+ImageStoreWriter::ImageStoreWriter(std::string path, SetInfo info, const std::string& created_by,
+                                   const hdf5::Chunking& chunking)
+    : impl_(std::make_unique<Impl>(std::move(path), std::move(info), created_by, chunking)) {}
 
 ImageStoreWriter::~ImageStoreWriter() = default;
 
@@ -198,10 +210,10 @@ std::int64_t ImageStoreWriter::appended() const { return impl_->next; }
 
 void ImageStoreWriter::shorten(std::int64_t count) {
   if (count == impl_->info.count) return;
-  PL_ASSERT(count <= impl_->info.count);
+  PL_ASSERT(count <= impl_->info.count && impl_->chunking.rows == 0);
   SetInfo info = impl_->info;
   info.count = count;
-  auto shorter = std::make_unique<Impl>(impl_->path, std::move(info), impl_->created_by);
+  auto shorter = std::make_unique<Impl>(impl_->path, std::move(info), impl_->created_by, impl_->chunking);
   shorter->copy_from(*impl_);
   impl_ = std::move(shorter);
 }
@@ -221,21 +233,32 @@ void ImageStoreWriter::add_column(const std::string& name, std::span<const std::
 void ImageStoreWriter::add_column(const std::string& name, std::span<const float> values) {
   impl_->add(name, hdf5::Element::kFloat32, std::as_bytes(values), values.size());
 }
-/// Items go where the data set lies in the file.
-std::function<void(std::int64_t, std::span<const std::byte>)> ImageStoreWriter::Impl::open_items(
-    const std::string& name, hdf5::Element element, std::uint64_t element_bytes, std::vector<std::int64_t> shape) {
+PutRow ImageStoreWriter::Impl::open_items(const std::string& name, hdf5::Element element,
+                                          std::vector<std::int64_t> shape) {
   shape.insert(shape.begin(), info.count);
-  const hdf5::DataSet set = file.create_data_set("/" + name, element, shape);
-  PL_ASSERT(set.offset().has_value());
-  const std::uint64_t item_bytes = set.elements() / static_cast<std::uint64_t>(info.count) * element_bytes;
-  return [this, at = *set.offset(), item_bytes](std::int64_t index, std::span<const std::byte> values) {
-    PL_ASSERT(index >= 0 && index < info.count && values.size() == item_bytes);
-    direct->write(at + static_cast<std::uint64_t>(index) * item_bytes, values);
-  };
+  return put_into(file.create_data_set("/" + name, element, shape), {});
 }
-std::function<void(std::int64_t, std::span<const std::byte>)> ImageStoreWriter::open_floats(
-    const std::string& name, const std::vector<std::int64_t>& item_shape) {
-  return impl_->open_items(name, hdf5::Element::kFloat32, sizeof(float), item_shape);
+PutRow ImageStoreWriter::Impl::put_into(hdf5::DataSet set, const hdf5::Chunking& how) {
+  rows.push_back(std::make_unique<RowWriter>(std::move(set), how, *direct));
+  return [writer = rows.back().get()](std::int64_t index, std::span<const std::byte> row) { writer->put(index, row); };
+}
+PutRow ImageStoreWriter::open_like(const hdf5::File& from, const hdf5::DataSet& model) {
+  std::vector<std::int64_t> shape = model.shape();
+  shape[0] = impl_->info.count;
+  // One number an item would make many small chunks.
+  const hdf5::Chunking how = shape.size() > 1 ? impl_->chunking : hdf5::Chunking{};
+  return impl_->put_into(impl_->file.create_like(from, model, shape, how), how);
+}
+void ImageStoreWriter::copy_whole(const hdf5::File& from, const hdf5::DataSet& model) {
+  std::vector<std::byte> bytes(model.elements() * model.element_bytes());
+  model.read_stored(0, model.shape()[0], bytes);
+  impl_->file.create_like(from, model, model.shape()).write(bytes);
+}
+void ImageStoreWriter::copy_attributes(const hdf5::File& from) {
+  impl_->file.copy_attributes(from, "/", "content_digest");
+}
+PutRow ImageStoreWriter::open_floats(const std::string& name, const std::vector<std::int64_t>& item_shape) {
+  return impl_->open_items(name, hdf5::Element::kFloat32, item_shape);
 }
 void ImageStoreWriter::add_floats(const std::string& name, const std::vector<std::int64_t>& item_shape,
                                   const std::function<std::vector<float>(std::int64_t index)>& values_of) {
@@ -247,7 +270,7 @@ void ImageStoreWriter::add_floats(const std::string& name, const std::vector<std
 }
 void ImageStoreWriter::add_bytes(const std::string& name, const std::vector<std::int64_t>& item_shape,
                                  const std::function<std::vector<std::byte>(std::int64_t index)>& bytes_of) {
-  const auto write = impl_->open_items(name, hdf5::Element::kUint8, 1, item_shape);
+  const auto write = impl_->open_items(name, hdf5::Element::kUint8, item_shape);
   for (std::int64_t i = 0; i < impl_->info.count; ++i) write(i, bytes_of(i));
 }
 void ImageStoreWriter::add_attributes(

@@ -8,19 +8,24 @@
 #include <string>
 #include <vector>
 
+#include "data/hdf5.h"
 #include "data/shard_source.h"
 
 namespace pathline::data {
 
 /// What becomes of a file that is there already when another gets its name.
 enum class Existing { kReplace, kKeep };
+/// Writes an item's bytes of a further data set, in any order.
+using PutRow = std::function<void(std::int64_t index, std::span<const std::byte> row)>;
 
 class ImageStoreWriter {
  public:
   /// Starts `path` under a temporary name beside it. Used of `info`: kind, count, height, width, channels, classes
   /// (0: the set has no labels), class_names (may be empty), and of latents their form. Throws ExitCode::kEnvironment
-  /// where there is no room. What killed writers of the same file left behind is removed.
-  ImageStoreWriter(std::string path, SetInfo info, const std::string& created_by = "pathline");
+  /// where there is no room. What killed writers of the same file left behind is removed. `chunking`: of the items, and
+  /// of columns made by open_like().
+  ImageStoreWriter(std::string path, SetInfo info, const std::string& created_by = "pathline",
+                   const hdf5::Chunking& chunking = {});
   /// Removes the temporary file if finish() was not called.
   ~ImageStoreWriter();
   ImageStoreWriter(const ImageStoreWriter&) = delete;
@@ -34,7 +39,7 @@ class ImageStoreWriter {
   std::int64_t appended() const;
 
   /// There are fewer items than announced (unreadable ones were left out): only [0, count) are kept, all of which have
-  /// been put. Copies the file once. Before any column or attribute.
+  /// been put. Copies the file once. Before any column or attribute; not of chunks.
   void shorten(std::int64_t count);
 
   /// A further data set /NAME of one number an item.
@@ -47,14 +52,20 @@ class ImageStoreWriter {
   void add_floats(const std::string& name, const std::vector<std::int64_t>& item_shape,
                   const std::function<std::vector<float>(std::int64_t index)>& values_of);
   /// The same, written item by item, in any order: by what is returned, while this writer lives. From one thread.
-  std::function<void(std::int64_t index, std::span<const std::byte> values)> open_floats(
-      const std::string& name, const std::vector<std::int64_t>& item_shape);
+  PutRow open_floats(const std::string& name, const std::vector<std::int64_t>& item_shape);
   /// A further data set /NAME uint8 (N, ITEM_SHAPE...): bytes_of(index) gives an item's.
   void add_bytes(const std::string& name, const std::vector<std::int64_t>& item_shape,
                  const std::function<std::vector<std::byte>(std::int64_t index)>& bytes_of);
   /// /attributes uint8 (N, names.size()) and what they are called: attributes_of(index) gives an item's, 0 or 1 each.
   void add_attributes(const std::vector<std::string>& names,
                       const std::function<std::vector<std::uint8_t>(std::int64_t index)>& attributes_of);
+  /// A further data set with the name, type, attributes and item shape of `model`, which lies in `from`: an item's
+  /// bytes as stored are written by what is returned, in any order, from any thread, while this writer lives.
+  PutRow open_like(const hdf5::File& from, const hdf5::DataSet& model);
+  /// A further data set just like `model`, and what it holds.
+  void copy_whole(const hdf5::File& from, const hdf5::DataSet& model);
+  /// Root attributes of `from` that this store does not have.
+  void copy_attributes(const hdf5::File& from);
   /// A further data set /NAME float64 (values).
   void add_array(const std::string& name, std::span<const double> values);
   /// A further data set /NAME float32 of any shape: `values` in its order.

@@ -37,6 +37,7 @@ ItemCheck check(const ShardSource& source, std::int64_t index) {
 Verified verify(const ShardSource& source, int threads, const std::function<void(std::int64_t done)>& progress) {
   const SetInfo& info = source.info();
   ContentDigest digest(info);
+  UnorderedDigest unordered(info);
   Verified result;
   std::vector<ItemCheck> block(static_cast<std::size_t>(std::min(kBlock, info.count)));
   for (std::int64_t begin = 0; begin < info.count; begin += kBlock) {
@@ -46,12 +47,14 @@ Verified verify(const ShardSource& source, int threads, const std::function<void
     for (std::int64_t i = begin; i < end; ++i) {
       const ItemCheck& item = block[static_cast<std::size_t>(i - begin)];
       digest.add(item.crc, source.label(i));
+      unordered.add(item.crc, source.label(i));
       result.checked += item.checked;
       if (!item.good) result.damaged.push_back(i);
     }
     progress(end);
   }
   result.digest = digest.text();
+  result.unordered = unordered.text();
   return result;
 }
 

@@ -13,6 +13,7 @@ namespace pathline::data {
 
 struct Verified {
   std::string digest;                 // of what was read, in order
+  std::string unordered;              // of what was read, in any order
   std::int64_t checked = 0;           // items that have a stored checksum
   std::vector<std::int64_t> damaged;  // items whose bytes differ from it or cannot be read
 };

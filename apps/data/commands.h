@@ -10,6 +10,8 @@ void add_import(CLI::App& app, Run& run);
 void add_encode(CLI::App& app, Run& run);
 void add_make(CLI::App& app, Run& run);
 void add_inspect(CLI::App& app, Run& run);
+void add_repack(CLI::App& app, Run& run);
+void add_split(CLI::App& app, Run& run);
 void add_verify(CLI::App& app, Run& run);
 
 /// Threads for work that scales: as many as there are cores.

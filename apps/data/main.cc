@@ -14,13 +14,15 @@ int all_threads() { return static_cast<int>(std::max(1u, std::thread::hardware_c
 
 int main(int argc, char** argv) {
   using namespace pathline::apps;
-  CLI::App app("Data sets: import, make, encode, inspect, verify.", "pathline data");
+  CLI::App app("Data sets: import, make, encode, inspect, repack, split, verify.", "pathline data");
   app.require_subcommand(1);
   Run run;
   add_import(app, run);
   add_encode(app, run);
   add_make(app, run);
   add_inspect(app, run);
+  add_repack(app, run);
+  add_split(app, run);
   add_verify(app, run);
   return run_cli(app, argc, argv, [&] { return run(); });
 }

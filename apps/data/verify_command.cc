@@ -31,7 +31,7 @@ int verify(const std::vector<std::string>& paths) {
   std::cout << "recognised  " << info.description << "\n"
             << info.count << " items read, "
             << (found.checked == info.count ? "all agree with their checksums" : "no checksums are stored")
-            << "\ndigest " << found.digest << "\n";
+            << "\ndigest " << found.digest << "\nin any order " << found.unordered << "\n";
   return 0;
 }
 

@@ -157,7 +157,7 @@ TEST_F(BadFile, ThatIsCutWhileItTrainsEndsTheLoader) {
     const auto source = open_source({path_ + way.selection});
     std::filesystem::resize_file(path_, 2048);
     Loader loader(*source, one_by_one([](std::uint64_t position) { return static_cast<std::int64_t>(position % 6); }),
-                  {.batch = 6, .last = 6, .threads = 2});
+                  {.batch = 6, .last = 6, .threads = 2, .ahead = {}});
     EXPECT_THAT(refusal([&] { loader.next(); }), HasSubstr("is truncated: it ends at byte 2048"));
   }
 }
