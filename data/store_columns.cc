@@ -45,6 +45,11 @@ std::string attribute_of(const hdf5::File& file, const std::string& object, cons
   return all;
 }
 
+/// The name of the array of items.
+std::string items_of(const hdf5::File& file) {
+  return file.has("/images") ? "/images" : file.has("/latents") ? "/latents" : "/points";
+}
+
 }  // namespace
 
 WholeStore::WholeStore(const std::vector<std::string>& paths) : source_(open_source(paths)) {
@@ -54,7 +59,7 @@ WholeStore::WholeStore(const std::vector<std::string>& paths) : source_(open_sou
              " is no image store (what its other arrays mean is not known). Make a store of it first with `pathline "
              "data import ",
              path, " -o OUT.h5`.");
-    starts_.push_back(starts_.back() + file.data_set("/crc32c").shape()[0]);
+    starts_.push_back(starts_.back() + file.data_set(items_of(file)).shape()[0]);
     files_.push_back(std::move(file));
   }
   PL_ASSERT(starts_.back() == source_->info().count);
