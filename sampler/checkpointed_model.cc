@@ -11,6 +11,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "data/latents.h"
 #include "sampler/bijection.h"
 #include "sampler/prompts.h"
 
@@ -70,6 +71,7 @@ CheckpointedModel load_checkpointed_model(core::FileSystem& files, const std::st
   model::ModelOptions options;
   model::bind(loaded.recipe, options);
   flow::bind(loaded.recipe, loaded.flow);
+  data::bind(loaded.recipe, loaded.latents);
   std::vector<double> decays;
   loaded.recipe.bind("ema", "decays", decays, core::OnResume::kChangeable, "averages of weights");
   loaded.kind = kind_of_weights(reader, ema, decays);

@@ -10,6 +10,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/config.h"
 #include "core/file_system.h"
+#include "data/shard_source.h"
 #include "flow/flow_options.h"
 #include "model/velocity_model.h"
 #include "sampler/field.h"
@@ -19,11 +20,12 @@ namespace pathline::sampler {
 struct CheckpointedModel {
   std::unique_ptr<model::Module> model;  // in evaluation mode
   flow::FlowOptions flow;                // what it was trained to predict, on which path
-  core::Config recipe;                   // the checkpoint's; [model], [flow] and ema.decays are bound
+  core::Config recipe;                   // the checkpoint's; [model], [flow], ema.decays and data.latent_* are bound
   std::string directory;                 // the step-N it came from
   std::string kind;                      // of its weights: "ema-0.999" or "master"
   std::uint64_t step = 0;
   std::vector<std::string> class_names;  // of the data it was trained on; may be empty
+  data::LatentForm latents;              // shift and scale of these data; empty where they were no latents
   std::string prompts;                   // identity of what it is asked by (use_prompts()); empty: by labels
 };
 

@@ -71,6 +71,7 @@ MaskedRows::MaskedRows(const std::string& path, const std::string& law, std::spa
     std::iota(rows.begin(), rows.end(), 0);
     masks_ = flow::keyed_masks(0, core::Purpose::kGenerationMask, rows, flow::MaskLaw::parse(law), sample_shape);
   }
+  latents_ = info.latents;
   classes_ = info.classes;
   if (classes_ == 0) return;
   labels_ = at::empty({info.count}, at::kLong);

@@ -36,6 +36,7 @@ class MaskedRows {
   /// (N) int64; undefined for a set without labels.
   const at::Tensor& labels() const { return labels_; }
   std::int64_t classes() const { return classes_; }
+  const data::LatentForm& latents() const { return latents_; }  // of the set
   /// "crc32c XXXXXXXX of N rows": of values and masks.
   std::string identity() const;
 
@@ -43,6 +44,7 @@ class MaskedRows {
   at::Tensor x1_, masks_;  // (N, C, H, W) and (N, 1, H, W), or both (N, D)
   at::Tensor labels_;
   std::int64_t classes_ = 0;
+  data::LatentForm latents_;
 };
 
 /// The velocity of an inpainting model for samples of `rows`; labels (S) of the field are numbers of rows, of which a

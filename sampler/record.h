@@ -16,8 +16,8 @@ struct Record {
   std::int64_t nfe = 0;       // network forward passes
   std::int64_t rejected = 0;  // steps
   SampleStatus status = SampleStatus::kDone;
-  /// uint8 (H, W, C); float32 (D); or a PNG file. Behind it, where asked for, the trajectory (to_record()), then
-  /// features; or the noise that it was encoded into (to_encoded_record()).
+  /// uint8 (H, W, C); float32 (D); a latent, float16 (C, h, w); or a PNG file. Behind it, where asked for, the
+  /// trajectory (to_record()), then features; or the noise that it was encoded into (to_encoded_record()).
   std::vector<std::byte> item;
 };
 

@@ -24,6 +24,8 @@ std::span<std::byte> bytes_of(const at::Tensor& tensor) {
 SetRows rows_of_store(const std::string& path) {
   const std::shared_ptr<data::ShardSource> source = data::open_source({path});
   const data::SetInfo& info = source->info();
+  PL_CHECK(info.kind != data::ItemKind::kLatent, ExitCode::kInput, path, " holds latents (", info.description,
+           "; pictures or points are compared). Sample with --decoder to make pictures of them.");
   const bool points = info.kind == data::ItemKind::kPoint;
   SetRows rows{info.count, points, info.description, {}};
   rows.read = [source, points](std::int64_t first, std::int64_t n) {

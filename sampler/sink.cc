@@ -61,6 +61,9 @@ std::unique_ptr<Sink> make_sink(const SinkOptions& options) {
            " samples was asked for. It must have at least 1.");
   const Format format = format_of(options.path);
   const std::int64_t channels = options.sample_shape[0];
+  PL_CHECK(options.latents.scale.empty() || format == Format::kH5, core::ExitCode::kUsage, options.path,
+           " cannot hold latents (the model was trained on them, and no --decoder makes pictures of its samples). ",
+           "Write them to .h5, or give --decoder NETWORK.ts.");
   PL_CHECK(!takes_png(options.path) || (options.sample_shape.size() == 3 && (channels == 1 || channels == 3)),
            core::ExitCode::kUsage, "samples of shape ", data::hdf5::shape_text(options.sample_shape),
            " are no pictures for ", options.path, ". Write them to .h5 or .npz.");

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "data/shard_source.h"
 #include "sampler/record.h"
 
 namespace pathline::sampler {
@@ -28,7 +29,8 @@ struct SinkOptions {
   std::function<std::vector<float>(std::int64_t id)> start_of;
   /// Where not null, .h5 gets /masks: what of sample `id` was known, one byte a pixel (H, W) or a coordinate (D).
   std::function<std::vector<std::byte>(std::int64_t id)> mask_of;
-  bool encoded = false;  // records carry the noise that their items were encoded into: .h5 gets it as /x0
+  data::LatentForm latents;  // where it has a scale: items are latents, float16, which .h5 holds
+  bool encoded = false;      // records carry the noise that their items were encoded into: .h5 gets it as /x0
   /// Where there are times, records carry their samples' states at these, which .h5 holds as /trajectory and .png draws
   /// as lines through the plane. The shape is a state's, (C, H, W) or (D).
   std::vector<double> trajectory_times;

@@ -14,6 +14,8 @@ data::SetInfo set_info(const SinkOptions& options) {
   const std::vector<std::int64_t>& shape = options.sample_shape;
   data::SetInfo info;
   info.kind = shape.size() == 1 ? data::ItemKind::kPoint : data::ItemKind::kImage;
+  if (!options.latents.scale.empty()) info.kind = data::ItemKind::kLatent;
+  info.latents = options.latents;
   info.count = options.count;
   info.channels = shape[0];
   if (shape.size() == 3) {

@@ -25,31 +25,47 @@ std::vector<std::uint8_t> to_8_bit(const at::Tensor& value) {
 
 namespace {
 
-void append_floats(const at::Tensor& values, std::vector<std::byte>& bytes) {
-  const at::Tensor floats = values.contiguous();
-  const auto* begin = reinterpret_cast<const std::byte*>(floats.const_data_ptr<float>());
-  bytes.insert(bytes.end(), begin, begin + floats.nbytes());
+void append_bytes(const at::Tensor& values, std::vector<std::byte>& bytes) {
+  const at::Tensor packed = values.contiguous();
+  const auto* begin = static_cast<const std::byte*>(packed.const_data_ptr());
+  bytes.insert(bytes.end(), begin, begin + packed.nbytes());
+}
+
+void append_states(const at::Tensor& states, std::vector<std::byte>& bytes) {
+  if (states.defined()) append_bytes(states.dim() == 4 ? states.permute({0, 2, 3, 1}) : states, bytes);
+}
+
+Record without_item(const Sample& sample) {
+  return {sample.id, sample.label, sample.nfe, sample.rejected, sample.status, {}};
 }
 
 }  // namespace
 
 Record to_record(const Sample& sample) {
-  Record record{sample.id, sample.label, sample.nfe, sample.rejected, sample.status, {}};
+  Record record = without_item(sample);
   if (sample.value.dim() == 3) {
     const std::vector<std::uint8_t> pixels = to_8_bit(sample.value);
     record.item.resize(pixels.size());
     std::memcpy(record.item.data(), pixels.data(), pixels.size());
   } else {
-    append_floats(sample.value, record.item);
+    append_bytes(sample.value, record.item);
   }
-  const at::Tensor& states = sample.trajectory;
-  if (states.defined()) append_floats(states.dim() == 4 ? states.permute({0, 2, 3, 1}) : states, record.item);
+  append_states(sample.trajectory, record.item);
+  return record;
+}
+
+Record to_latent_record(const Sample& sample) {
+  PL_ASSERT(sample.value.dim() == 3);
+  Record record = without_item(sample);
+  append_bytes(sample.value.to(at::kHalf), record.item);
+  append_states(sample.trajectory, record.item);
   return record;
 }
 
 Record to_encoded_record(const Sample& sample, std::vector<std::byte> item) {
-  Record record{sample.id, sample.label, sample.nfe, sample.rejected, sample.status, std::move(item)};
-  append_floats(sample.value.dim() == 3 ? sample.value.permute({1, 2, 0}) : sample.value, record.item);
+  Record record = without_item(sample);
+  record.item = std::move(item);
+  append_bytes(sample.value.dim() == 3 ? sample.value.permute({1, 2, 0}) : sample.value, record.item);
   return record;
 }
 

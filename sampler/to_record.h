@@ -16,6 +16,9 @@ std::vector<std::uint8_t> to_8_bit(const at::Tensor& value);
 /// Pixels of 8 bits, or a point's floats as they are; then, where there is one, the trajectory's floats, channels last.
 Record to_record(const Sample& sample);
 
+/// The same of a latent, (C, h, w) fp32 as a decoder takes it: float16, channels first; the trajectory channels last.
+Record to_latent_record(const Sample& sample);
+
 /// Of what was encoded: `item`, the data as their set holds it, then the noise found, fp32, channels last.
 Record to_encoded_record(const Sample& sample, std::vector<std::byte> item);
 

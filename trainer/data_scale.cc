@@ -48,7 +48,10 @@ std::string odd_scale(const data::ShardSource& source) {
   if (root > 1.0 / 3 && root < 3) return "";
   return core::concat("the numbers of the items looked at have a root mean square of ", root,
                       ", and the noise has 1: much of the time is then spent where there is nothing to learn. Scale "
-                      "the data to about 1.");
+                      "the data to about 1",
+                      source.info().kind == data::ItemKind::kLatent
+                          ? " (attributes shift and scale of /latents; pathline data encode --normalize channel)."
+                          : ".");
 }
 
 }  // namespace pathline::trainer

@@ -39,10 +39,11 @@ std::unique_ptr<data::ShardSource> open_validation_file(const DataOptions& optio
   auto source = data::open_source({options.validation});
   const data::SetInfo& held = source->info();
   PL_CHECK(held.kind == training.kind && held.height == training.height && held.width == training.width &&
-               held.channels == training.channels && held.classes <= training.classes && held.text == training.text,
+               held.channels == training.channels && held.classes <= training.classes && held.text == training.text &&
+               held.latents.shift == training.latents.shift && held.latents.scale == training.latents.scale,
            core::ExitCode::kUsage, "data.validation = ", options.validation,
-           " holds samples of another shape, of other prompts, or more classes, than data.path (", held.description,
-           "; ", training.description, "). Give a file of the same kind.");
+           " holds samples of another shape or normalisation, of other prompts, or more classes, than data.path (",
+           held.description, "; ", training.description, "). Give a file of the same kind.");
   return source;
 }
 
@@ -142,7 +143,7 @@ Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
   std::vector<std::int64_t> sizes = sample_shape(info());
   sizes.insert(sizes.begin(), last - first);
   slice.x1 = at::empty(sizes, at::kFloat);
-  std::vector<std::byte> item(info().item_bytes());
+  std::vector<std::byte> item(source.info().item_bytes());
   float* out = slice.x1.mutable_data_ptr<float>();
   const auto text_values = static_cast<std::int64_t>(info().text.values());
   if (pairs_ || !starts_.gaussian()) slice.x0 = at::empty(sizes, at::kFloat);
@@ -150,7 +151,8 @@ Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
   for (std::int64_t i = first; i < last; ++i) {
     const std::int64_t sample = validation_file_ ? i : hold_out_.held_out_sample(i);
     source.read(sample, item);
-    data::to_values(info(), item, false, {out, info().item_values()});
+    const core::Draws draw(seed_, static_cast<std::uint64_t>(i), core::Purpose::kValidationLatent);
+    data::to_values(source.info(), item, false, {out, info().item_values()}, &draw);
     out += info().item_values();
     if (slice.x0.defined()) fill_start(source, sample, i, {start, info().item_values()});
     start += info().item_values();

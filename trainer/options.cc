@@ -6,6 +6,7 @@
 
 #include "core/choice.h"
 #include "core/error.h"
+#include "data/latents.h"
 #include "model/recompute.h"
 
 namespace pathline::trainer {
@@ -44,6 +45,7 @@ void bind(Config& c, DataOptions& o) {
          "of decoded chunks that one rank with all slices may hold");
   c.bind("data", "loader_threads", o.loader_threads, OnResume::kFree, "threads a rank that prepare batches");
   c.bind("data", "loader_depth", o.loader_depth, OnResume::kFree, "batches prepared ahead");
+  data::bind(c, o.latents);
 }
 
 void bind(Config& c, TrainOptions& o) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "data/shard_source.h"
 #include "flow/flow_options.h"
 #include "model/model_options.h"
 
@@ -29,10 +30,11 @@ struct DataOptions {
   std::string validation = "0";  // a share ("0.02") or a file
   std::int64_t validation_samples = 512;
   std::int64_t overfit = 0;  // train on so many samples only; 0: on all
-  std::int64_t lanes = -1;       // for each slice; 0: none; -1: not decided
+  std::int64_t lanes = -1;   // for each slice; 0: none; -1: not decided
   double decoded_mb = 1024;
   std::int64_t loader_threads = 1;
   std::int64_t loader_depth = 4;
+  data::LatentForm latents;  // shift and scale of the set, if it holds latents
 };
 
 struct TrainOptions {

@@ -114,7 +114,7 @@ Recipe recipe_to_plan(const RunRequest& request) {
       "the recipe says neither data.path nor model.input_size, model.input_channels and model.classes (the size of "
       "the ",
       "network depends on them). Add --set model.input_size=32 --set model.input_channels=3 --set model.classes=10.");
-  take_from_data(config, recipe.model,
+  take_from_data(config, recipe,
                  Dataset(recipe.data, recipe.flow.pairing, static_cast<std::uint64_t>(recipe.run.seed)).info());
   return recipe;
 }

@@ -147,6 +147,10 @@ void check_preview(const Recipe& recipe, const data::SetInfo& info) {
              " with flow.objective = \"classifier\" (it makes no samples). Use 0.");
     return;
   }
+  PL_CHECK(recipe.sample.every_steps == 0 || info.kind != data::ItemKind::kLatent, core::ExitCode::kUsage,
+           "sample.every_steps = ", recipe.sample.every_steps,
+           " with a set of latents (they are no pictures). Leave it ",
+           "away, and sample checkpoints with `pathline sample --decoder`.");
   const sampler::Job job = job_for(recipe.model, recipe);
   sampler::method_maker<float>(job.solver, 1, sampler::step_noise(0));
   sampler::check_solver(recipe.flow.pairing, job.solver.solver);

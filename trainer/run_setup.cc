@@ -76,7 +76,32 @@ void keep_computed_defaults(core::Config& config, core::Config& stored) {
 
 }  // namespace
 
-void take_from_data(core::Config& config, model::ModelOptions& model, const data::SetInfo& info) {
+namespace {
+
+/// What a set of latents says about them goes into the recipe, and so into every checkpoint: whoever samples the model
+/// makes latents again of what it makes.
+void take_normalisation(core::Config& config, Recipe& recipe, const data::SetInfo& info) {
+  data::LatentForm& known = recipe.data.latents;
+  const auto fill = [&](const char* key, std::vector<double>& values, const std::vector<double>& held) {
+    PL_CHECK(values.empty() || values == held, core::ExitCode::kUsage, "data.", key,
+             " of the recipe is not what the data set says (", info.description,
+             "; the model would be trained on other numbers than those it was meant for). Leave the key away: it is ",
+             "taken from the data.");
+    values = held;
+    config.resolve("data", key, values);
+  };
+  fill("latent_shift", known.shift, info.latents.shift);
+  fill("latent_scale", known.scale, info.latents.scale);
+  PL_CHECK(info.kind != data::ItemKind::kLatent || !recipe.flow.objective.starts_with("nll-"), core::ExitCode::kUsage,
+           "flow.objective = \"", recipe.flow.objective, "\" dequantises 8-bit images, and ", info.description,
+           " holds latents. Train on the images, or with flow.objective = \"flow\".");
+}
+
+}  // namespace
+
+void take_from_data(core::Config& config, Recipe& recipe, const data::SetInfo& info) {
+  take_normalisation(config, recipe, info);
+  model::ModelOptions& model = recipe.model;
   PL_CHECK(info.height == info.width, core::ExitCode::kInput, "the images are ", info.height, " x ", info.width,
            " (networks take square ones). Import them again with --size or --pad.");
   const auto fill = [&](const char* key, std::int64_t& value, std::int64_t unset, std::int64_t from_data) {
@@ -187,7 +212,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
     const std::int64_t own_slices = (setup.recipe.train.slices + ranks.size() - 1) / ranks.size();
     setup.recipe.data.lanes = setup.dataset->arrange(setup.recipe.data, setup.recipe.train, own_slices);
     config.resolve("data", "lanes", setup.recipe.data.lanes);
-    take_from_data(config, setup.recipe.model, setup.dataset->info());
+    take_from_data(config, setup.recipe, setup.dataset->info());
     warn_of_blind_coupling(setup.recipe, ranks);
     setup.dataset->couple_validation(setup.recipe.flow.pairing, setup.recipe.model.classes > 0);
     check_preview(setup.recipe, setup.dataset->info());

@@ -29,7 +29,7 @@ struct RunSetup {
 core::Config load_recipe(const RunRequest& request);
 
 /// Fills in what the recipe leaves to the data set; throws ExitCode::kUsage where both say something else.
-void take_from_data(core::Config& config, model::ModelOptions& model, const data::SetInfo& info);
+void take_from_data(core::Config& config, Recipe& recipe, const data::SetInfo& info);
 
 /// All ranks; throws on all ranks together.
 RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster::Communicator& ranks);

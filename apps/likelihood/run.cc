@@ -15,12 +15,14 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "data/loader.h"
 #include "data/shard_source.h"
 #include "launch/signals.h"
 #include "sampler/bijection.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/compute_device.h"
 #include "sampler/distilled.h"
+#include "sampler/latents.h"
 #include "sampler/path_field.h"
 #include "sampler/row_check.h"
 #include "sampler/slot_count.h"
@@ -53,15 +55,20 @@ void check_fits(const data::SetInfo& info, const sampler::CheckpointedModel& loa
                                                         : shape == std::vector{info.channels, info.height, info.width};
   PL_CHECK(fits, ExitCode::kInput, "the model of ", loaded.directory, " was made for items of shape ",
            c10::IntArrayRef(shape), ", and the data are ", info.description, ". Use data as the model was trained on.");
+  sampler::check_same_latents(info.description, info.latents, loaded.latents);
 }
 
-/// Item `i` as the model sees it: (C, H, W) in about [-1, 1], or (D).
+/// Item `i` as the model sees it: (C, H, W), pictures in about [-1, 1], or (D). Of a latent's law its mean.
 at::Tensor item(const data::ShardSource& source, std::int64_t i, const LikelihoodCommand& command) {
   const data::SetInfo& info = source.info();
-  if (info.kind == data::ItemKind::kPoint) {
-    at::Tensor point = at::empty({info.channels}, at::kFloat);
-    source.read(i, std::as_writable_bytes(std::span(point.mutable_data_ptr<float>(), info.item_values())));
-    return point;
+  if (info.kind != data::ItemKind::kImage) {
+    const bool point = info.kind == data::ItemKind::kPoint;
+    at::Tensor values = point ? at::empty({info.channels}, at::kFloat)
+                              : at::empty({info.channels, info.height, info.width}, at::kFloat);
+    std::vector<std::byte> bytes(info.item_bytes());
+    source.read(i, bytes);
+    data::to_values(info, bytes, /*mirrored=*/false, {values.mutable_data_ptr<float>(), info.item_values()});
+    return values;
   }
   at::Tensor pixels = at::empty({info.height, info.width, info.channels}, at::kByte);
   source.read(i, std::as_writable_bytes(std::span(pixels.mutable_data_ptr<std::uint8_t>(), info.item_values())));

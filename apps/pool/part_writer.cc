@@ -73,7 +73,8 @@ void PartWriter::write(std::shared_ptr<const PreparedJob> job, const pool::Lease
 void PartWriter::write_now(const PreparedJob& job, const pool::Lease& lease, std::vector<sampler::Record>& records,
                            pool::CommitReport report) {
   if (link_.lost(lease.token)) return;
-  const std::vector<std::byte> preview = preview_of(records, job.plan.item_shape);
+  const bool pictures = job.plan.latents.scale.empty();
+  const std::vector<std::byte> preview = pictures ? preview_of(records, job.plan.item_shape) : std::vector<std::byte>();
   for (sampler::Record& record : records) {
     report.failed += record.status != sampler::SampleStatus::kDone;
     report.nfe += record.nfe;

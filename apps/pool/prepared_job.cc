@@ -15,7 +15,6 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "sampler/pool/policy.h"
-#include "sampler/to_record.h"
 
 namespace pathline::apps {
 namespace {
@@ -51,7 +50,7 @@ sampler::Record PreparedJob::missing(std::int64_t id) const {
   sample.value = at::zeros(plan.item_shape);
   sample.status = sampler::SampleStatus::kFailed;
   if (plan.encoded_scale != 0) return record_of(std::move(sample));
-  return packed(with_features(sampler::to_record(sample)));
+  return packed(written(sample));
 }
 
 std::shared_ptr<sampler::CheckpointedModel> JobShelf::model_for(const std::string& name, const std::string& step,

@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "sampler/batch_curve.h"
+#include "sampler/latents.h"
 #include "sampler/path_field.h"
 #include "sampler/row_check.h"
 #include "sampler/sink.h"
@@ -20,8 +21,13 @@ sampler::Record LoadedJob::record_of(sampler::Sample&& sample) const {
     if (plan.encoded_scale != 1) sample.value = sample.value * plan.encoded_scale;
     return sampler::to_encoded_record(sample, plan.rows->item(sample.id));
   }
+  sample.value = sampler::latent_of(sample.value, loaded->latents);
   if (decoder) sample.value = decoded(*decoder, sample.value);
-  return with_features(sampler::to_record(sample));
+  return written(sample);
+}
+
+sampler::Record LoadedJob::written(const sampler::Sample& sample) const {
+  return with_features(plan.latents.scale.empty() ? sampler::to_record(sample) : sampler::to_latent_record(sample));
 }
 
 /// Alone in the network, so that no feature depends on another sample.

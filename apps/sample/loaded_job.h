@@ -33,6 +33,8 @@ struct LoadedJob {
 
   /// A finished sample as parts hold it, but for what packed() does.
   sampler::Record record_of(sampler::Sample&& sample) const;
+  /// What is written of a sample, with its features.
+  sampler::Record written(const sampler::Sample& sample) const;
   /// The features of a record's pixels behind them, where moments are asked for.
   sampler::Record with_features(sampler::Record&& record) const;
   /// As the output takes it. Any thread.

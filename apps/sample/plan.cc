@@ -14,6 +14,7 @@
 #include "sampler/bijection.h"
 #include "sampler/classifier_guidance.h"
 #include "sampler/distilled.h"
+#include "sampler/latents.h"
 #include "sampler/path_field.h"
 #include "sampler/slot_count.h"
 #include "sampler/solver.h"
@@ -131,6 +132,9 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   if (!options.classifier.empty()) sampler::check_score(loaded.flow.pairing, "--classifier");
   plan.job.source = sampler::open_starts(loaded.flow.pairing.source, plan.job.sample_shape);
   plan.item_shape = plan.job.sample_shape;
+  if (options.decoder.empty()) plan.latents = sampler::generated_form(loaded.latents);
+  PL_CHECK(plan.latents.scale.empty() || options.moments.empty(), ExitCode::kUsage, "--moments ", options.moments,
+           " was given, but this model makes latents (features are of pictures). Give --decoder, too.");
   plan.classes = model.classes;
   plan.class_names = loaded.class_names;
   fill_in_rows(plan, options, loaded);
@@ -219,6 +223,7 @@ sampler::SinkOptions sink_options(const SampleOptions& options, const Plan& plan
     sink.mask_of = [rows = plan.masked](std::int64_t id) { return rows->mask(rows->row_of(id)); };
   }
   sink.encoded = plan.encoded_scale != 0;
+  sink.latents = sink.encoded ? plan.rows->info().latents : plan.latents;
   if (options.pairs) {
     PL_CHECK(options.decoder.empty(), ExitCode::kUsage,
              "--pairs and --decoder do not go together (pixels and the latents' noise are no pairs). Leave one out.");

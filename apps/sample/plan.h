@@ -36,6 +36,7 @@ struct Plan {
   sampler::Job job;
   std::vector<std::int64_t> labels;      // ids cycle through them; empty: no labels
   std::vector<std::int64_t> item_shape;  // of what is written: (C, H, W) or (D)
+  data::LatentForm latents;              // where latents are written: their form; else without a scale
   std::int64_t classes = 0;              // of the labels
   std::vector<std::string> class_names;
   sampler::JobRecord record;

@@ -55,7 +55,9 @@ std::string description_of(const SampleOptions& options, const sampler::SolverOp
                       options.encode.empty() ? "" : ", encoded from " + options.encode,
                       options.start.empty() ? "" : ", started from " + options.start,
                       options.decoder.empty() ? "" : ", decoder " + options.decoder,
-                      "; 8 bits: round((x + 1) * 127.5) clamped");
+                      options.decoder.empty() && !loaded.latents.scale.empty()
+                          ? "; latent = x / scale + shift"
+                          : "; 8 bits: round((x + 1) * 127.5) clamped");
 }
 
 }  // namespace

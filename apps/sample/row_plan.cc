@@ -7,6 +7,7 @@
 
 #include "cluster/agree.h"
 #include "core/error.h"
+#include "sampler/latents.h"
 #include "sampler/solver.h"
 
 namespace pathline::apps {
@@ -68,6 +69,7 @@ void fill_in_rows(Plan& plan, const SampleOptions& options, const sampler::Check
   if (!inpaints) return;
   check_filling_in(options, plan);
   const auto rows = std::make_shared<const sampler::MaskedRows>(options.mask, loaded.flow.mask, plan.job.sample_shape);
+  sampler::check_same_latents("--mask " + options.mask, rows->latents(), loaded.latents);
   plan.labels.clear();
   if (plan.classes > 0) {
     PL_CHECK(rows->labels().defined() && rows->classes() <= plan.classes, ExitCode::kUsage, "--mask ", options.mask,
@@ -108,6 +110,7 @@ void start_from_rows(Plan& plan, const SampleOptions& options, const sampler::Ch
   PL_CHECK(options.first + options.count <= rows->info().count, ExitCode::kUsage, option, " ", path, " has ",
            rows->info().count, " rows, and samples ", options.first, " to ", options.first + options.count - 1,
            " were asked for (sample i starts from row i). Ask for fewer with --first and --count.");
+  sampler::check_same_latents(option + " " + path, rows->info().latents, loaded.latents);
   plan.rows = rows;
   plan.job.start = [rows](std::int64_t id) { return rows->value(id); };
   take_labels(plan, options, option + " " + path);
