@@ -28,7 +28,8 @@ int become_encoder(const std::vector<std::string>& arguments) {
 }  // namespace
 
 void add_encode(CLI::App& app, Run& run) {
-  CLI::App* command = app.add_subcommand("encode", "Encode the prompts of a set with a TorchScript encoder.");
+  CLI::App* command =
+      app.add_subcommand("encode", "Encode the pictures of a set, or its prompts, with a TorchScript encoder.");
   command->set_help_flag();  // the encoder's own
   command->prefix_command();
   command->callback([&run, command] { run = [command] { return become_encoder(command->remaining()); }; });

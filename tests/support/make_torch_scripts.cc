@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // make_torch_scripts DIRECTORY: small TorchScript networks whose results can be told without LibTorch, for the tests of
-// --decoder, --features, --classifier and `data encode --text`. Written from C++, so that no Python with torch is
+// --decoder, --features, --classifier and `data encode`. Written from C++, so that no Python with torch is
 // needed.
 #include <ATen/ops/tensor.h>
 #include <torch/csrc/jit/api/module.h>
@@ -70,6 +70,42 @@ def forward(self, tokens):
     return text, text.mean(1)
 )";
 
+/// An encoder of pictures: 2 x + 0.25, each 2 x 2 pixels as channels; and its inverse.
+constexpr char kPictureEncoder[] = R"(
+def forward(self, x):
+    return torch.pixel_unshuffle(x, 2) * 2 + 0.25
+)";
+constexpr char kPictureDecoder[] = R"(
+def forward(self, z):
+    return torch.pixel_shuffle((z - 0.25) / 2, 2)
+)";
+
+/// The same numbers, slowly.
+constexpr char kSlowEncoder[] = R"(
+def forward(self, x):
+    nothing = self.weight - 2
+    for i in range(1500):
+        nothing = nothing + 0
+    return torch.pixel_unshuffle(x, 2) * 2 + 0.25 + nothing
+)";
+
+/// The same as mean, and a log-variance that is an eighth of it minus 4.
+constexpr char kLawEncoder[] = R"(
+def forward(self, x):
+    mean = torch.pixel_unshuffle(x, 2) * 2 + 0.25
+    return torch.cat([mean, mean * 0.125 - 4], 1)
+)";
+
+/// Encoders that nobody can use: one that draws, and one whose numbers float16 cannot hold.
+constexpr char kDrawingEncoder[] = R"(
+def forward(self, x):
+    return x + torch.randn_like(x)
+)";
+constexpr char kLargeEncoder[] = R"(
+def forward(self, x):
+    return x * 1e6
+)";
+
 void write(const std::string& path, const char* forward) {
   torch::jit::Module module("Network");
   module.register_buffer("weight", at::tensor(2.0f));
@@ -91,5 +127,11 @@ int main(int argc, char** argv) {
   write(directory + "/three.ts", kThree);
   write(directory + "/encoder.ts", kEncoder);
   write(directory + "/other_encoder.ts", kOtherEncoder);
+  write(directory + "/picture_encoder.ts", kPictureEncoder);
+  write(directory + "/picture_decoder.ts", kPictureDecoder);
+  write(directory + "/slow_encoder.ts", kSlowEncoder);
+  write(directory + "/law_encoder.ts", kLawEncoder);
+  write(directory + "/drawing_encoder.ts", kDrawingEncoder);
+  write(directory + "/large_encoder.ts", kLargeEncoder);
   return 0;
 }
