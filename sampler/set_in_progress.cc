@@ -9,13 +9,11 @@ namespace pathline::sampler {
 SetInProgress::SetInProgress(core::FileSystem& files, const std::string& output, IdRange all)
     : files_(files), all_(all), store_(files, output) {}
 
-bool SetInProgress::begin(const JobRecord& record) {
-  if (store_.finished(record)) return false;
+void SetInProgress::begin(const JobRecord& record) {
   core::make_durable_directory(files_, store_.directory());
   lock_ = std::make_unique<checkpoint::RunLock>(files_, store_.directory());
   store_.open(record);
   missing_ = missing_ranges(all_, store_.committed());
-  return true;
 }
 
 std::int64_t SetInProgress::begun() const {

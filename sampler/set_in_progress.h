@@ -22,10 +22,9 @@ class SetInProgress {
 
   PartStore& parts() { return store_; }
 
-  /// Takes the job's lock and finds out what is missing. False where an interrupted start had made the set already: its
-  /// parts are gone now. Throws ExitCode::kUsage where parts of another job lie here, kEnvironment where another start
-  /// is at work. Rank 0.
-  bool begin(const JobRecord& record);
+  /// Takes the job's lock and finds out what is missing. Throws ExitCode::kUsage where parts of another job lie here,
+  /// kEnvironment where another start is at work. Rank 0.
+  void begin(const JobRecord& record);
   /// What was missing at the beginning, and how many ids were there. Rank 0.
   const std::vector<IdRange>& missing() const { return missing_; }
   std::int64_t begun() const;

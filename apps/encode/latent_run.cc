@@ -124,9 +124,9 @@ class EncodingRun {
   /// Rank 0: the job is ours from here on, and what is missing of it is known.
   void begin() {
     set_ = std::make_unique<sampler::SetInProgress>(files_, options_.output, IdRange{0, source_->info().count});
-    const bool interrupted_at_the_end = set_->parts().finished(record_);
-    finished_ = interrupted_at_the_end || made_before();
+    finished_ = made_before();
     if (finished_) {
+      set_->parts().remove_done();
       core::log_info(options_.output, " is complete already");
       return;
     }

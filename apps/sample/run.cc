@@ -4,35 +4,30 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <chrono>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "apps/sample/loaded_job.h"
 #include "apps/sample/report.h"
 #include "apps/sample/row_plan.h"
 #include "apps/sample/set_writer.h"
-#include "checkpoint/run_lock.h"
 #include "cluster/agree.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "launch/signals.h"
 #include "sampler/make_parts.h"
+#include "sampler/set_in_progress.h"
 #include "sampler/set_report.h"
 
 namespace pathline::apps {
 namespace {
 
 using core::ExitCode;
-using sampler::IdRange;
 
 constexpr std::int64_t kMostPartBytes = std::int64_t{64} << 20;
-constexpr int kListingSeconds = 60;  // network file systems may list a directory late
 
 /// Between the job that made a complete set and the one asked for. What was left open needs no answer any more.
 std::vector<std::string> differences_that_count(const SampleOptions& options, sampler::JobRecord there,
@@ -53,7 +48,7 @@ class SampleRun {
       : options_(with_row_count(options, world)),
         world_(world),
         root_(world.rank() == 0),
-        store_(files_, options.output) {}
+        set_(files_, options_.output, {options_.first, options_.first + options_.count}) {}
 
   int run() {
     if (!prepare()) return 0;
@@ -77,7 +72,7 @@ class SampleRun {
   bool prepare() {
     Decided decided = cluster::together(world_, [&] {
       check_sample_options(options_);
-      return root_ ? decide(options_, store_.begun()) : Decided{};
+      return root_ ? decide(options_, set_.parts().begun()) : Decided{};
     });
     decided = agreed(decided);
     at::set_num_threads(static_cast<int>(decided.threads));
@@ -102,7 +97,7 @@ class SampleRun {
   /// Rank 0: has an earlier start of this job made the set? Throws ExitCode::kUsage where another's would be replaced.
   /// A job with parts was asked this when it began.
   bool made_before(const Decided& decided, const std::string& kernels) {
-    if (store_.begun() || !files_.exists(options_.output)) return false;
+    if (set_.parts().begun() || !files_.exists(options_.output)) return false;
     Plan asked = plan_;
     complete(asked, options_, *job_.loaded, decided, kernels);
     const std::optional<sampler::SetReport> report = sampler::read_report(files_, options_.output);
@@ -119,7 +114,7 @@ class SampleRun {
     PL_CHECK(options_.moments.empty() || files_.exists(options_.moments), ExitCode::kUsage, options_.output,
              " is complete, but its moments ", options_.moments,
              " are gone. Take them with `pathline evaluate moments`, or remove the set to make both again.");
-    store_.remove_done();
+    set_.parts().remove_done();
     core::log_info(options_.output, " is complete: an earlier start of this job made it");
     say_result(*report, {});
     return true;
@@ -142,20 +137,9 @@ class SampleRun {
     const std::string beside = core::parent_of(options_.moments);
     PL_CHECK(options_.moments.empty() || files_.is_directory(beside), ExitCode::kUsage, "the directory ", beside,
              " of --moments does not exist. Make it first.");
-    core::make_durable_directory(files_, store_.directory());
-    lock_ = std::make_unique<checkpoint::RunLock>(files_, store_.directory());
-    store_.open(plan_.record);
-    open_ = sampler::missing_ranges(all(), store_.committed());
-    begun_ = options_.count - total_of(open_);
+    set_.begin(plan_.record);
+    begun_ = set_.begun();
     if (begun_ > 0) core::log_info("continuing: ", begun_, " of ", options_.count, " samples are there");
-  }
-
-  IdRange all() const { return {options_.first, options_.first + options_.count}; }
-
-  static std::int64_t total_of(const std::vector<IdRange>& ranges) {
-    std::int64_t total = 0;
-    for (const IdRange& range : ranges) total += range.count();
-    return total;
   }
 
   sampler::Statistics make() {
@@ -172,9 +156,9 @@ class SampleRun {
     dealing.most = options_.part_size > 0 ? options_.part_size : std::max<std::int64_t>(1, kMostPartBytes / item_bytes);
     core::Progress progress("sample", options_.count, "samples", root_, begun_);
     const double start = core::monotonic_seconds();
-    sampler::RangeDealer dealer(world_, open_, dealing);
+    sampler::RangeDealer dealer(world_, set_.missing(), dealing);
     sampler::Statistics mine = cluster::together(world_, [&] {
-      return sampler::make_parts(job_.field, plan_.job, making(identity, dealer, progress), dealer, store_);
+      return sampler::make_parts(job_.field, plan_.job, making(identity, dealer, progress), dealer, set_.parts());
     });
     mine.seconds = core::monotonic_seconds() - start;
     const sampler::Statistics made = sampler::summed(world_, mine);
@@ -204,13 +188,10 @@ class SampleRun {
     if (!root_) return false;
     if (begun_ + made.count < options_.count) {
       core::log_warning("asked to stop: ", begun_ + made.count, " of ", options_.count, " samples are in ",
-                        store_.directory(), "; start the same command again to go on");
+                        set_.parts().directory(), "; start the same command again to go on");
       return true;
     }
-    for (int second = 0; second < kListingSeconds; ++second) {
-      if (sampler::missing_ranges(all(), store_.committed()).empty()) break;
-      std::this_thread::sleep_for(std::chrono::seconds(1));
-    }
+    set_.wait_for_listing();
     return false;
   }
 
@@ -218,7 +199,8 @@ class SampleRun {
   void write_set(const sampler::Statistics& made) {
     SetWriter set(files_, job_, options_.output);
     sampler::SetReport report{plan_.record};
-    store_.read_all(plan_.record.identity(), all(), [&](sampler::Record&& record) {
+    const sampler::IdRange all{options_.first, options_.first + options_.count};
+    set_.parts().read_all(plan_.record.identity(), all, [&](sampler::Record&& record) {
       report.count += 1;
       report.failed += record.status != sampler::SampleStatus::kDone;
       report.nfe += record.nfe;
@@ -230,8 +212,7 @@ class SampleRun {
       set.finish();
       sampler::save_report(files_, options_.output, report);
     }
-    lock_.reset();
-    store_.remove();
+    set_.end();
     say_trouble(made);
     say_result(report, made);
   }
@@ -240,12 +221,10 @@ class SampleRun {
   cluster::Communicator& world_;
   const bool root_;
   core::PosixFileSystem files_;
-  sampler::PartStore store_;
-  std::unique_ptr<checkpoint::RunLock> lock_;
+  sampler::SetInProgress set_;
   LoadedJob job_;
   const Plan& plan_ = job_.plan;
-  std::vector<IdRange> open_;  // rank 0: what is missing at the start
-  std::int64_t begun_ = 0;     // rank 0: what was there
+  std::int64_t begun_ = 0;  // rank 0: samples that were there
 };
 
 }  // namespace
