@@ -33,13 +33,16 @@ class Exact final : public model::Classifier {
     options_.classes = 2;
     parameters_.push_back({"none", at::zeros({1})});
   }
-  at::Tensor logits(const at::Tensor& x, const at::Tensor& t) override {
+  at::Tensor features(const at::Tensor& x, const at::Tensor& t) override {
     const at::Tensor factor = flow::of_times(t, [&](double at) {
       const flow::PathPoint p = path_.at(at);
       return 2 * p.a * kOff / (p.a * p.a * kDeviation * kDeviation + p.s * p.s + path_.jitter() * path_.jitter());
     });
-    const at::Tensor one = sharpness_ * factor * x.select(1, 0);
-    return at::stack({at::zeros(one.sizes(), one.options()), one}, 1).to(at::kFloat);
+    return (sharpness_ * factor * x.select(1, 0)).unsqueeze(1).to(at::kFloat);
+  }
+  at::Tensor logits(const at::Tensor& x, const at::Tensor& t) override {
+    const at::Tensor one = features(x, t).squeeze(1);
+    return at::stack({at::zeros(one.sizes(), one.options()), one}, 1);
   }
   const std::vector<model::NamedTensor>& parameters() const override { return parameters_; }
   const std::vector<model::NamedTensor>& buffers() const override { return none_; }
