@@ -29,9 +29,9 @@ struct RangeDealer::Message {
 
 std::int64_t next_count(const Dealing& dealing, int ranks, std::int64_t left, double rate) {
   const double wish = rate > 0 ? dealing.seconds * rate : static_cast<double>(dealing.first_range);
-  const std::int64_t most = std::min(static_cast<std::int64_t>(std::min(wish, 1e15)), dealing.most);
-  const std::int64_t fair = ranks == 1 ? left : left / (2 * ranks);
-  return std::clamp<std::int64_t>(std::min(most, fair), 1, std::max<std::int64_t>(left, 1));
+  const double most = std::min(wish, static_cast<double>(dealing.most));
+  const std::int64_t range = ranks == 1 ? static_cast<std::int64_t>(most) : shrinking_range(most, left, ranks);
+  return std::clamp<std::int64_t>(range, 1, std::max<std::int64_t>(left, 1));
 }
 
 RangeDealer::RangeDealer(cluster::Communicator& ranks, const std::vector<IdRange>& open, const Dealing& dealing)

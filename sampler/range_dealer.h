@@ -15,13 +15,14 @@
 
 #include "cluster/communicator.h"
 #include "sampler/record.h"
+#include "sampler/timed_work.h"
 
 namespace pathline::sampler {
 
 struct Dealing {
   std::int64_t first_range = 64;  // ids that a rank gets before its speed is known
   std::int64_t most = 1 << 20;    // ids in a range, at most
-  double seconds = 10;            // of work in a range
+  double seconds = kSecondsOfRange;
 };
 
 /// How many ids a rank gets that makes `rate` samples a second (0: not known yet), with `left` still to be dealt: about

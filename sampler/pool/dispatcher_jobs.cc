@@ -5,6 +5,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/log.h"
 #include "sampler/pool/dispatcher.h"
+#include "sampler/timed_work.h"
 
 namespace pathline::pool {
 namespace {
@@ -78,7 +79,7 @@ double Dispatcher::rate_of(std::int64_t job) {
     since = std::min(since, done.at);
   }
   // The first commit stands for work that was done before it.
-  return samples / std::clamp(now - since + kSecondsOfWork / 2, 1.0, kRateSeconds);
+  return samples / std::clamp(now - since + sampler::kSecondsOfRange / 2, 1.0, kRateSeconds);
 }
 
 JobView Dispatcher::view_of(Rows& row) {

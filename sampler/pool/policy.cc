@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "sampler/timed_work.h"
+
 namespace pathline::pool {
 
 std::optional<std::int64_t> job_to_serve(std::span<const JobLoad> jobs) {
@@ -13,9 +15,9 @@ std::optional<std::int64_t> job_to_serve(std::span<const JobLoad> jobs) {
 }
 
 std::int64_t bite(const BiteFacts& facts) {
-  const std::int64_t wanted = static_cast<std::int64_t>(std::min(facts.samples_per_second * kSecondsOfWork, 1e9));
-  const std::int64_t share = (facts.waiting + 2 * facts.workers - 1) / (2 * facts.workers);
-  const std::int64_t batches = std::max<std::int64_t>(1, std::min(wanted, share) / facts.slots);
+  const double wanted = facts.samples_per_second * sampler::kSecondsOfRange;
+  const std::int64_t samples = sampler::shrinking_range(wanted, facts.waiting, facts.workers);
+  const std::int64_t batches = std::max<std::int64_t>(1, samples / facts.slots);
   return std::min(facts.range, batches * facts.slots);
 }
 

@@ -30,9 +30,8 @@ struct BiteFacts {
   double samples_per_second = 0;  // of one worker; 0: not known yet
   std::int64_t workers = 1;       // alive
 };
-inline constexpr double kSecondsOfWork = 10;
 
-/// How many samples of a waiting range make one lease: about kSecondsOfWork, whole batches of `slots`, one batch while
+/// How many samples of a waiting range make one lease: about sampler::kSecondsOfRange, whole batches of `slots`, one batch while
 /// the rate is not known, and towards the end of a job so little that all workers end together.
 std::int64_t bite(const BiteFacts& facts);
 
