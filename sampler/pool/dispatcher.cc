@@ -49,6 +49,11 @@ std::vector<Dispatcher::Range> Dispatcher::select_ranges(const std::string& wher
   return found;
 }
 
+/// Nobody has these ranges any more.
+void Dispatcher::take_back(const std::string& where, const std::vector<Value>& values) {
+  store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE " + where, values);
+}
+
 std::optional<Dispatcher::Range> Dispatcher::leased(std::int64_t token, const std::string& worker) {
   const auto found = select_ranges("token = ?1 AND state = 'leased' AND worker = ?2", {token, worker});
   return found.empty() ? std::nullopt : std::optional(found.front());
@@ -119,8 +124,7 @@ WorkerInfo Dispatcher::touch(const std::string& worker) {
 void Dispatcher::leave(const std::string& worker) {
   touch(worker);
   Transaction leaving(*store_);
-  store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE worker = ?1 AND state = 'leased'",
-              {worker});
+  take_back("worker = ?1 AND state = 'leased'", {worker});
   store_->run("UPDATE workers SET state = 'left' WHERE id = ?1", {worker});
   leaving.commit();
   counters_.returned +=

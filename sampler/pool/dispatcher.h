@@ -110,6 +110,7 @@ class Dispatcher {
   WorkerInfo touch(const std::string& worker);
   std::vector<Range> select_ranges(const std::string& where, const std::vector<Value>& values);
   std::optional<Range> leased(std::int64_t token, const std::string& worker);
+  void take_back(const std::string& where, const std::vector<Value>& values);
   std::string job_state(std::int64_t id);
   JobSpec spec_of(std::int64_t id);
   std::string job_directory(std::int64_t job) const;

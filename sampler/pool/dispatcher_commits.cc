@@ -59,7 +59,7 @@ void Dispatcher::finish_commit(std::int64_t token) {
     files_.rename(source, target);
   } else if (!files_.exists(target)) {
     Transaction again(*store_);
-    store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE token = ?1", {token});
+    take_back("token = ?1", {token});
     store_->run("DELETE FROM commits WHERE token = ?1", {token});
     again.commit();
     throw Refused(409, core::concat(source, " has vanished, so its samples will be made again."));

@@ -153,7 +153,7 @@ void Dispatcher::cancel(std::int64_t id) {
     throw Refused(409, core::concat("the output of job ", id, " is getting its name right now."));
   }
   store_->run("UPDATE jobs SET state = 'cancelled', finished_at = ?2 WHERE id = ?1", {id, options_.wall_seconds()});
-  store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE job = ?1 AND state = 'leased'", {id});
+  take_back("job = ?1 AND state = 'leased'", {id});
   cancelling.commit();
   forget_leases(id);
 }
@@ -169,7 +169,7 @@ void Dispatcher::fail_job(std::int64_t id, const std::string& why) {
   core::log_error("job ", id, " has failed: ", why);
   store_->run("UPDATE jobs SET state = 'failed', error = ?2, finished_at = ?3 WHERE id = ?1",
               {id, why, options_.wall_seconds()});
-  store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE job = ?1 AND state = 'leased'", {id});
+  take_back("job = ?1 AND state = 'leased'", {id});
 }
 
 void Dispatcher::forget_leases(std::int64_t job) {

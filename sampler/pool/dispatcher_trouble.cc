@@ -53,7 +53,7 @@ void Dispatcher::replace(const Range& range, std::vector<std::int64_t> borders) 
 void Dispatcher::give_back(const std::string& worker, std::int64_t token, const std::string& reason) {
   touch(worker);
   if (!leased(token, worker)) throw Refused(409, core::concat("lease ", token, " is not this worker's any more."));
-  store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE token = ?1", {token});
+  take_back("token = ?1", {token});
   held_.erase(token);
   ++counters_.returned;
   if (!reason.empty()) core::log_warning("a worker gave lease ", token, " back: ", reason);
@@ -68,7 +68,7 @@ void Dispatcher::report_error(const std::string& worker, std::int64_t token, con
   range->error = report.text;
   const bool inside = report.sample >= range->first && report.sample < range->last;
   if (report.whole_job) {
-    store_->run("UPDATE ranges SET state = 'waiting', token = 0, worker = '' WHERE token = ?1", {token});
+    take_back("token = ?1", {token});
     store_->run("UPDATE jobs SET job_errors = job_errors + 1, error = ?2 WHERE id = ?1", {range->job, report.text});
     if (store_->integer("SELECT job_errors FROM jobs WHERE id = ?1", {range->job}) >= kMostJobErrors)
       fail_job(range->job, report.text);
