@@ -23,6 +23,7 @@ struct ServeOptions {
   std::string pool, token_file;
   std::string listen = "127.0.0.1:0";
   double lease_seconds = 30;
+  std::int64_t most_queued = 1000;
 };
 
 /// What others call this machine.
@@ -75,6 +76,7 @@ int serve(const ServeOptions& options) {
   pool::DispatcherOptions dispatching;
   dispatching.pool = std::filesystem::absolute(options.pool).lexically_normal().string();
   dispatching.lease_seconds = options.lease_seconds;
+  dispatching.most_queued = options.most_queued;
   dispatching.still_owner = [&] { return lock.still_ours(); };
   pool::Dispatcher dispatcher(files, dispatching);
   pool::Api api(dispatcher, token);
@@ -107,6 +109,9 @@ void add_serve_command(CLI::App& app, std::function<int()>& run) {
       ->capture_default_str();
   sub->add_option("--token-file", options->token_file, "in place of POOL/token; made where it does not exist");
   sub->add_option("--lease", options->lease_seconds, "seconds after which the work of a silent worker goes to another")
+      ->capture_default_str();
+  sub->add_option("--max-queued", options->most_queued, "jobs that wait for their first worker; more are refused (429)")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   sub->callback([&run, options] { run = [options] { return serve(*options); }; });
 }

@@ -36,6 +36,7 @@ class Refused : public std::runtime_error {
 struct DispatcherOptions {
   std::string pool;  // the directory
   double lease_seconds = 30;
+  std::int64_t most_queued = 1000;  // jobs of which no worker has taken anything yet
   std::function<double()> seconds = core::monotonic_seconds;  // decides about leases
   std::function<double()> wall_seconds = core::wall_seconds;  // for people
   std::function<bool()> still_owner = [] { return true; };    // of the run lock; asked before every rename
@@ -109,8 +110,8 @@ class Dispatcher {
   void restart_leases();
   WorkerInfo touch(const std::string& worker);
   std::vector<Range> select_ranges(const std::string& where, const std::vector<Value>& values);
-  std::optional<Range> leased(std::int64_t token, const std::string& worker);
   void take_back(const std::string& where, const std::vector<Value>& values);
+  std::optional<Range> leased(std::int64_t token, const std::string& worker);
   std::string job_state(std::int64_t id);
   JobSpec spec_of(std::int64_t id);
   std::string job_directory(std::int64_t job) const;

@@ -108,6 +108,9 @@ void Dispatcher::record_done(std::int64_t token) {
   }
   counters_.samples += samples;
   counters_.nfe += report.nfe;
+  counters_.rejected += report.rejected;
+  counters_.useful_rows += report.useful_rows;
+  counters_.evaluated_rows += report.evaluated_rows;
   recent_.push_back({options_.seconds(), job, samples});
   if (const auto seen = seen_.find(worker); seen != seen_.end()) seen->second.samples += samples;
 }

@@ -49,6 +49,11 @@ std::int64_t Dispatcher::submit(JobSpec spec) {
           409, core::concat(path, " exists (the job would replace it). Remove it, or choose another output."));
     }
   }
+  const std::int64_t queued = store_->integer("SELECT count(*) FROM jobs WHERE state = 'queued'");
+  if (queued >= options_.most_queued) {
+    throw Refused(429, core::concat(queued, " jobs are queued, the most that this pool takes. Submit again when workers "
+                                    "have begun some, or start `pathline pool serve` with a higher --max-queued."));
+  }
   Transaction submitting(*store_);
   const std::int64_t same = store_->integer(
       "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running', 'finalizing') AND json_extract(spec, '$.output') "

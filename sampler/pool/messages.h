@@ -93,7 +93,7 @@ struct Preview {
 /// Since the dispatcher started.
 struct Counters {
   std::int64_t leases = 0, lost = 0, returned = 0, errors = 0, commits = 0, duplicates = 0, parked = 0, samples = 0,
-               nfe = 0;
+               nfe = 0, rejected = 0, useful_rows = 0, evaluated_rows = 0;
 };
 
 }  // namespace pathline::pool

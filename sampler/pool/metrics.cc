@@ -34,6 +34,12 @@ void count_lines(std::ostringstream& out, const Counters& counters) {
   counter("parked_samples_total", "Samples that are not tried again.", counters.parked);
   counter("samples_total", "Samples committed.", counters.samples);
   counter("network_evaluations_total", "Forward passes of committed samples.", counters.nfe);
+  counter("rejected_steps_total", "Steps of committed samples that their error made smaller.", counters.rejected);
+  counter("useful_rows_total", "Rows of evaluated batches that samples had asked for.", counters.useful_rows);
+  counter("evaluated_rows_total", "Rows of evaluated batches.", counters.evaluated_rows);
+  const double evaluated = static_cast<double>(counters.evaluated_rows);
+  Family(out, "occupancy_ratio", "gauge", "Useful rows over evaluated rows, since the dispatcher started.")
+      .line(evaluated > 0 ? static_cast<double>(counters.useful_rows) / evaluated : 0);
 }
 
 }  // namespace

@@ -122,6 +122,44 @@ TEST(Api, ErrorsAreProblemsWithAStatusAndAReason) {
   }
 }
 
+TEST(Api, MoreJobsThanMayBeQueuedAreRefusedUntilOneIsBegun) {
+  Asked asked;
+  const auto submit = [&](int number) {
+    return asked.ask("POST", "/v1/jobs",
+                     dumped({{"checkpoint", "/runs/a"}, {"output", core::concat("/out/", number, ".h5")}, {"count", 1}}));
+  };
+  for (int number = 0; number < 40; ++number) ASSERT_EQ(submit(number).status, 201) << number;
+  const Response refused = submit(40);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.type, "application/problem+json");
+  EXPECT_THAT(Json::parse(refused.body)["detail"].get<std::string>(), HasSubstr("40 jobs are queued"));
+  EXPECT_EQ(Json::parse(refused.body)["title"], "Too Many Requests");
+  EXPECT_EQ(Json::parse(asked.ask("GET", "/v1/jobs").body)["jobs"].size(), 40u);
+  EXPECT_TRUE(asked.pool.dispatcher->lease(asked.pool.worker()));
+  EXPECT_EQ(submit(40).status, 201);
+}
+
+TEST(Api, MetricsCountRowsAndRejectedSteps) {
+  Asked asked;
+  asked.ask("POST", "/v1/jobs", kJob);
+  const std::string who = asked.pool.worker();
+  EXPECT_THAT(asked.ask("GET", "/metrics").body, HasSubstr("\npathline_pool_occupancy_ratio 0\n"));
+  while (const auto lease = asked.pool.dispatcher->lease(who)) {
+    CommitReport report = asked.pool.write(*lease);
+    if (!lease->assembly) {
+      report.rejected = 3;
+      report.useful_rows = 12;
+      report.evaluated_rows = 16;
+    }
+    asked.pool.dispatcher->commit(who, lease->token, report);
+  }
+  const std::string text = asked.ask("GET", "/metrics").body;
+  EXPECT_THAT(text, HasSubstr("\n# TYPE pathline_pool_rejected_steps_total counter\npathline_pool_rejected_steps_total 6\n"));
+  EXPECT_THAT(text, HasSubstr("\npathline_pool_useful_rows_total 24\n"));
+  EXPECT_THAT(text, HasSubstr("\npathline_pool_evaluated_rows_total 32\n"));
+  EXPECT_THAT(text, HasSubstr("\n# TYPE pathline_pool_occupancy_ratio gauge\npathline_pool_occupancy_ratio 0.75\n"));
+}
+
 TEST(Api, TheSecretIsComparedWhole) {
   EXPECT_TRUE(same_secret("abc", "abc"));
   for (const char* other : {"", "ab", "abcd", "abcabc", "abd", "xbc"}) EXPECT_FALSE(same_secret(other, "abc")) << other;

@@ -44,6 +44,7 @@ class Pool {
     DispatcherOptions options;
     options.pool = directory.path();
     options.lease_seconds = 30;
+    options.most_queued = 40;
     options.seconds = [this] { return now; };
     options.wall_seconds = [] { return 1.8e9; };
     dispatcher = std::make_unique<Dispatcher>(*files, options);
