@@ -35,7 +35,8 @@ enum class Purpose : std::uint32_t {
   kValidationLatent = 27,
   kLaneGroups = 30,   // order of groups that are decoded together (data/lane_order.h); index = epoch
   kLaneSamples = 31,  // order inside a group; index = epoch * 2^32 + group
-  kDropout = 1000,    // + layer number
+  kValidationDequantize = 33,
+  kDropout = 1000,  // + layer number
   // generation; index = sample id
   kGenerationNoise = 0x10000,
   kGenerationLabel = 0x10001,

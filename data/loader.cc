@@ -30,13 +30,15 @@ void check(const ShardSource& source, const LoaderOptions& options) {
            "batch ahead, not ", options.threads, " and ", options.depth, ".");
   PL_CHECK(!options.flip || info.kind != ItemKind::kPoint, ExitCode::kUsage,
            "data.flip is on, but the data set holds points (they have no left and right). Set data.flip = false.");
-  PL_ASSERT(!options.pixels || info.kind == ItemKind::kImage);
+  PL_ASSERT(!options.pixels || (info.kind == ItemKind::kImage && !options.dequantize));
   PL_CHECK(!options.flip || info.kind != ItemKind::kLatent || info.latents.flips == 2, ExitCode::kUsage,
            "data.flip is on, but the data set holds no latents of the mirror images (", info.description,
            "; a mirrored latent is not the latent of the mirrored picture). Encode them with `pathline data encode "
            "--flips`, or set data.flip = false.");
   PL_CHECK(!options.flip || info.kind != ItemKind::kLatent || !options.starts, ExitCode::kUsage,
            "data.flip is on, but latents' starts belong to one of the two flips. Set data.flip = false.");
+  PL_CHECK(!options.dequantize || info.kind == ItemKind::kImage, ExitCode::kUsage,
+           "data.dequantize is on, but the data set holds no images (only they are levels of 8 bits). Leave it out.");
   PL_ASSERT(!options.starts || source.has_starts());
   PL_ASSERT(!options.texts || info.null_text != nullptr);
   PL_ASSERT(options.first >= 0 && options.first <= options.last && options.last <= options.batch);
@@ -170,7 +172,9 @@ void Loader::Impl::read_sample(Batch& batch, std::int64_t sample, std::size_t i)
     item.resize(info.item_bytes());
     source.read(sample, item);
     const core::Draws draw(options.seed, position, core::Purpose::kLatent);
-    to_values(info, item, mirrored, std::span(batch.values).subspan(i * values, values), &draw);
+    const std::span out = std::span(batch.values).subspan(i * values, values);
+    to_values(info, item, mirrored, out, &draw);
+    if (options.dequantize) dequantize({options.seed, position, core::Purpose::kDequantize}, out);
   }
   batch.labels[i] = source.label(sample);
   if (options.texts) source.read_text(sample, std::span(batch.texts).subspan(i * text, text));

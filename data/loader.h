@@ -40,6 +40,7 @@ struct LoaderOptions {
   std::int64_t first = 0, last = 0;  // this rank's part [first, last) of it; may be empty
   std::uint64_t start = 0;           // position of the first global batch
   bool flip = false;    // mirror left-right where the keyed bit of the position says so; latents: if stored
+  bool dequantize = false;  // pixels with the keyed part of a level that 8 bits leave out
   bool pixels = false;  // deliver images as they are stored, to whoever makes numbers of them
   bool texts = false;   // deliver what describes the samples
   bool starts = false;  // deliver the source's starts, mirrored with their samples

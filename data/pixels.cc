@@ -2,6 +2,7 @@
 #include "data/pixels.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "core/error.h"
 #include "core/every_isa.h"
@@ -56,6 +57,13 @@ void pixels_to_values(std::span<const std::byte> pixels, std::int64_t height, st
     planes_of(in, count, depth, out.data());
   }
   if (mirrored) mirror(out.data(), static_cast<std::size_t>(height) * depth, static_cast<std::size_t>(width));
+}
+
+void dequantize(const core::Draws& draws, std::span<float> values) {
+  thread_local std::vector<float> u;
+  u.resize(values.size());
+  draws.fill_uniform(u);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] += (u[i] - 0.5f) * kScale;
 }
 
 }  // namespace pathline::data

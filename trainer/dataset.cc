@@ -10,7 +10,9 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "data/decoded_chunks.h"
+#include "data/pixels.h"
 #include "data/text_columns.h"
 #include "flow/pixels.h"
 #include "flow/transfer.h"
@@ -71,7 +73,8 @@ Dataset::Dataset(const DataOptions& options, const flow::CouplingOptions& pairin
       seed_(seed),
       validation_count_(std::min(options.validation_samples,
                                  validation_file_ ? validation_file_->info().count : hold_out_.held_out_count())),
-      pairs_(flow::Coupling::parse(pairing.coupling).kind == flow::Coupling::Kind::kPairs) {
+      pairs_(flow::Coupling::parse(pairing.coupling).kind == flow::Coupling::Kind::kPairs),
+      dequantize_(options.dequantize == "uniform") {
   for (const auto* source : {training_.get(), validation_file_.get()}) {
     PL_CHECK(
         !pairs_ || source == nullptr || source->has_starts(), core::ExitCode::kInput,
@@ -153,6 +156,10 @@ Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
     source.read(sample, item);
     const core::Draws draw(seed_, static_cast<std::uint64_t>(i), core::Purpose::kValidationLatent);
     data::to_values(source.info(), item, false, {out, info().item_values()}, &draw);
+    if (dequantize_) {
+      data::dequantize({seed_, static_cast<std::uint64_t>(i), core::Purpose::kValidationDequantize},
+                       {out, info().item_values()});
+    }
     out += info().item_values();
     if (slice.x0.defined()) fill_start(source, sample, i, {start, info().item_values()});
     start += info().item_values();

@@ -63,6 +63,7 @@ class Dataset {
   std::uint64_t seed_;
   std::int64_t validation_count_;
   bool pairs_;                                   // samples bring their own start
+  bool dequantize_;
   std::vector<std::uint64_t> validation_noise_;  // numbers whose noise held-out samples start from; empty: their own
 };
 

@@ -34,6 +34,8 @@ void bind(Config& c, RunOptions& o) {
 void bind(Config& c, DataOptions& o) {
   c.bind("data", "path", o.path, OnResume::kFree, "image store: one file, several, or a pattern");
   c.bind("data", "flip", o.flip, OnResume::kFixed, "mirror half of the visits left-right");
+  c.bind("data", "dequantize", o.dequantize, OnResume::kFixed,
+         "none | uniform: 8-bit pixels with a keyed part of a level added, for likelihoods");
   c.bind("data", "validation", o.validation, OnResume::kFixed, "held out: a share (0.02) or a file; 0 for none");
   c.bind("data", "validation_samples", o.validation_samples, OnResume::kFree,
          "at most this many are evaluated each time");
@@ -152,6 +154,10 @@ void check_values(const Recipe& r) {
   check_at_least("data.loader_threads", static_cast<double>(r.data.loader_threads), 1);
   check_at_least("data.loader_depth", static_cast<double>(r.data.loader_depth), 1);
   check_at_least("data.validation_samples", static_cast<double>(r.data.validation_samples), 1);
+  core::check_choice("data.dequantize", r.data.dequantize, {"none", "uniform"});
+  PL_CHECK(r.data.dequantize == "none" || !r.flow.objective.starts_with("nll-"), core::ExitCode::kUsage,
+           "data.dequantize = \"", r.data.dequantize, "\" with flow.objective = \"", r.flow.objective,
+           "\", which dequantises pixels itself (twice would blur them). Leave data.dequantize out.");
   check_at_least("data.overfit", static_cast<double>(r.data.overfit), 0);
   check_at_least("train.steps", static_cast<double>(r.train.steps), 1);
   check_at_least("train.batch", static_cast<double>(r.train.batch), 1);

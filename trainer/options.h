@@ -27,6 +27,7 @@ struct RunOptions {
 struct DataOptions {
   std::vector<std::string> path;
   bool flip = false;
+  std::string dequantize = "none";  // none | uniform
   std::string validation = "0";  // a share ("0.02") or a file
   std::int64_t validation_samples = 512;
   std::int64_t overfit = 0;  // train on so many samples only; 0: on all

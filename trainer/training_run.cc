@@ -84,9 +84,10 @@ class TrainingRun {
   bool conditional() const { return setup_.recipe.model.classes > 0; }
   std::uint64_t seed() const { return static_cast<std::uint64_t>(setup_.recipe.run.seed); }
 
-  /// A GPU makes numbers of pixels itself; a coupling over the batch needs them on the host.
+  /// A GPU makes numbers of pixels itself; dequantising, and a coupling over the batch, need them on the host.
   bool device_takes_pixels() const {
     return setup_.engine.backend->device().is_cuda() && dataset_.info().kind == data::ItemKind::kImage &&
+           setup_.recipe.data.dequantize == "none" &&
            !flow::Coupling::of(setup_.recipe.flow.pairing, conditional()).permutes();
   }
 
@@ -98,6 +99,7 @@ class TrainingRun {
     options.last = own.last;
     options.start = setup_.progress.position;
     options.flip = setup_.recipe.data.flip && setup_.recipe.data.overfit == 0;
+    options.dequantize = setup_.recipe.data.dequantize == "uniform";
     options.starts = setup_.recipe.flow.pairing.coupling == "pairs";
     options.texts = model::takes_text(setup_.recipe.model);
     options.pixels = device_takes_pixels();

@@ -58,6 +58,16 @@ void check_fits(const data::SetInfo& info, const sampler::CheckpointedModel& loa
   sampler::check_same_latents(info.description, info.latents, loaded.latents);
 }
 
+/// A density that only ever saw the 256 levels need not know what lies between them.
+void warn_of_levels(const data::SetInfo& info, sampler::CheckpointedModel& loaded) {
+  std::string dequantize = "none";
+  loaded.recipe.bind("data", "dequantize", dequantize, core::OnResume::kFree, "");
+  const bool by_likelihood = loaded.flow.objective.starts_with("nll-");  // which dequantises always
+  if (info.kind != data::ItemKind::kImage || by_likelihood || dequantize == "uniform") return;
+  core::log_warning("this model was trained on 8-bit levels as they are; what it says of the numbers between them is a ",
+                    "bound still, but a loose one. Train with data.dequantize = \"uniform\" for likelihoods.");
+}
+
 /// Item `i` as the model sees it: (C, H, W), pictures in about [-1, 1], or (D). Of a latent's law its mean.
 at::Tensor item(const data::ShardSource& source, std::int64_t i, const LikelihoodCommand& command) {
   const data::SetInfo& info = source.info();
@@ -109,6 +119,7 @@ class LikelihoodRun {
     ids_ = {command_.first, command_.count > 0 ? std::min(info.count, command_.first + command_.count) : info.count};
     PL_CHECK(0 <= ids_.first && ids_.first < ids_.last, ExitCode::kUsage, "--first is ", command_.first,
              ", and the set has ", info.count, " items.");
+    if (root_) warn_of_levels(info, loaded_);
     if (sampler::is_one_step(*loaded_.model)) return;  // nothing is solved
     const flow::Parameterisation trained = flow::parameterisation_of(loaded_.flow);
     const flow::TimeInterval times = trained.sampling_times();

@@ -154,6 +154,24 @@ TEST(Loader, MirrorsWhereTheKeyedBitOfThePositionSaysSo) {
   }
 }
 
+TEST(Loader, DequantizesBySeedPositionAndPlaceWithinTheLevel) {
+  const auto source = images();
+  LoaderOptions wanted = options(16);
+  const Batch plain = Loader(*source, keyed_order(), wanted).next();
+  wanted.dequantize = true;
+  const Batch batch = Loader(*source, keyed_order(), wanted).next();
+  std::vector<float> u(18);
+  for (std::size_t i = 0; i < 16; ++i) {
+    core::Draws(wanted.seed, i, core::Purpose::kDequantize).fill_uniform(u);
+    for (std::size_t k = 0; k < 18; ++k) {
+      const float level = plain.values[18 * i + k], value = batch.values[18 * i + k];
+      EXPECT_NEAR(value, level + (u[k] - 0.5f) / 127.5f, 1e-7);
+      EXPECT_LE(std::abs(value - level) * 127.5f, 0.5f + 1e-4f) << "it would round to another level";
+    }
+  }
+  EXPECT_NE(batch.values, plain.values);
+}
+
 /// Fails for one sample, counts reads.
 class FailingSource final : public ShardSource {
  public:
@@ -214,6 +232,10 @@ TEST(Loader, RefusesFlipsOfPointsAndEmptySets) {
   points.kind = ItemKind::kPoint, points.count = 1, points.channels = 2;
   const auto source = source_in_memory(points, std::vector<std::byte>(8), {});
   EXPECT_THROW(Loader(*source, keyed_order(), options()), core::Error);
+  LoaderOptions dequantized;
+  dequantized.batch = dequantized.last = 1;
+  dequantized.dequantize = true;
+  EXPECT_THROW(Loader(*source, keyed_order(), dequantized), core::Error);
   const auto nothing = source_in_memory(SetInfo{}, {}, {});
   EXPECT_THROW(Loader(*nothing, keyed_order(), options()), core::Error);
 }
