@@ -10,7 +10,7 @@
 namespace pathline::sampler {
 
 /// v(x, t, labels): x (S, ...), t (S) flow time, labels (S) int64 (undefined where unconditional). x and t are fp32 in
-/// generation, and of the start's type in integrate(). Returns x's shape. One call is one network forward pass a row.
+/// generation; an engine of its own may be of another type. Returns x's shape. One call is one network forward pass a row.
 /// Tensors lie on the CPU, wherever the network computes.
 using Field = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels)>;
 

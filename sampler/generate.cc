@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sampler/generate.h"
 
-#include <ATen/ops/stack.h>
-
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -193,42 +191,6 @@ Statistics operator+(const Statistics& a, const Statistics& b) {
     sum.queued_occupancy = static_cast<double>(sum.queued_useful) / static_cast<double>(sum.queued_rows);
   }
   return sum;
-}
-
-namespace {
-
-template <class State>
-at::Tensor integrate_rows(const GuidedField& field, const at::Tensor& x, const at::Tensor& labels,
-                          const SolverOptions& solver, std::vector<std::int64_t>* nfe, const StepNoise& noise) {
-  const std::int64_t rows = x.size(0);
-  const MethodMaker<State> methods = method_maker<State>(solver, x.numel() / rows, noise);
-  SlotEngine<State> engine(field, methods, x.sizes().slice(1).vec(), rows, labels.defined());
-  std::vector<at::Tensor> ends(static_cast<std::size_t>(rows));
-  if (nfe) nfe->assign(static_cast<std::size_t>(rows), 0);
-  std::int64_t row = 0;
-  const auto next = [&]() -> std::optional<Start> {
-    if (row >= rows) return std::nullopt;
-    Start start{row, labels.defined() ? labels[row].item<std::int64_t>() : 0, x[row], solver.guidance_of(row)};
-    ++row;
-    return start;
-  };
-  engine.run(next, [&](Finish&& finish) {
-    PL_CHECK(!failed(finish.outcome), core::ExitCode::kNumerical, "row ", finish.id, " could not be integrated with ",
-             solver.solver, " (its velocity is not finite, its step became too short, or it took ", solver.max_steps,
-             " steps). Loosen rtol and atol, or look at the field.");
-    if (nfe) (*nfe)[finish.id] = finish.nfe;
-    ends[finish.id] = std::move(finish.x);
-  });
-  return at::stack(ends);
-}
-
-}  // namespace
-
-at::Tensor integrate(const Field& field, const at::Tensor& x, const at::Tensor& labels, std::int64_t null_label,
-                     const SolverOptions& solver, std::vector<std::int64_t>* nfe, const StepNoise& noise) {
-  const GuidedField guided{field, null_label, solver.guidance_channels};
-  return x.scalar_type() == at::kDouble ? integrate_rows<double>(guided, x, labels, solver, nfe, noise)
-                                        : integrate_rows<float>(guided, x.to(at::kFloat), labels, solver, nfe, noise);
 }
 
 }  // namespace pathline::sampler

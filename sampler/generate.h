@@ -99,13 +99,6 @@ Statistics generate(const Field& field, const Job& job, std::int64_t first, std:
                     const std::function<std::int64_t(std::int64_t id)>& label_of,
                     const std::function<void(Sample&&)>& emit);
 
-/// Integrates given starts x (S, ...) from solver.t0 to solver.t1 in the same engine, one slot a row; rows of labels
-/// (S) may be undefined. Returns end points, in order. Row r is sample r of `noise`, which only stochastic solvers
-/// need.
-at::Tensor integrate(const Field& field, const at::Tensor& x, const at::Tensor& labels, std::int64_t null_label,
-                     const SolverOptions& solver, std::vector<std::int64_t>* nfe = nullptr,
-                     const StepNoise& noise = {});
-
 /// The start of sample `id`: as job.start says, else of the job's source, keyed by (seed, id).
 at::Tensor start_value(const Job& job, std::int64_t id);
 

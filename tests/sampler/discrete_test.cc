@@ -19,10 +19,13 @@
 #include "tests/sampler/fields.h"
 #include "tests/sampler/guided_diffusion_golden.h"
 
+#include "tests/sampler/integrate.h"
 namespace pathline::sampler {
 namespace {
 
 using namespace tests::guided_diffusion_golden;  // tables of numbers
+
+using tests::integrate;
 
 at::Tensor predicted_noise(const at::Tensor& x, const at::Tensor& t) {
   return at::tanh(0.8 * x + 0.3 * at::roll(x, -1, 1)) + 0.1 * at::cos(tests::per_row(t, x) / 500);

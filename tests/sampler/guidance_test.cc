@@ -13,9 +13,12 @@
 #include "sampler/generate.h"
 #include "sampler/slot_engine.h"
 #include "tests/sampler/fields.h"
+#include "tests/sampler/integrate.h"
 
 namespace pathline::sampler {
 namespace {
+
+using tests::integrate;
 
 constexpr std::int64_t kNull = 10;
 

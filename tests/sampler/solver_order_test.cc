@@ -15,9 +15,12 @@
 #include "sampler/slot_engine.h"
 #include "sampler/tableau.h"
 #include "tests/sampler/fields.h"
+#include "tests/sampler/integrate.h"
 
 namespace pathline::sampler {
 namespace {
+
+using tests::integrate;
 
 using tests::fitted_order;
 using tests::Logistic;

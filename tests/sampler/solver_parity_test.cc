@@ -10,10 +10,13 @@
 #include "sampler/generate.h"
 #include "sampler/step_control.h"
 #include "tests/sampler/fields.h"
+#include "tests/sampler/integrate.h"
 #include "tests/sampler/torchdiffeq_golden.h"
 
 namespace pathline::sampler {
 namespace {
+
+using tests::integrate;
 
 using namespace tests::torchdiffeq_golden;  // tables of numbers
 

@@ -14,9 +14,12 @@
 
 #include "sampler/generate.h"
 #include "tests/sampler/fields.h"
+#include "tests/sampler/integrate.h"
 
 namespace pathline::sampler {
 namespace {
+
+using tests::integrate;
 
 constexpr double kMean = 0.7, kDeviation = 0.3;
 
