@@ -5,7 +5,9 @@
 #include <ATen/ops/abs.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cos.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/max.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/roll.h>
 #include <ATen/ops/sin.h>
 #include <ATen/ops/tanh.h>
@@ -17,15 +19,15 @@
 #include "core/error.h"
 #include "sampler/generate.h"
 #include "tests/sampler/fields.h"
+#include "tests/sampler/integrate.h"
 #include "tests/sampler/guided_diffusion_golden.h"
 
-#include "tests/sampler/integrate.h"
 namespace pathline::sampler {
 namespace {
 
-using namespace tests::guided_diffusion_golden;  // tables of numbers
-
 using tests::integrate;
+
+using namespace tests::guided_diffusion_golden;  // tables of numbers
 
 at::Tensor predicted_noise(const at::Tensor& x, const at::Tensor& t) {
   return at::tanh(0.8 * x + 0.3 * at::roll(x, -1, 1)) + 0.1 * at::cos(tests::per_row(t, x) / 500);
@@ -80,6 +82,40 @@ TEST(DiscreteReverse, KeepsTheTimesThatGuidedDiffusionKeeps) {
   for (const char* impossible : {"ddim7777", "0", "1001", "600,600", "x"}) {
     EXPECT_THROW(spaced_times(impossible, 1000), core::Error) << impossible;
   }
+}
+
+TEST(DiscreteReverse, GuidanceMovesTheNoiseAndLeavesTheVariance) {
+  SolverOptions options;
+  options.solver = "ddpm";
+  options.noise_schedule = "ddpm-linear";
+  options.variance = "learned-range";
+  options.clip_denoised = false;
+  options.steps = 10;
+  const double weight = 3;
+  constexpr std::int64_t kNull = 4;
+  const auto answer = [](const at::Tensor& x, const at::Tensor& noise, const at::Tensor& v) {
+    return at::cat({(0.5 * x + noise).expand_as(x), v.expand_as(x)}, 1).to(x.scalar_type());
+  };
+  // Noise and v of label l: 0.5 x + l / 10 and l / 4 - 0.6; label 1 is asked for.
+  const Field by_label = [&](const at::Tensor& x, const at::Tensor&, const at::Tensor& labels) {
+    const at::Tensor label = labels.view({-1, 1}).to(x.scalar_type());
+    return answer(x, label / 10, label / 4 - 0.6);
+  };
+  const auto of_one = [&](double noise, double v) -> Field {
+    return [=](const at::Tensor& x, const at::Tensor&, const at::Tensor&) {
+      return answer(x, at::full({1, 1}, noise, x.options()), at::full({1, 1}, v, x.options()));
+    };
+  };
+  const at::Tensor start = at::tensor(kStart, at::kFloat).unsqueeze(0), label = at::ones({1}, at::kLong);
+  const auto end_of = [&](const Field& field, double guidance) {
+    options.guidance = guidance;
+    return integrate(field, start, label, kNull, options, nullptr, golden_draw);
+  };
+  const auto guided = [&](double of_null, double of_label) { return of_null + weight * (of_label - of_null); };
+  const at::Tensor end = end_of(by_label, weight);
+  const auto far_from = [&](const at::Tensor& other) { return at::abs(end - other).max().item<float>(); };
+  EXPECT_LT(far_from(end_of(of_one(guided(0.4, 0.1), -0.35), 1)), 1e-5);
+  EXPECT_GT(far_from(end_of(of_one(guided(0.4, 0.1), guided(0.4, -0.35)), 1)), 1e-2) << "both would do";
 }
 
 TEST(DiscreteReverse, LearnedVarianceNeedsANetworkThatPredictsIt) {
