@@ -54,7 +54,7 @@ std::optional<std::pair<SetReport, std::uint32_t>> parsed(const std::string& tex
 
 }  // namespace
 
-std::string report_path(const std::string& output) { return without_slash(output) + ".json"; }
+std::string report_path(const std::string& output) { return without_slash(output) + ".job.json"; }
 
 void save_report(core::FileSystem& files, const std::string& output, const SetReport& report) {
   ordered_json job = ordered_json::object();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What made a set, in OUT.json beside it (docs/formats/generated-sets.md): by it a start knows that its work is done.
+// What made a set, in OUT.job.json beside it (docs/formats/generated-sets.md): by it a start knows that its work is done.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct SetReport {
   std::int64_t count = 0, failed = 0, nfe = 0, max_nfe = 0, rejected_steps = 0;  // of all samples
 };
 
-/// OUT.json for the set `output`; trailing '/' do not count.
+/// OUT.job.json for the set `output`; trailing '/' do not count.
 std::string report_path(const std::string& output);
 
 /// Once the set has its name. Reads the set: the report is of these bytes alone.

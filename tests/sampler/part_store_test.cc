@@ -125,7 +125,7 @@ TEST(SetReport, IsOfAFolderWithTheSameDescription) {
   files.make_directory("set");
   core::replace_file(files, "set/generated_by.txt", "seed 5");
   save_report(files, "set/", {job("5"), 9, 0, 0, 0, 0});
-  EXPECT_TRUE(files.exists("set.json"));
+  EXPECT_TRUE(files.exists("set.job.json"));
   EXPECT_TRUE(read_report(files, "set"));
   core::replace_file(files, "set/generated_by.txt", "seed 6");
   EXPECT_FALSE(read_report(files, "set/"));
@@ -136,7 +136,7 @@ TEST(SetReport, IsNotFoundInAFileOfAnotherProgram) {
   core::replace_file(files, "set.h5", "samples");
   for (const std::string text : {"", "{", "[]", "{}", "{\"format\": \"pathline-set\", \"version\": 2}",
                                  "{\"format\": \"pathline-set\", \"version\": 1, \"job\": {\"seed\": 5}}"}) {
-    core::replace_file(files, "set.h5.json", text);
+    core::replace_file(files, "set.h5.job.json", text);
     EXPECT_FALSE(read_report(files, "set.h5")) << text;
   }
 }
@@ -216,7 +216,7 @@ TEST(PartStore, KeepsWhatIsCommittedWhereverAStartIsKilled) {
     start(counted, promised);
     calls = counted.calls();
     EXPECT_EQ(core::read_text(files, "set"), expected);
-    EXPECT_THAT(files.list("."), ElementsAre("set", "set.json"));
+    EXPECT_THAT(files.list("."), ElementsAre("set", "set.job.json"));
   }
   ASSERT_GT(calls, 30);
   for (int at = 0; at < calls; ++at) {
@@ -236,7 +236,7 @@ TEST(PartStore, KeepsWhatIsCommittedWhereverAStartIsKilled) {
       std::vector<IdRange> again;
       start(files, again);
       EXPECT_EQ(core::read_text(files, "set"), expected) << at;
-      EXPECT_THAT(files.list("."), ElementsAre("set", "set.json")) << at;
+      EXPECT_THAT(files.list("."), ElementsAre("set", "set.job.json")) << at;
     }
   }
 }
