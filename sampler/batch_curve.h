@@ -17,7 +17,8 @@ struct BatchPoint {
 /// Of one forward pass of the network on a batch of `slots`: the shortest of three after a first one. Local.
 double seconds_of_evaluation(const Field& field, const Job& job, std::int64_t slots);
 
-/// Evaluations a second on 16, 32, 64, ... slots up to `most`, at least 16. Ends early where twice the slots bring less than 2 % more rows a second, or do not fit into memory. Local.
+/// Evaluations a second on 16, 32, 64, ... slots up to `most`, at least 16. Ends early where twice the slots bring less
+/// than 2 % more rows a second, or do not fit into memory. Local.
 std::vector<BatchPoint> measure_batch_curve(const Field& field, const Job& job, std::int64_t most);
 
 /// The fewest slots that reach 95 % of the best rate: more of them would only leave more slots empty at the end. Pure.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What made a set, in OUT.job.json beside it (docs/formats/generated-sets.md): by it a start knows that its work is done.
+// What made a set, in OUT.job.json beside it (docs/formats/generated-sets.md): by it a start knows that its work is
+// done.
 #pragma once
 
 #include <cstdint>

@@ -33,9 +33,10 @@ class FolderSink final : public OrderedSink {
       : OrderedSink(options),
         folder_(without_slash(options.path)),
         temporary_(core::concat(folder_, ".", ::getpid(), ".tmp")) {
-    PL_CHECK(may_replace(), core::ExitCode::kUsage, folder_,
-             " exists and is neither an empty folder nor a set (what lies there would be lost). Choose another name, or "
-             "remove it.");
+    PL_CHECK(
+        may_replace(), core::ExitCode::kUsage, folder_,
+        " exists and is neither an empty folder nor a set (what lies there would be lost). Choose another name, or "
+        "remove it.");
     core::remove_tree(files_, temporary_);
     files_.make_directory(temporary_);
   }

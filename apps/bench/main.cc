@@ -151,8 +151,8 @@ void print(const apps::SampleRates& rates, bool json) {
   }
   std::printf(
       "%.4g images/s, median of %zu rounds: %.1f %% of the %.4g of a network with %lld full rows; %.4g evaluations "
-      "each, at most %lld\noccupancy %.3f (ideal list scheduling %.3f, while ids were left %.3f); a pass takes %.3g ms, "
-      "%.1f %% of it outside the network\n",
+      "each, at most %lld\noccupancy %.3f (ideal list scheduling %.3f, while ids were left %.3f); a pass takes "
+      "%.3g ms, %.1f %% of it outside the network\n",
       rate, rates.images_per_second.size(), 100 * rate / bound, bound, static_cast<long long>(rates.slots),
       rates.mean_nfe, static_cast<long long>(rates.max_nfe), rates.occupancy, rates.ideal_occupancy,
       rates.queued_occupancy, 1e3 * tick, 100 * (1 - network / tick));

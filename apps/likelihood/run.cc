@@ -64,8 +64,9 @@ void warn_of_levels(const data::SetInfo& info, sampler::CheckpointedModel& loade
   loaded.recipe.bind("data", "dequantize", dequantize, core::OnResume::kFree, "");
   const bool by_likelihood = loaded.flow.objective.starts_with("nll-");  // which dequantises always
   if (info.kind != data::ItemKind::kImage || by_likelihood || dequantize == "uniform") return;
-  core::log_warning("this model was trained on 8-bit levels as they are; what it says of the numbers between them is a ",
-                    "bound still, but a loose one. Train with data.dequantize = \"uniform\" for likelihoods.");
+  core::log_warning(
+      "this model was trained on 8-bit levels as they are; what it says of the numbers between them is a ",
+      "bound still, but a loose one. Train with data.dequantize = \"uniform\" for likelihoods.");
 }
 
 /// Item `i` as the model sees it: (C, H, W), pictures in about [-1, 1], or (D). Of a latent's law its mean.

@@ -22,7 +22,8 @@ int program(int argc, const char* const* argv) {
   app.add_option("--threads", options.threads,
                  "the most that it can give a job (default: 1 under mpirun or srun, else all cores)");
   pathline::apps::add_device_options(app, options.device, options.cuda_graph);
-  app.add_option("--models", options.models, "different models kept loaded; the least recently used goes")->capture_default_str();
+  app.add_option("--models", options.models, "different models kept loaded; the least recently used goes")
+      ->capture_default_str();
   app.add_option("--exit-when-idle", options.exit_when_idle, "end with 0 after so many seconds without work");
   app.add_option("--patience", options.patience, "seconds to wait for a dispatcher that is away")
       ->capture_default_str();

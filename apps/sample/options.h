@@ -30,7 +30,7 @@ struct SampleOptions {
   std::int64_t part_size = 0;         // samples in a part at most; 0: about 10 s of work
   std::uint64_t seed = 0;
   sampler::SolverOptions solver;
-  std::optional<double> t0, t1;       // only between these times of the path
+  std::optional<double> t0, t1;  // only between these times of the path
   bool pairs = false;
   bool overwrite = false;             // a set of another job
   std::optional<std::int64_t> trace;  // the sample whose steps are printed; no set is made then

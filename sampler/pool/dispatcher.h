@@ -36,7 +36,7 @@ class Refused : public std::runtime_error {
 struct DispatcherOptions {
   std::string pool;  // the directory
   double lease_seconds = 30;
-  std::int64_t most_queued = 1000;  // jobs of which no worker has taken anything yet
+  std::int64_t most_queued = 1000;                            // jobs of which no worker has taken anything yet
   std::function<double()> seconds = core::monotonic_seconds;  // decides about leases
   std::function<double()> wall_seconds = core::wall_seconds;  // for people
   std::function<bool()> still_owner = [] { return true; };    // of the run lock; asked before every rename

@@ -51,7 +51,8 @@ std::int64_t Dispatcher::submit(JobSpec spec) {
   }
   const std::int64_t queued = store_->integer("SELECT count(*) FROM jobs WHERE state = 'queued'");
   if (queued >= options_.most_queued) {
-    throw Refused(429, core::concat(queued, " jobs are queued, the most that this pool takes. Submit again when workers "
+    throw Refused(429, core::concat(queued,
+                                    " jobs are queued, the most that this pool takes. Submit again when workers "
                                     "have begun some, or start `pathline pool serve` with a higher --max-queued."));
   }
   Transaction submitting(*store_);

@@ -31,8 +31,8 @@ struct BiteFacts {
   std::int64_t workers = 1;       // alive
 };
 
-/// How many samples of a waiting range make one lease: about sampler::kSecondsOfRange, whole batches of `slots`, one batch while
-/// the rate is not known, and towards the end of a job so little that all workers end together.
+/// How many samples of a waiting range make one lease: about sampler::kSecondsOfRange, whole batches of `slots`, one
+/// batch while the rate is not known, and towards the end of a job so little that all workers end together.
 std::int64_t bite(const BiteFacts& facts);
 
 /// What a range has suffered.

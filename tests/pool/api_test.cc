@@ -125,8 +125,9 @@ TEST(Api, ErrorsAreProblemsWithAStatusAndAReason) {
 TEST(Api, MoreJobsThanMayBeQueuedAreRefusedUntilOneIsBegun) {
   Asked asked;
   const auto submit = [&](int number) {
-    return asked.ask("POST", "/v1/jobs",
-                     dumped({{"checkpoint", "/runs/a"}, {"output", core::concat("/out/", number, ".h5")}, {"count", 1}}));
+    return asked.ask(
+        "POST", "/v1/jobs",
+        dumped({{"checkpoint", "/runs/a"}, {"output", core::concat("/out/", number, ".h5")}, {"count", 1}}));
   };
   for (int number = 0; number < 40; ++number) ASSERT_EQ(submit(number).status, 201) << number;
   const Response refused = submit(40);
@@ -154,7 +155,8 @@ TEST(Api, MetricsCountRowsAndRejectedSteps) {
     asked.pool.dispatcher->commit(who, lease->token, report);
   }
   const std::string text = asked.ask("GET", "/metrics").body;
-  EXPECT_THAT(text, HasSubstr("\n# TYPE pathline_pool_rejected_steps_total counter\npathline_pool_rejected_steps_total 6\n"));
+  EXPECT_THAT(text,
+              HasSubstr("\n# TYPE pathline_pool_rejected_steps_total counter\npathline_pool_rejected_steps_total 6\n"));
   EXPECT_THAT(text, HasSubstr("\npathline_pool_useful_rows_total 24\n"));
   EXPECT_THAT(text, HasSubstr("\npathline_pool_evaluated_rows_total 32\n"));
   EXPECT_THAT(text, HasSubstr("\n# TYPE pathline_pool_occupancy_ratio gauge\npathline_pool_occupancy_ratio 0.75\n"));

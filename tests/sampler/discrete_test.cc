@@ -19,8 +19,8 @@
 #include "core/error.h"
 #include "sampler/generate.h"
 #include "tests/sampler/fields.h"
-#include "tests/sampler/integrate.h"
 #include "tests/sampler/guided_diffusion_golden.h"
+#include "tests/sampler/integrate.h"
 
 namespace pathline::sampler {
 namespace {
