@@ -4,6 +4,7 @@
   classifier  trains a small CNN on the real images: the judge, and its features the space of the distances
   reference   trains the recipe's network in PyTorch (willisma/SiT or the U-Net of torchcfm, --peers) and samples it
   heldout     the loss of both on the 10,000 test images at the same times and noise, over several seeds of training
+  compare     trains both with each of several seeds, then `heldout`; from the repository's root, where recipes find data
   score       class agreement, Frechet distance and per-class variance of sample files (.npz: arr_0 uint8 NHWC,
               arr_1 int64), whoever made them
 
@@ -14,6 +15,7 @@ import gzip
 import json
 import os
 import struct
+import subprocess
 import sys
 import time
 import tomllib
@@ -407,6 +409,22 @@ def heldout(options):
         common.write_json(options.json, losses)
 
 
+def compare(options):
+    decay = read_recipe(options.recipe)["ema"]["decays"][0]
+    options.ours, options.reference = [], []
+    for seed in range(1, options.seeds + 1):
+        run = os.path.join(options.work, f"ours-{seed}")
+        sets = {"train.steps": options.steps, "run.seed": seed, "run.directory": run}
+        subprocess.run([options.pathline, "train", options.recipe] + [f"--set={key}={value}" for key, value in sets.items()], check=True)
+        subprocess.run([options.pathline, "checkpoint", "export", run, "--ema", str(decay), "-o", run + ".safetensors"], check=True)
+        torch.manual_seed(seed)
+        options.name = f"reference-{seed}"
+        trained_network(options)
+        options.ours.append(run + ".safetensors")
+        options.reference.append(os.path.join(options.work, options.name + ".pt"))
+    heldout(options)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -444,6 +462,15 @@ def main():
     sub.add_argument("--reference", nargs="+", required=True, metavar="WORK/NAME.pt", help="of `reference`, at least two")
     sub.add_argument("--seed", type=int, default=1, help="of times and noise")
     sub.add_argument("--json", metavar="FILE")
+    sub = command(compare, "train both sides with several seeds and compare their held-out losses")
+    sub.add_argument("--pathline", default="build/bin/pathline")
+    sub.add_argument("--recipe", required=True)
+    sub.add_argument("--peers", required=True)
+    sub.add_argument("--seeds", type=int, default=3, help="1 to this many")
+    sub.add_argument("--steps", type=int, default=400, help="of training")
+    sub.add_argument("--seed", type=int, default=1, help="of times and noise")
+    sub.add_argument("--json", metavar="FILE")
+    sub.set_defaults(trained=False)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.run(options)
