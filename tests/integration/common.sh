@@ -4,6 +4,8 @@ pathline=$1/pathline
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'echo "FAILED at line $LINENO: $BASH_COMMAND" >&2; cat log.txt >&2 2>/dev/null || true' ERR
+export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH
+PYTHONPATH=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)  # npz.py
 cd "$scratch"
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 
