@@ -11,6 +11,24 @@
 #include "flow/transfer.h"
 
 namespace pathline::flow {
+namespace {
+
+/// (N, shape...) fp32 on the processor: `fill(draws, row)` of every position.
+template <class Fill>
+at::Tensor filled(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,
+                  at::IntArrayRef shape, const Fill& fill) {
+  std::vector<std::int64_t> sizes{static_cast<std::int64_t>(positions.size())};
+  sizes.insert(sizes.end(), shape.begin(), shape.end());
+  at::Tensor values = at::empty(sizes, at::kFloat);
+  const std::size_t row = positions.empty() ? 0 : static_cast<std::size_t>(values.numel()) / positions.size();
+  float* out = values.mutable_data_ptr<float>();
+  for (std::size_t n = 0; n < positions.size(); ++n) {
+    fill(core::Draws(seed, positions[n], purpose), std::span(out + n * row, row));
+  }
+  return values;
+}
+
+}  // namespace
 
 at::Tensor positions_on(at::Device device, std::span<const std::uint64_t> positions) {
   at::Tensor result = at::empty({static_cast<std::int64_t>(positions.size())}, at::kLong);
@@ -21,15 +39,15 @@ at::Tensor positions_on(at::Device device, std::span<const std::uint64_t> positi
 at::Tensor keyed_noise(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,
                        at::IntArrayRef shape, at::Device device) {
   if (device.is_cuda()) return keyed_noise_on_gpu(seed, purpose, positions_on(device, positions), shape);
-  std::vector<std::int64_t> sizes{static_cast<std::int64_t>(positions.size())};
-  sizes.insert(sizes.end(), shape.begin(), shape.end());
-  at::Tensor noise = at::empty(sizes, at::kFloat);
-  const std::size_t row = positions.empty() ? 0 : static_cast<std::size_t>(noise.numel()) / positions.size();
-  float* out = noise.mutable_data_ptr<float>();
-  for (std::size_t n = 0; n < positions.size(); ++n) {
-    core::Draws(seed, positions[n], purpose).fill_normal({out + n * row, row});
-  }
-  return noise;
+  return filled(seed, purpose, positions, shape,
+                [](const core::Draws& draws, std::span<float> row) { draws.fill_normal(row); });
+}
+
+at::Tensor keyed_uniform(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,
+                         at::IntArrayRef shape, at::Device device) {
+  return sent_to(filled(seed, purpose, positions, shape,
+                        [](const core::Draws& draws, std::span<float> row) { draws.fill_uniform(row); }),
+                 device);
 }
 
 at::Tensor keyed_times(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,

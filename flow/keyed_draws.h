@@ -21,6 +21,10 @@ at::Tensor positions_on(at::Device device, std::span<const std::uint64_t> positi
 at::Tensor keyed_noise(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,
                        at::IntArrayRef shape, at::Device device = at::kCPU);
 
+/// (N, shape...) fp32 in [0, 1). Drawn on the processor and sent.
+at::Tensor keyed_uniform(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,
+                         at::IntArrayRef shape, at::Device device = at::kCPU);
+
 /// (N) fp32, on the processor: few numbers, and laws in fp64.
 at::Tensor keyed_times(std::uint64_t seed, core::Purpose purpose, std::span<const std::uint64_t> positions,
                        const TimeLaw& law);

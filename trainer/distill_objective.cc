@@ -3,10 +3,10 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/ones_like.h>
 
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "flow/interpolate.h"
@@ -50,17 +50,12 @@ at::Tensor DistillObjective::held_out_loss_per_sample(const Slice& slice) const 
 Question DistillObjective::ask(const Slice& slice, const std::vector<std::int64_t>& numbers, core::Purpose noise,
                                double label_drop) const {
   const at::Device device = device_of(model_);
-  const std::int64_t n = std::ssize(numbers);
-  at::Tensor rows = at::empty({3, n}, at::kFloat);  // shares of data and of noise, time
-  float* row = rows.mutable_data_ptr<float>();
-  for (std::int64_t i = 0; i < n; ++i) {
+  const at::Tensor table = flow::row_table(std::ssize(numbers), [&](std::int64_t i) {
     const double t = step_ * static_cast<double>(numbers[static_cast<std::size_t>(i)]);
     const flow::PathPoint p = path_.at(t);
-    row[i] = static_cast<float>(p.a);
-    row[n + i] = static_cast<float>(p.s);
-    row[2 * n + i] = static_cast<float>(t);
-  }
-  rows = flow::sent_to(rows, device);
+    return std::vector{p.a, p.s, t};
+  });
+  const at::Tensor rows = flow::sent_to(table, device);
   const at::Tensor x1 = flow::sent_to(slice.x1, device);
   const at::Tensor x0 = start_of(slice, seed_, noise, device);
   Question question;

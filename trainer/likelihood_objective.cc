@@ -3,7 +3,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros.h>
@@ -11,7 +10,6 @@
 
 #include <cmath>
 #include <numbers>
-#include <span>
 
 #include "core/error.h"
 #include "flow/keyed_draws.h"
@@ -21,18 +19,6 @@ namespace pathline::trainer {
 namespace {
 
 constexpr std::int64_t kFewDimensions = 4;  // up to here the divergence itself costs no more than a few estimates
-
-/// (n, shape...) in [0, 1).
-at::Tensor keyed_uniform(std::uint64_t seed, core::Purpose purpose, const std::vector<std::uint64_t>& positions,
-                         at::IntArrayRef sizes) {
-  at::Tensor draws = at::empty(sizes, at::kFloat);
-  const std::size_t row = static_cast<std::size_t>(draws.numel()) / positions.size();
-  float* out = draws.mutable_data_ptr<float>();
-  for (std::size_t n = 0; n < positions.size(); ++n) {
-    core::Draws(seed, positions[n], purpose).fill_uniform({out + n * row, row});
-  }
-  return draws;
-}
 
 /// One evaluation: what moves the state, and what moves its density.
 struct Slope {
@@ -119,15 +105,14 @@ at::Tensor LikelihoodObjective::loss_per_sample(const Slice& slice) const {
 }
 
 at::Tensor LikelihoodObjective::held_out_loss_per_sample(const Slice& slice) const {
-  return loss(slice, core::Purpose::kValidationNoise, 0.0);
+  return loss(slice, core::Purpose::kValidationDequantize, 0.0);
 }
 
 at::Tensor LikelihoodObjective::loss(const Slice& slice, core::Purpose dequantisation, double label_drop) const {
   const at::Device device = device_of(module_);
   at::Tensor x = flow::sent_to(slice.x1, device);
   if (module_.options().input_size > 0) {
-    const at::Tensor u = keyed_uniform(seed_, dequantisation, slice.positions, x.sizes());
-    x = x + (flow::sent_to(u, device) - 0.5) / 127.5;
+    x = x + (flow::keyed_uniform(seed_, dequantisation, slice.positions, x.sizes().slice(1), device) - 0.5) / 127.5;
   }
   const auto dimensions = static_cast<double>(x.numel() / x.size(0));
   return log_density(x, condition_of(slice, module_, seed_, label_drop), slice.positions).to(at::kFloat) / -dimensions;
@@ -160,8 +145,9 @@ at::Tensor NllCnfObjective::log_density(const at::Tensor& datum, const model::Co
                                         const std::vector<std::uint64_t>& positions) const {
   at::Tensor probe;
   if (!exact_) {
-    const at::Tensor u = keyed_uniform(seed_, core::Purpose::kDivergenceProbe, positions, datum.sizes());
-    probe = flow::sent_to(u.lt(0.5).to(at::kFloat) * -2 + 1, datum.device());
+    const at::Tensor u =
+        flow::keyed_uniform(seed_, core::Purpose::kDivergenceProbe, positions, datum.sizes().slice(1), datum.device());
+    probe = u.lt(0.5).to(at::kFloat) * -2 + 1;
   }
   const SliceField field(model_, condition, probe, at::GradMode::is_enabled());
   const BackAtNoise noise = solved_back(field, method_of(midpoint_), steps_, datum);

@@ -2,10 +2,9 @@
 #include "trainer/objective.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/where.h>
 
-#include <array>
+#include <vector>
 
 #include "core/error.h"
 #include "flow/interpolate.h"
@@ -22,17 +21,11 @@ namespace {
 /// (6, n): the members of every sample's TrainingRow, in their order.
 at::Tensor training_rows(const flow::Parameterisation& parameterisation, const at::Tensor& times) {
   const flow::TimeInterval range = parameterisation.training_times();
-  const std::int64_t n = times.size(0);
-  at::Tensor rows = at::empty({6, n}, at::kFloat);
-  for (std::int64_t i = 0; i < n; ++i) {
+  return flow::row_table(times.size(0), [&](std::int64_t i) {
     const double u = times.const_data_ptr<float>()[i];
     const flow::TrainingRow row = parameterisation.training_row(range.first + (range.last - range.first) * u);
-    const std::array members = {row.input_x1, row.input_x0, row.time, row.target_x1, row.target_x0, row.weight};
-    for (std::size_t k = 0; k < members.size(); ++k) {
-      rows.mutable_data_ptr<float>()[static_cast<std::int64_t>(k) * n + i] = static_cast<float>(members[k]);
-    }
-  }
-  return rows;
+    return std::vector{row.input_x1, row.input_x0, row.time, row.target_x1, row.target_x0, row.weight};
+  });
 }
 
 }  // namespace
