@@ -11,10 +11,6 @@ namespace {
 
 /// Likelihood knows no path, no times and no pairs of noise and data.
 void check_likelihood(const FlowOptions& options) {
-  core::check_choice("flow.cnf_solver", options.cnf_solver, {"rk4", "midpoint"});
-  core::check_choice("flow.cnf_divergence", options.cnf_divergence, {"auto", "exact", "hutchinson"});
-  PL_CHECK(options.cnf_steps > 0, core::ExitCode::kUsage, "flow.cnf_steps is ", options.cnf_steps,
-           " (the way from a datum to its noise takes at least one). The usual value is 8.");
   if (!options.objective.starts_with("nll-")) return;
   const FlowOptions unset;
   const auto refuse = [&](const char* key, const std::string& value, const std::string& usual) {
@@ -32,14 +28,7 @@ void check_likelihood(const FlowOptions& options) {
 
 /// Distillation learns velocities at a few times, from pairs or from a teacher.
 void check_distillation(const FlowOptions& options) {
-  if (options.objective != "distill") {
-    PL_CHECK(options.teacher.empty() && options.distill_steps == 1, core::ExitCode::kUsage,
-             "flow.teacher or flow.distill_steps with flow.objective = \"", options.objective,
-             "\" (only distillation to few steps reads them). Leave them away, or set objective = \"distill\".");
-    return;
-  }
-  PL_CHECK(options.distill_steps > 0, core::ExitCode::kUsage, "flow.distill_steps is ", options.distill_steps,
-           " (a sample takes at least one). Use 1, or another number of steps.");
+  if (options.objective != "distill") return;
   PL_CHECK(options.predict == "velocity" && (options.weight == "auto" || options.weight == "none") &&
                options.time == "uniform",
            core::ExitCode::kUsage, "flow.objective = \"distill\" with predict = \"", options.predict, "\", weight = \"",
@@ -47,7 +36,7 @@ void check_distillation(const FlowOptions& options) {
            "\" (what is learned is the mean velocity over each of flow.distill_steps even steps, all of one weight). ",
            "Leave them away.");
   const bool pairs = options.pairing.coupling == "pairs";
-  PL_CHECK(pairs != !options.teacher.empty(), core::ExitCode::kUsage, "flow.objective = \"distill\" with ",
+  PL_CHECK(pairs != !options.distill.teacher.empty(), core::ExitCode::kUsage, "flow.objective = \"distill\" with ",
            pairs ? "both flow.teacher and coupling = \"pairs\"" : "neither flow.teacher nor coupling = \"pairs\"",
            " (what each step should reach comes from the one or the other). Name a teacher, or a set made by ",
            "`pathline sample --pairs` with coupling = \"pairs\".");
@@ -84,6 +73,9 @@ void check_classifier(const FlowOptions& options) {
   PL_CHECK(options.predict == "velocity" && options.weight == "auto", core::ExitCode::kUsage, "flow.predict = \"",
            options.predict, "\" and flow.weight = \"", options.weight,
            "\" with flow.objective = \"classifier\" (it answers with labels alone). Leave them away.");
+  PL_CHECK(options.label_drop == FlowOptions{}.label_drop || options.label_drop == 0, core::ExitCode::kUsage,
+           "flow.label_drop = ", options.label_drop,
+           " with flow.objective = \"classifier\" (labels are what it learns; none is dropped). Leave it away.");
   PL_CHECK(
       options.pairing.source == "gaussian" && options.pairing.coupling == "independent", core::ExitCode::kUsage,
       "flow.source = \"", options.pairing.source, "\" and flow.coupling = \"", options.pairing.coupling,
@@ -100,7 +92,10 @@ Parameterisation parameterisation_of(const FlowOptions& options) {
   return {Path::parse(options.path), options.predict, options.weight};
 }
 
-void bind(core::Config& recipe, FlowOptions& options) {
+namespace {
+
+/// Keys that every objective along a path reads.
+void bind_own(core::Config& recipe, FlowOptions& options) {
   using core::OnResume;
   recipe.bind("flow", "objective", options.objective, OnResume::kFixed, "what is learned");
   recipe.bind("flow", "path", options.path, OnResume::kFixed, "x_t between noise (t = 0) and data (t = 1)");
@@ -110,35 +105,39 @@ void bind(core::Config& recipe, FlowOptions& options) {
               "of the squared error: auto | none | velocity | likelihood | sigma2 | edm");
   recipe.bind("flow", "time", options.time, OnResume::kFixed,
               "law of t: uniform | logit-normal:m,s | mode:k | cosmap | edm:m,s");
-  bind(recipe, options.pairing);
   recipe.bind("flow", "label_drop", options.label_drop, OnResume::kFixed,
               "share of labels replaced by the null label, for guidance");
-  recipe.bind("flow", "cnf_solver", options.cnf_solver, OnResume::kFixed, "nll-cnf: rk4 | midpoint");
-  recipe.bind("flow", "cnf_steps", options.cnf_steps, OnResume::kFixed, "nll-cnf: steps from a datum to its noise");
-  recipe.bind("flow", "cnf_divergence", options.cnf_divergence, OnResume::kFixed,
-              "nll-cnf: exact | hutchinson | auto (exact in up to 4 dimensions)");
-  recipe.bind("flow", "distill_steps", options.distill_steps, OnResume::kFixed,
-              "distill: Euler steps that the model is made for; a teacher has twice as many");
-  recipe.bind("flow", "teacher", options.teacher, OnResume::kFree,
-              "distill: RUN, RUN:ema-0.999, RUN:master or FILE.safetensors; empty: from pairs");
   recipe.bind("flow", "mask", options.mask, OnResume::kFixed,
               "inpainting, what is known of a sample: none | half | box | pixels:P");
   core::check_choice("flow.objective", options.objective,
                      {"flow", "score", "nll-flow", "nll-cnf", "distill", "classifier"});
+  PL_CHECK(options.label_drop >= 0.0 && options.label_drop <= 1.0, core::ExitCode::kUsage,
+           "flow.label_drop = ", options.label_drop,
+           " is not a share (each label is dropped with that probability). Use a number from 0 to 1.");
+}
+
+void check_score(const FlowOptions& options) {
+  const bool normal = options.pairing.source == "gaussian" && options.pairing.coupling == "independent";
+  PL_CHECK(normal || (options.predict != "score" && options.objective != "score"), core::ExitCode::kUsage,
+           "a score cannot be learned with flow.source = \"", options.pairing.source,
+           "\" and flow.coupling = \"", options.pairing.coupling,
+           "\" (what is matched is the score of normal noise that meets samples independently). ",
+           "Use objective = \"flow\" with predict = \"velocity\", \"x1\" or \"noise\".");
+}
+
+}  // namespace
+
+void bind(core::Config& recipe, FlowOptions& options) {
+  bind_own(recipe, options);
+  bind(recipe, options.pairing);
+  flow::bind(recipe, options.objective, options.cnf);  // not std::bind
+  flow::bind(recipe, options.objective, options.distill);
   check_likelihood(options);
   check_distillation(options);
   check_mask(options);
   check_classifier(options);
+  check_score(options);
   TimeLaw::parse(options.time, parameterisation_of(options).path());
-  const bool normal = options.pairing.source == "gaussian" && options.pairing.coupling == "independent";
-  PL_CHECK(normal || (options.predict != "score" && options.objective != "score"), core::ExitCode::kUsage,
-           "a score cannot be learned with flow.source = \"", options.pairing.source, "\" and flow.coupling = \"",
-           options.pairing.coupling,
-           "\" (what is matched is the score of normal noise that meets samples independently). ",
-           "Use objective = \"flow\" with predict = \"velocity\", \"x1\" or \"noise\".");
-  PL_CHECK(options.label_drop >= 0.0 && options.label_drop <= 1.0, core::ExitCode::kUsage,
-           "flow.label_drop = ", options.label_drop,
-           " is not a share (each label is dropped with that probability). Use a number from 0 to 1.");
 }
 
 }  // namespace pathline::flow

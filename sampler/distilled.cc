@@ -25,7 +25,7 @@ SolverOptions in_distilled_steps(const SolverOptions& asked, std::int64_t steps)
 
 void check_all_times(const flow::FlowOptions& trained, const std::string& user) {
   PL_CHECK(!is_distilled(trained), core::ExitCode::kUsage, user,
-           " needs a velocity at every time, and this model was distilled to ", trained.distill_steps,
+           " needs a velocity at every time, and this model was distilled to ", trained.distill.steps,
            " Euler steps (it knows the means over those alone). Use the model that it was distilled from.");
 }
 

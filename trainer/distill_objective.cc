@@ -21,7 +21,7 @@ DistillObjective::DistillObjective(const flow::FlowOptions& options, std::uint64
       held_(std::move(teacher)),
       teacher_(held_ ? &model::as_velocity_model(*held_, "flow.teacher") : nullptr),
       path_(flow::Path::parse(options.path)),
-      steps_(options.distill_steps),
+      steps_(options.distill.steps),
       step_(1.0 / static_cast<double>(steps_)),
       label_drop_(options.label_drop),
       seed_(seed) {}

@@ -126,10 +126,10 @@ at::Tensor NllFlowObjective::log_density(const at::Tensor& x, const model::Condi
 NllCnfObjective::NllCnfObjective(const flow::FlowOptions& options, std::uint64_t seed, model::VelocityModel& model)
     : LikelihoodObjective(options, seed, model),
       model_(model),
-      midpoint_(options.cnf_solver == "midpoint"),
-      exact_(options.cnf_divergence == "exact" ||
-             (options.cnf_divergence == "auto" && model.options().input_channels <= kFewDimensions)),
-      steps_(options.cnf_steps) {
+      midpoint_(options.cnf.solver == "midpoint"),
+      exact_(options.cnf.divergence == "exact" ||
+             (options.cnf.divergence == "auto" && model.options().input_channels <= kFewDimensions)),
+      steps_(options.cnf.steps) {
   const model::ModelOptions& network = model.options();
   PL_CHECK(network.name == "MLP", core::ExitCode::kUsage,
            "flow.objective = \"nll-cnf\" differentiates the divergence, ",

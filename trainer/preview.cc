@@ -45,8 +45,8 @@ sampler::Job job_for(const model::ModelOptions& model, const Recipe& recipe) {
   if (sampler::is_distilled(recipe.flow)) {  // whatever previews of other models take
     sampler::SolverOptions usual = job.solver;
     usual.solver = sampler::SolverOptions().solver;
-    usual.steps = recipe.flow.distill_steps;
-    job.solver = sampler::in_distilled_steps(usual, recipe.flow.distill_steps);
+    usual.steps = recipe.flow.distill.steps;
+    job.solver = sampler::in_distilled_steps(usual, recipe.flow.distill.steps);
   }
   sampler::follow_path(job.solver, flow::parameterisation_of(recipe.flow), "");
   return job;

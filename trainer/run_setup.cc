@@ -223,8 +223,8 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       setup.progress = reader->state();
       warn_of_changes(setup.progress, kernel_fingerprint(setup.recipe.run.device), *setup.dataset);
     }
-    if (!setup.recipe.flow.teacher.empty()) {
-      keep_teacher(setup.progress, teacher_identity(files, setup.recipe.flow.teacher), reader != nullptr);
+    if (!setup.recipe.flow.distill.teacher.empty()) {
+      keep_teacher(setup.progress, teacher_identity(files, setup.recipe.flow.distill.teacher), reader != nullptr);
     }
     setup.model = model::make_module(setup.recipe.model, seed);
     setup.model->set_activation_checkpointing(

@@ -52,10 +52,10 @@ void check_same_flow(const std::string& teacher, const flow::FlowOptions& its, c
            "Give both the same.");
   PL_CHECK(its.mask == ours.mask, kUsage, "flow.teacher = \"", teacher, "\" has flow.mask = \"", its.mask,
            "\" (a student is not told which part of a sample is known). Use a teacher without a mask.");
-  PL_CHECK(its.objective != "distill" || its.distill_steps == 2 * ours.distill_steps, kUsage, "flow.teacher = \"",
-           teacher, "\" was distilled to ", its.distill_steps,
-           " steps, and a student of flow.distill_steps = ", ours.distill_steps, " needs one of ",
-           2 * ours.distill_steps, " (each of its steps stands for two of the teacher). Halve once a run.");
+  PL_CHECK(its.objective != "distill" || its.distill.steps == 2 * ours.distill.steps, kUsage, "flow.teacher = \"",
+           teacher, "\" was distilled to ", its.distill.steps,
+           " steps, and a student of flow.distill_steps = ", ours.distill.steps, " needs one of ",
+           2 * ours.distill.steps, " (each of its steps stands for two of the teacher). Halve once a run.");
 }
 
 std::string crc_of(core::FileSystem& files, const std::string& path) {
@@ -69,7 +69,7 @@ std::string crc_of(core::FileSystem& files, const std::string& path) {
 
 std::unique_ptr<model::Module> load_teacher(core::FileSystem& files, const flow::FlowOptions& options,
                                             const model::VelocityModel& student) {
-  const std::string& teacher = options.teacher;
+  const std::string& teacher = options.distill.teacher;
   if (teacher.empty()) return nullptr;
   std::unique_ptr<model::Module> module;
   if (is_file(teacher)) {

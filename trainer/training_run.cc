@@ -217,9 +217,9 @@ class TrainingRun {
   }
 
   void warn_of_data() const {
-    if (!recipe().flow.teacher.empty() && recipe().model.init.empty()) {
+    if (!recipe().flow.distill.teacher.empty() && recipe().model.init.empty()) {
       core::log_warning("flow.teacher without model.init: the student learns from nothing. It is much faster from the ",
-                        "teacher's weights, model.init = \"", recipe().flow.teacher, "\".");
+                        "teacher's weights, model.init = \"", recipe().flow.distill.teacher, "\".");
     }
     const std::string odd = odd_scale(dataset_.source());
     if (!odd.empty()) core::log_warning(odd);

@@ -10,6 +10,7 @@
 #include "apps/sample/row_plan.h"
 #include "cluster/session.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "sampler/bijection.h"
 #include "sampler/classifier_guidance.h"
@@ -94,6 +95,11 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
            ExitCode::kUsage,
            "--guidance was given, but this model has no null label to be guided away from. Leave it "
            "out, or name a weaker model with --guide-with.");
+  if (options.solver.weighs() && options.guide_with.empty() && loaded.flow.label_drop == 0) {
+    core::log_warning("--guidance leads away from what the model makes without a label, and it was trained with ",
+                      "flow.label_drop = 0: never without one. Samples will be odd; train a model from this one ",
+                      "(model.init) with flow.label_drop = 0.1");
+  }
   Plan plan;
   if (options.classifier.empty()) plan.labels = labels_for(options, model.classes);
   plan.job.sample_shape = sampler::sample_shape_of(model);
@@ -112,7 +118,7 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
     if (!options.path.empty()) sampler::check_all_times(loaded.flow, "--path");
     if (!options.classifier.empty()) sampler::check_all_times(loaded.flow, "--classifier");
     if (!options.guide_with.empty()) sampler::check_all_times(loaded.flow, "--guide-with");
-    plan.job.solver = sampler::in_distilled_steps(options.solver, loaded.flow.distill_steps);
+    plan.job.solver = sampler::in_distilled_steps(options.solver, loaded.flow.distill.steps);
   }
   const std::string solver = sampler::find_solver(plan.job.solver.solver).name;
   if ((solver == "ddpm" || predicts_noise_at_indices(loaded)) && (solver == "ddim" || solver == "ddpm") &&

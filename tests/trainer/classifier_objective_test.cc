@@ -122,11 +122,16 @@ TEST(NoisyClassifier, RefusesSamplesWithoutLabels) {
 }
 
 TEST(NoisyClassifier, RefusesWhatMakesNoSense) {
-  for (const std::string more : {"predict = \"noise\"\n", "coupling = \"ot\"\n", "source = \"uniform\"\n"}) {
+  const auto read = [](const std::string& more) {
     core::Config config =
         core::Config::from_text("[data]\npath = [\"a.h5\"]\n[flow]\nobjective = \"classifier\"\n" + more, "test");
-    EXPECT_THROW(read_recipe(config), core::Error) << more;
+    read_recipe(config);
+  };
+  for (const std::string more : {"predict = \"noise\"\n", "coupling = \"ot\"\n", "source = \"uniform\"\n",
+                                 "label_drop = 0.2\n", "distill_steps = 2\n"}) {
+    EXPECT_THROW(read(more), core::Error) << more;
   }
+  EXPECT_NO_THROW(read("label_drop = 0\n"));
 }
 
 }  // namespace

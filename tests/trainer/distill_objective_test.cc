@@ -75,7 +75,7 @@ std::unique_ptr<model::Module> gaussian() {
 flow::FlowOptions distilled(std::int64_t steps) {
   flow::FlowOptions options;
   options.objective = "distill";
-  options.distill_steps = steps;
+  options.distill.steps = steps;
   return options;
 }
 
@@ -159,7 +159,7 @@ TEST(Distillation, FromPairsFollowsTheStraightLine) {
   EXPECT_TRUE(at::equal(question.target, slice.x1 - slice.x0));
   const at::Tensor t = question.t.unsqueeze(1);
   EXPECT_LT((question.x - t * slice.x1 - (1 - t) * slice.x0).abs().max().item<double>(), 1e-6);
-  options.distill_steps = 1;
+  options.distill.steps = 1;
   EXPECT_TRUE(at::equal(DistillObjective(options, 5, *student, nullptr).question(slice).x, slice.x0));
 }
 

@@ -208,6 +208,24 @@ TEST(GlobalCoupling, TrainingHasTheSameBitsOnAnyNumberOfRanksAlsoAfterAStop) {
   });
 }
 
+TEST(GlobalCoupling, WarnsWhereLabelsDoNotMatter) {
+  tests::each_rank([](cluster::Communicator& ranks) {
+    Runs runs(ranks, kItems);
+    if (ranks.rank() == 0) {
+      const auto warned = [&](const std::string& name, std::vector<std::string> sets) {
+        sets.push_back("flow.coupling=ot");
+        sets.push_back("train.steps=1");
+        runs.train(name, sets, *cluster::make_self_communicator());
+        return runs.log(name).find("flow.coupling_label_cost = 0 pairs noise") != std::string::npos;
+      };
+      EXPECT_TRUE(warned("blind", {"flow.coupling_label_cost=0"}));
+      EXPECT_FALSE(warned("aware", {}));
+      EXPECT_FALSE(warned("unconditional", {"flow.coupling_label_cost=0", "model.classes=0"}));
+    }
+    ranks.barrier();
+  });
+}
+
 TEST(GlobalCoupling, ASampleThatIsNotFiniteIsSkippedAndNamedAsEver) {
   tests::each_rank([](cluster::Communicator& ranks) {
     Runs runs(ranks, kItems, {17});

@@ -126,10 +126,10 @@ double mean(const std::vector<double>& values) {
 
 TEST(ContinuousFlow, LearnsTheMoonsAndItsFixedStepsAgreeWithATightSolver) {
   Recipe recipe = recipe_for("nll-cnf");
-  recipe.flow.cnf_solver = "midpoint";
+  recipe.flow.cnf.solver = "midpoint";
   const auto module = trained(recipe, 160);
   for (const std::string solver : {"midpoint", "rk4"}) {
-    recipe.flow.cnf_solver = solver;
+    recipe.flow.cnf.solver = solver;
     const auto objective = make_objective(recipe.flow, 3, *module);
     const double fixed = held_out(*objective);
     EXPECT_LT(fixed, 1.5) << "a Gaussian fit has " << kGaussianFit;
@@ -142,9 +142,9 @@ TEST(ContinuousFlow, GradientIsThatOfFiniteDifferences) {
     for (const std::string solver : {"midpoint", "rk4"}) {
       Recipe recipe = recipe_for("nll-cnf");
       recipe.model.hidden = 8;
-      recipe.flow.cnf_divergence = divergence;
-      recipe.flow.cnf_solver = solver;
-      recipe.flow.cnf_steps = 3;
+      recipe.flow.cnf.divergence = divergence;
+      recipe.flow.cnf.solver = solver;
+      recipe.flow.cnf.steps = 3;
       const auto module = model::make_module(recipe.model, 3);
       const auto objective = make_objective(recipe.flow, 3, *module);
       std::vector<at::Tensor> parameters, gradients;
@@ -170,12 +170,12 @@ TEST(ContinuousFlow, GradientIsThatOfFiniteDifferences) {
 
 TEST(ContinuousFlow, ProbesScatterAroundTheExactDivergence) {
   Recipe recipe = recipe_for("nll-cnf");
-  recipe.flow.cnf_steps = 2;
+  recipe.flow.cnf.steps = 2;
   const auto module = model::make_module(recipe.model, 3);
   Slice slice = moons(0, 1);
   const at::NoGradGuard no_grad;
   const double exact = make_objective(recipe.flow, 3, *module)->loss_per_sample(slice).item<double>();
-  recipe.flow.cnf_divergence = "hutchinson";
+  recipe.flow.cnf.divergence = "hutchinson";
   constexpr std::int64_t kProbes = 2000;
   slice.x1 = slice.x1.expand({kProbes, 2}).contiguous();
   slice.labels.resize(kProbes, -1);
@@ -213,6 +213,7 @@ TEST(NormalizingFlow, DequantisesPicturesByPosition) {
   }
   EXPECT_NEAR(losses[1].item<double>(), expected, 1e-6);
   EXPECT_NE(losses[0].item<float>(), losses[1].item<float>());
+  EXPECT_NE(objective->held_out_loss_per_sample(slice)[1].item<float>(), losses[1].item<float>());  // draws of its own
 }
 
 std::string refusal(Recipe recipe) {
@@ -224,6 +225,25 @@ std::string refusal(Recipe recipe) {
     return error.what();
   }
   return "";
+}
+
+TEST(Likelihood, KeysOfContinuousFlowsAreRefusedElsewhere) {
+  const auto refused = [](const std::string& flow) {
+    core::Config config = core::Config::from_text("[data]\npath = [\"a.h5\"]\n[flow]\n" + flow, "test");
+    try {
+      read_recipe(config);
+    } catch (const core::Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  for (const std::string key : {"cnf_solver = \"midpoint\"\n", "cnf_steps = 4\n", "cnf_divergence = \"exact\"\n"}) {
+    EXPECT_EQ(refused("objective = \"nll-cnf\"\n" + key), "");
+    for (const std::string objective : {"flow", "nll-flow", "classifier"}) {
+      EXPECT_THAT(refused("objective = \"" + objective + "\"\n" + key), HasSubstr("only a continuous flow"));
+    }
+  }
+  EXPECT_THAT(refused("objective = \"nll-cnf\"\ncnf_steps = 0\n"), HasSubstr("at least one"));
 }
 
 TEST(Likelihood, RefusesNetworksOfAnotherKind) {

@@ -84,6 +84,7 @@ class Runs {
     return checkpoint::Reader(files_, checkpoint::resolve(files_, directory(name))).state();
   }
 
+  std::string log(const std::string& name) { return core::read_text(files_, directory(name) + "/log.txt"); }
   std::string metrics(const std::string& name) { return core::read_text(files_, directory(name) + "/metrics.jsonl"); }
 
  private:
