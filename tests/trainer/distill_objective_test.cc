@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "flow/keyed_draws.h"
+#include "tests/trainer/formula.h"
 #include "trainer/options.h"
 
 namespace pathline::trainer {
@@ -37,39 +38,18 @@ double after_steps(double x, double t, double length, int steps) {
 }
 
 /// A network in closed form, element by element.
-class Formula final : public model::VelocityModel {
- public:
-  explicit Formula(std::function<double(double x, double t)> velocity) : velocity_(std::move(velocity)) {
-    options_.name = "MLP";
-    options_.input_channels = 2;
-    options_.classes = 0;
-    parameters_.push_back({"none", at::zeros({1})});
-  }
-  at::Tensor velocity(const at::Tensor& x, const at::Tensor& t, const model::Condition&) override {
+std::unique_ptr<model::VelocityModel> formula(const std::function<double(double x, double t)>& velocity) {
+  return std::make_unique<tests::Formula>([velocity](const at::Tensor& x, const at::Tensor& t) {
     at::Tensor v = at::zeros(x.sizes());
     for (std::int64_t i = 0; i < x.size(0); ++i) {
-      for (std::int64_t d = 0; d < 2; ++d) v[i][d].fill_(velocity_(x[i][d].item<double>(), t[i].item<double>()));
+      for (std::int64_t d = 0; d < 2; ++d) v[i][d].fill_(velocity(x[i][d].item<double>(), t[i].item<double>()));
     }
     return v;
-  }
-  at::Tensor forward_as_original(const at::Tensor& x, const at::Tensor& t, const model::Condition& c) override {
-    return velocity(x, t, c);
-  }
-  const std::vector<model::NamedTensor>& parameters() const override { return parameters_; }
-  const std::vector<model::NamedTensor>& buffers() const override { return none_; }
-  const model::ModelOptions& options() const override { return options_; }
-  void set_training(bool) override {}
-  void set_parameter_gate(std::function<void(std::size_t)>) override {}
-  void set_activation_checkpointing(std::int64_t) override {}
-
- private:
-  std::function<double(double, double)> velocity_;
-  model::ModelOptions options_;
-  std::vector<model::NamedTensor> parameters_, none_;
-};
+  });
+}
 
 std::unique_ptr<model::Module> gaussian() {
-  return std::make_unique<Formula>([](double x, double t) { return kMean + slope(t) * (x - t * kMean); });
+  return formula([](double x, double t) { return kMean + slope(t) * (x - t * kMean); });
 }
 
 flow::FlowOptions distilled(std::int64_t steps) {
@@ -130,7 +110,7 @@ TEST(Distillation, StatesLieOnThePathAtTheBeginningsOfSteps) {
 
 TEST(Distillation, HalvedTwiceTheRightAnswerIsFourStepsOfTheFirstTeacher) {
   const auto student = model::make_model(mlp(), 1);
-  auto half = std::make_unique<Formula>([](double x, double t) { return (after_steps(x, t, 0.5, 2) - x) / 0.5; });
+  auto half = formula([](double x, double t) { return (after_steps(x, t, 0.5, 2) - x) / 0.5; });
   const DistillObjective objective(distilled(1), 5, *student, std::move(half));
   const Question question = objective.question(slice_of(32));
   for (std::int64_t i = 0; i < 32; ++i) {
@@ -143,8 +123,8 @@ TEST(Distillation, HalvedTwiceTheRightAnswerIsFourStepsOfTheFirstTeacher) {
 }
 
 TEST(Distillation, RightAnswerHasNoLoss) {
-  Formula right([](double x, double t) { return (after_steps(x, t, 0.5, 2) - x) / 0.5; });
-  const DistillObjective objective(distilled(2), 5, right, gaussian());
+  const auto right = formula([](double x, double t) { return (after_steps(x, t, 0.5, 2) - x) / 0.5; });
+  const DistillObjective objective(distilled(2), 5, *right, gaussian());
   EXPECT_LT(objective.loss_per_sample(slice_of(32)).max().item<double>(), 1e-10);
   EXPECT_LT(objective.held_out_loss_per_sample(slice_of(32)).max().item<double>(), 1e-10);
 }
