@@ -83,6 +83,17 @@ void check_classifier(const FlowOptions& options) {
       "samples independently has). Leave them away.");
 }
 
+/// The noise at the discrete times of a schedule: which times, and what their errors weigh, is not chosen.
+void check_ddpm(const FlowOptions& options) {
+  if (options.objective != "ddpm") return;
+  PL_CHECK(options.predict == "ddpm", core::ExitCode::kUsage, "flow.objective = \"ddpm\" with flow.predict = \"",
+           options.predict, "\" (what is learned is the noise at the indices of a discrete schedule). ",
+           "Set predict = \"ddpm\".");
+  PL_CHECK((options.weight == "auto" || options.weight == "none") && options.time == "uniform", core::ExitCode::kUsage,
+           "flow.objective = \"ddpm\" with weight = \"", options.weight, "\" and time = \"", options.time,
+           "\" (all 1,000 times are drawn alike and weigh the same). Leave them away.");
+}
+
 }  // namespace
 
 Parameterisation parameterisation_of(const FlowOptions& options) {
@@ -110,7 +121,7 @@ void bind_own(core::Config& recipe, FlowOptions& options) {
   recipe.bind("flow", "mask", options.mask, OnResume::kFixed,
               "inpainting, what is known of a sample: none | half | box | pixels:P");
   core::check_choice("flow.objective", options.objective,
-                     {"flow", "score", "nll-flow", "nll-cnf", "distill", "classifier"});
+                     {"flow", "score", "ddpm", "nll-flow", "nll-cnf", "distill", "classifier"});
   PL_CHECK(options.label_drop >= 0.0 && options.label_drop <= 1.0, core::ExitCode::kUsage,
            "flow.label_drop = ", options.label_drop,
            " is not a share (each label is dropped with that probability). Use a number from 0 to 1.");
@@ -118,8 +129,8 @@ void bind_own(core::Config& recipe, FlowOptions& options) {
 
 void check_score(const FlowOptions& options) {
   const bool normal = options.pairing.source == "gaussian" && options.pairing.coupling == "independent";
-  PL_CHECK(normal || (options.predict != "score" && options.objective != "score"), core::ExitCode::kUsage,
-           "a score cannot be learned with flow.source = \"", options.pairing.source,
+  PL_CHECK(normal || (options.predict != "score" && options.objective != "score" && options.objective != "ddpm"),
+           core::ExitCode::kUsage, "a score cannot be learned with flow.source = \"", options.pairing.source,
            "\" and flow.coupling = \"", options.pairing.coupling,
            "\" (what is matched is the score of normal noise that meets samples independently). ",
            "Use objective = \"flow\" with predict = \"velocity\", \"x1\" or \"noise\".");
@@ -136,6 +147,7 @@ void bind(core::Config& recipe, FlowOptions& options) {
   check_distillation(options);
   check_mask(options);
   check_classifier(options);
+  check_ddpm(options);
   check_score(options);
   TimeLaw::parse(options.time, parameterisation_of(options).path());
 }

@@ -12,7 +12,7 @@
 namespace pathline::flow {
 
 struct FlowOptions {
-  std::string objective = "flow";    // flow | score | nll-flow | nll-cnf (likelihood) | distill | classifier
+  std::string objective = "flow";    // flow | score | ddpm | nll-flow, nll-cnf (likelihood) | distill | classifier
   std::string path = "linear";       // as Path::parse()
   std::string predict = "velocity";  // as Parameterisation
   std::string weight = "auto";       // the same

@@ -11,6 +11,7 @@
 #include "flow/keyed_draws.h"
 #include "flow/transfer.h"
 #include "trainer/classifier_objective.h"
+#include "trainer/ddpm_objective.h"
 #include "trainer/distill_objective.h"
 #include "trainer/likelihood_objective.h"
 #include "trainer/teacher.h"
@@ -124,6 +125,7 @@ std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std:
     core::PosixFileSystem files;
     return std::make_unique<DistillObjective>(options, seed, velocity, load_teacher(files, options, velocity));
   }
+  if (options.objective == "ddpm") return std::make_unique<DdpmObjective>(options, seed, velocity);
   if (options.objective == "nll-cnf") return std::make_unique<NllCnfObjective>(options, seed, velocity);
   return std::make_unique<FlowObjective>(options, seed, velocity);
 }
