@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/file_system.h"
-#include "data/import.h"
+#include "data/import_plan.h"
 #include "tests/data/made_file.h"
 #include "tests/support/temporary_directory.h"
 
@@ -68,6 +68,10 @@ class Hdf5Pictures : public ::testing::Test {
  protected:
   std::unique_ptr<PictureSource> open(const std::string& under = "", const std::string& selection = "") {
     return open_pictures(files_, path_ + selection, under);
+  }
+  Imported import(const PictureSource& source, const ImportOptions& options) const {
+    const ImportPlan plan = plan_import(source, options, {.path = directory_ / "store.h5"});
+    return import_pictures(source, options, plan, [](std::int64_t) {});
   }
   std::string refusal(const std::function<void()>& body) {
     try {
@@ -137,12 +141,10 @@ TEST_F(Hdf5Pictures, WhatIsNotOnePictureIsNamedAndCanBeLeftOut) {
   ASSERT_EQ(source->count(), 3);
   EXPECT_THAT(refusal([&] { source->picture(1); }), HasSubstr("its palette 30 of them"));
   EXPECT_THAT(refusal([&] { source->picture(2); }), HasSubstr("no IMAGE_SUBCLASS"));
-  const std::string store = directory_ / "store.h5";
-  const auto ignored = [](std::int64_t) {};
-  EXPECT_THROW(import_pictures(*source, {}, store, ignored), core::Error);
-  const Imported done = import_pictures(*source, {.skip_bad = true}, store, ignored);
+  EXPECT_THROW(import(*source, {}), core::Error);
+  const Imported done = import(*source, {.skip_bad = true});
   EXPECT_EQ(done.count, 1);
-  EXPECT_THAT(done.skipped, ElementsAre(HasSubstr("/short map"), HasSubstr("/stack")));
+  EXPECT_THAT(done.problems, ElementsAre(HasSubstr("/short map"), HasSubstr("/stack")));
   EXPECT_EQ(open("", ":/stack")->count(), 3);  // alone it is an array of pictures
 }
 
@@ -165,14 +167,13 @@ TEST_F(Hdf5Pictures, OfDifferentSizesAskForOne) {
   add_colours(file, "a", "yxc", "INTERLACE_PIXEL", 0);
   file.bytes("b", {9, 9}).attribute("b", "CLASS", "IMAGE").attribute("b", "IMAGE_SUBCLASS", "IMAGE_GRAYSCALE");
   const auto source = open();
-  const std::string store = directory_ / "store.h5";
   try {
-    import_pictures(*source, {}, store, [](std::int64_t) {});
+    import(*source, {});
     FAIL() << "pictures of two sizes made a store";
   } catch (const core::Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("--size N"));
   }
-  EXPECT_EQ(import_pictures(*source, {.size = 4}, store, [](std::int64_t) {}).count, 2);
+  EXPECT_EQ(import(*source, {.size = 4}).count, 2);
 }
 
 TEST_F(Hdf5Pictures, CannotBeTrainedOnBeforeTheyAreImported) {

@@ -19,9 +19,12 @@
 
 #include "sampler/generate.h"
 #include "tests/sampler/fields.h"
+#include "tests/sampler/integrate.h"
 
 namespace pathline::sampler {
 namespace {
+
+using tests::integrate;
 
 constexpr std::int64_t kClasses = 3, kNull = kClasses;
 const std::vector<double> kWeights = {0.0, 0.5, 1.0, 2.0, 7.5};
