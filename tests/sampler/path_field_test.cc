@@ -119,18 +119,20 @@ double error_of(const Field& field, const Job& job) {
 
 TEST(PathField, NarrowedTimesBeginOnTheNoiseThereAndEndOnTheState) {
   for (const std::string& path : kPaths) {
+    // The tolerance is 1e-6 a step. A table's second derivative jumps at its knots, which costs it more steps.
+    const double bar = path.starts_with("table:") ? 1e-4 : 2e-5;
     for (const std::string prediction : {"velocity", "noise"}) {
       const Parameterisation trained(Path::parse(path), prediction, "auto");
       const Field field = velocity_of(exact_answers(trained), trained);
       Job job = job_for("dopri5", trained);
       narrow_times(job.solver, 0.25, 0.75);
       EXPECT_EQ(job.solver.start_scale, Path::parse(path).at(0.25).s);
-      EXPECT_LT(error_of(field, job), 2e-5) << path << ", " << prediction;
+      EXPECT_LT(error_of(field, job), bar) << path << ", " << prediction;
       Job to_data = job_for("dopri5", trained);
       const bool denoise = to_data.solver.denoise;
       narrow_times(to_data.solver, 0.25, {});
       EXPECT_EQ(to_data.solver.denoise, denoise);
-      EXPECT_LT(error_of(field, to_data), 2e-5) << path << ", " << prediction;
+      EXPECT_LT(error_of(field, to_data), bar) << path << ", " << prediction;
     }
   }
 }
