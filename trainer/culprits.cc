@@ -58,7 +58,8 @@ class Search {
 
   /// Through grad(), not backward(): what listens to the parameters' gradients must not hear of this.
   bool gradient_is_finite(std::int64_t first, std::int64_t count) {
-    const at::Tensor losses = objective_.loss_per_sample(samples_of(batch_, info_, first, count, device_of(model_)));  // (count)
+    const Slice slice = samples_of(batch_, info_, first, count, device_of(model_));
+    const at::Tensor losses = objective_.loss_per_sample(slice);  // (count)
     const at::Tensor loss = losses.sum().div(train_.batch);
     torch::autograd::variable_list parameters;
     for (const auto& parameter : model_.parameters()) parameters.push_back(parameter.tensor);

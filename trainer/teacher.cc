@@ -3,13 +3,11 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdio>
-#include <span>
 #include <utility>
 
 #include "checkpoint/checkpoint.h"
-#include "core/crc32c.h"
 #include "core/error.h"
+#include "core/file_crc.h"
 #include "model/weights.h"
 #include "sampler/checkpointed_model.h"
 
@@ -58,13 +56,6 @@ void check_same_flow(const std::string& teacher, const flow::FlowOptions& its, c
            2 * ours.distill.steps, " (each of its steps stands for two of the teacher). Halve once a run.");
 }
 
-std::string crc_of(core::FileSystem& files, const std::string& path) {
-  const std::string bytes = core::read_text(files, path);
-  char text[16];
-  std::snprintf(text, sizeof text, "%08x", core::crc32c(std::as_bytes(std::span(bytes))));
-  return text;
-}
-
 }  // namespace
 
 std::unique_ptr<model::Module> load_teacher(core::FileSystem& files, const flow::FlowOptions& options,
@@ -90,11 +81,12 @@ std::unique_ptr<model::Module> load_teacher(core::FileSystem& files, const flow:
 }
 
 std::string teacher_identity(core::FileSystem& files, const std::string& teacher) {
-  if (is_file(teacher)) return "file crc32c " + crc_of(files, teacher);
+  if (is_file(teacher)) return "file crc32c " + core::crc_of_file(files, teacher);
   const InRun run = in_run(teacher);
   const std::string directory = checkpoint::resolve(files, run.path);
   const std::string weights = run.ema.empty() ? "as sampled" : run.ema == "none" ? "master" : "ema-" + run.ema;
-  return "manifest crc32c " + crc_of(files, core::join_path(directory, "manifest.json")) + ", weights " + weights;
+  const std::string manifest = core::join_path(directory, "manifest.json");
+  return "manifest crc32c " + core::crc_of_file(files, manifest) + ", weights " + weights;
 }
 
 }  // namespace pathline::trainer

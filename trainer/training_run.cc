@@ -20,6 +20,7 @@
 #include "trainer/data_scale.h"
 #include "trainer/dataset.h"
 #include "trainer/global_coupling.h"
+#include "trainer/loader_options.h"
 #include "trainer/peak_rate.h"
 #include "trainer/preview.h"
 #include "trainer/recovery.h"
@@ -50,7 +51,7 @@ class TrainingRun {
         control_(ranks),
         saver_(files_, *setup_.directory, recipe(), state_, model_.parameters(), model_.buffers(), ranks,
                request.hurry),
-        batches_(std::in_place, recipe(), conditional(), dataset_, loader_options(), ranks),
+        batches_(std::in_place, recipe(), conditional(), dataset_, batch_options(), ranks),
         telemetry_(setup_.directory->path(), recipe().log.prometheus, static_cast<std::int64_t>(setup_.progress.step),
                    recipe().train.steps, ranks),
         wall_time_(started_, end_of_time(started_, recipe().run.wall_minutes, cluster::process_environment(),
@@ -84,30 +85,8 @@ class TrainingRun {
   bool conditional() const { return setup_.recipe.model.classes > 0; }
   std::uint64_t seed() const { return static_cast<std::uint64_t>(setup_.recipe.run.seed); }
 
-  /// A GPU makes numbers of pixels itself; dequantising, and a coupling over the batch, need them on the host.
-  bool device_takes_pixels() const {
-    return setup_.engine.backend->device().is_cuda() && dataset_.info().kind == data::ItemKind::kImage &&
-           setup_.recipe.data.dequantize == "none" &&
-           !flow::Coupling::of(setup_.recipe.flow.pairing, conditional()).permutes();
-  }
-
-  data::LoaderOptions loader_options() const {
-    const auto own = own_samples(setup_.recipe.train, ranks_);
-    data::LoaderOptions options;
-    options.batch = setup_.recipe.train.batch;
-    options.first = own.first;
-    options.last = own.last;
-    options.start = setup_.progress.position;
-    options.flip = setup_.recipe.data.flip && setup_.recipe.data.overfit == 0;
-    options.dequantize = setup_.recipe.data.dequantize == "uniform";
-    options.starts = setup_.recipe.flow.pairing.coupling == "pairs";
-    options.texts = model::takes_text(setup_.recipe.model);
-    options.pixels = device_takes_pixels();
-    options.ahead = setup_.dataset->ahead();
-    options.seed = seed();
-    options.threads = static_cast<int>(setup_.recipe.data.loader_threads);
-    options.depth = static_cast<int>(setup_.recipe.data.loader_depth);
-    return options;
+  data::LoaderOptions batch_options() const {
+    return loader_options(recipe(), dataset_, progress().position, setup_.engine.backend->device(), ranks_);
   }
 
   /// Rank 0's clock decides for all, through the control word.
@@ -169,7 +148,7 @@ class TrainingRun {
         " (rollback ", progress().rollbacks_in_a_row, " of ", recipe().train.rollbacks, " before a newer checkpoint)");
     if (ranks_.rank() == 0) core::log_warning(text);
     telemetry_.note("rollback", progress().step, {{"text", text}, {"target", target}});
-    batches_.emplace(recipe(), conditional(), dataset_, loader_options(), ranks_);
+    batches_.emplace(recipe(), conditional(), dataset_, batch_options(), ranks_);
     checkpoints_.stands_at(progress().step);
     validated_step_.reset();
     start_window();

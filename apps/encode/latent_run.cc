@@ -17,8 +17,8 @@
 #include "apps/sample/compute.h"
 #include "cluster/agree.h"
 #include "cluster/session.h"
-#include "core/crc32c.h"
 #include "core/error.h"
+#include "core/file_crc.h"
 #include "core/file_system.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -35,14 +35,6 @@ using core::ExitCode;
 using sampler::IdRange;
 
 constexpr std::size_t kMostPartBytes = std::size_t{64} << 20;
-
-std::string crc_of_file(const std::string& path) {
-  core::PosixFileSystem files;
-  const std::string bytes = core::read_text(files, path);
-  char text[16];
-  std::snprintf(text, sizeof text, "%08x", core::crc32c(std::as_bytes(std::span(bytes))));
-  return text;
-}
 
 DeviceKind kind_of(const std::string& device) {
   return device == "cpu" ? DeviceKind::kCpu : device == "cuda" ? DeviceKind::kCuda : DeviceKind::kAny;
@@ -111,7 +103,7 @@ class EncodingRun {
     sampler::JobRecord record;
     record.add("pictures", core::concat(pictures.digest.empty() ? pictures.description : pictures.digest, ", ",
                                         pictures.count, " of them"));
-    record.add("encoder", "crc32c " + crc_of_file(options_.encoder));
+    record.add("encoder", "crc32c " + core::crc_of_file(files_, options_.encoder));
     record.add("moments", options_.moments ? "mean and log-variance" : "no");
     record.add("flips", options_.flips ? "both" : "plain");
     record.add("normalize", options_.normalize);

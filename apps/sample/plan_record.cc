@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/sample/plan_record.h"
 
-#include <cstdio>
-#include <span>
 #include <vector>
 
 #include "apps/sample/plan.h"
 #include "checkpoint/checkpoint.h"
-#include "core/crc32c.h"
+#include "core/file_crc.h"
 #include "core/file_system.h"
 #include "core/random.h"
 #include "core/text.h"
@@ -19,10 +17,7 @@ namespace {
 
 std::string crc_of_file(const std::string& path) {
   core::PosixFileSystem files;
-  const std::string bytes = core::read_text(files, path);
-  char text[16];
-  std::snprintf(text, sizeof text, "%08x", core::crc32c(std::as_bytes(std::span(bytes))));
-  return text;
+  return core::crc_of_file(files, path);
 }
 
 std::string labels_text(const std::vector<std::int64_t>& labels) {

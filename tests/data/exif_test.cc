@@ -7,13 +7,11 @@
 #include <png.h>
 #include <zlib.h>
 
-#include <cstdio>
 #include <cstdlib>
-
-#include <jpeglib.h>
 
 #include "data/jpeg.h"
 #include "data/png.h"
+#include "tests/support/made_jpeg.h"
 
 namespace pathline::data {
 namespace {
@@ -103,34 +101,12 @@ TEST(Exif, WhatCannotBeReadLeavesThePictureAsStored) {
 
 /// 16 x 8 pixels of which the left half is 200 and the right 40: flat blocks of 8 x 8, which JPEG keeps.
 Bytes jpeg_with(const Bytes& segment) {
-  jpeg_compress_struct jpeg{};
-  jpeg_error_mgr errors{};
-  jpeg.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&jpeg);
-  unsigned char* memory = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&jpeg, &memory, &size);
-  jpeg.image_height = 8;
-  jpeg.image_width = 16;
-  jpeg.input_components = 1;
-  jpeg.in_color_space = JCS_GRAYSCALE;
-  jpeg_set_defaults(&jpeg);
-  jpeg_set_quality(&jpeg, 100, TRUE);
-  jpeg_start_compress(&jpeg, TRUE);
-  jpeg_write_marker(&jpeg, JPEG_APP0 + 1, reinterpret_cast<const JOCTET*>(segment.data()),
-                    static_cast<unsigned>(segment.size()));
-  std::vector<JSAMPLE> pixels(16, 200);
-  std::fill(pixels.begin() + 8, pixels.end(), 40);
-  while (jpeg.next_scanline < jpeg.image_height) {
-    JSAMPROW row = pixels.data();
-    jpeg_write_scanlines(&jpeg, &row, 1);
-  }
-  jpeg_finish_compress(&jpeg);
-  jpeg_destroy_compress(&jpeg);
-  const auto* begin = reinterpret_cast<std::byte*>(memory);
-  Bytes file(begin, begin + size);
-  std::free(memory);
-  return file;
+  Image image(8, 16, 1, 40);
+  for (std::int64_t y = 0; y < 8; ++y) std::fill_n(&image.at(y, 0, 0), 8, std::uint8_t{200});
+  return tests::made_jpeg(image, JCS_GRAYSCALE, {.begin = [&segment](jpeg_compress_struct& jpeg) {
+                            jpeg_write_marker(&jpeg, JPEG_APP0 + 1, reinterpret_cast<const JOCTET*>(segment.data()),
+                                              static_cast<unsigned>(segment.size()));
+                          }});
 }
 
 TEST(Exif, JpegFilesAreTurned) {

@@ -1,46 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The library has no JPEG encoder: the test writes its files with libjpeg.
 #include "data/jpeg.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
-
-#include <jpeglib.h>
-
 #include "core/error.h"
+#include "tests/support/made_jpeg.h"
 
 namespace pathline::data {
 namespace {
 
 std::vector<std::byte> encoded(const Image& image, J_COLOR_SPACE space, bool ycck = false) {
-  jpeg_compress_struct jpeg{};
-  jpeg_error_mgr errors{};
-  jpeg.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&jpeg);
-  unsigned char* memory = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&jpeg, &memory, &size);
-  jpeg.image_height = static_cast<JDIMENSION>(image.height);
-  jpeg.image_width = static_cast<JDIMENSION>(image.width);
-  jpeg.input_components = static_cast<int>(image.channels);
-  jpeg.in_color_space = space;
-  jpeg_set_defaults(&jpeg);
-  if (ycck) jpeg_set_colorspace(&jpeg, JCS_YCCK);
-  jpeg_set_quality(&jpeg, 100, TRUE);
-  jpeg_start_compress(&jpeg, TRUE);
-  while (jpeg.next_scanline < jpeg.image_height) {
-    auto* row = const_cast<JSAMPLE*>(&image.pixels[jpeg.next_scanline * image.width * image.channels]);
-    jpeg_write_scanlines(&jpeg, &row, 1);
-  }
-  jpeg_finish_compress(&jpeg);
-  jpeg_destroy_compress(&jpeg);
-  const auto* begin = reinterpret_cast<std::byte*>(memory);
-  std::vector<std::byte> file(begin, begin + size);
-  std::free(memory);
-  return file;
+  return tests::made_jpeg(image, space, {.set = [ycck](jpeg_compress_struct& jpeg) {
+                            if (ycck) jpeg_set_colorspace(&jpeg, JCS_YCCK);
+                          }});
 }
 
 Image ramp(std::int64_t height, std::int64_t width, std::int64_t channels) {
