@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/chunk_filters.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <cstring>
 #include <memory>
@@ -32,29 +32,29 @@ void check(bool good, const char* why, const std::string& what) {
            "). The file is damaged; copy or import it again.");
 }
 
-/// zlib's state, made once a thread: it is 40 KB, and most chunks are small.
+/// libdeflate's state, made once a thread: most chunks are small. It knows the whole chunk and its size beforehand, and
+/// is twice to three times as fast as zlib, which is made for streams.
 class Inflater {
  public:
-  Inflater() {
-    PL_CHECK(inflateInit(&stream_) == Z_OK, ExitCode::kEnvironment, "zlib ", zlibVersion(),
+  Inflater() : state_(libdeflate_alloc_decompressor()) {
+    PL_CHECK(state_, ExitCode::kEnvironment, "libdeflate ", LIBDEFLATE_VERSION_STRING,
              " cannot start. Look for memory.");
   }
-  ~Inflater() { inflateEnd(&stream_); }
 
   /// A whole zlib stream of at most out.size() bytes; how many it had, or nothing good.
   std::size_t run(std::span<const std::byte> in, std::span<std::byte> out, const std::string& what) {
-    inflateReset(&stream_);
-    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(in.data()));
-    stream_.avail_in = static_cast<uInt>(in.size());
-    stream_.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream_.avail_out = static_cast<uInt>(out.size());
-    const int end = inflate(&stream_, Z_FINISH);
-    check(end == Z_STREAM_END, stream_.msg ? stream_.msg : "its deflated bytes end early or go on too long", what);
-    return out.size() - stream_.avail_out;
+    std::size_t made = 0;
+    const auto end = libdeflate_zlib_decompress(state_.get(), in.data(), in.size(), out.data(), out.size(), &made);
+    check(end != LIBDEFLATE_INSUFFICIENT_SPACE, "its deflated bytes go on too long", what);
+    check(end == LIBDEFLATE_SUCCESS, "its deflated bytes end early or are others", what);
+    return made;
   }
 
  private:
-  z_stream stream_ = {};
+  struct Free {
+    void operator()(libdeflate_decompressor* state) const { libdeflate_free_decompressor(state); }
+  };
+  std::unique_ptr<libdeflate_decompressor, Free> state_;
 };
 
 /// Byte b of all elements lies together; what is left behind the last whole element is as it was.

@@ -40,6 +40,7 @@ ChunkReader::ChunkReader(const std::string& path, std::string name, hdf5::ChunkM
     row_steps_.push_back(product(map_.shape, axis + 1) * map_.element_bytes);
     chunk_steps_.push_back(product(map_.chunk, axis + 1) * map_.element_bytes);
   }
+  whole_rows_ = chunks_a_row_ == 1 && chunk_row_bytes_ == row_bytes_;
   decode_into(std::make_shared<DecodedChunks>(2 * chunks_a_row_ * map_.chunk_bytes()));
 }
 
@@ -62,6 +63,7 @@ void ChunkReader::will_read(std::int64_t index) const {
 
 void ChunkReader::read(std::int64_t index, std::span<std::byte> out) const {
   PL_ASSERT(index >= 0 && index < map_.shape[0] && out.size() == row_bytes_);
+  if (whole_rows_) return read_whole(index, out);
   Piece piece{static_cast<std::size_t>(index / map_.chunk[0]) * chunks_a_row_,
               static_cast<std::size_t>(index % map_.chunk[0]), std::vector<std::int64_t>(map_.shape.size(), 0)};
   for (std::size_t i = 0; i < chunks_a_row_; ++i, ++piece.number) {
@@ -88,18 +90,26 @@ void ChunkReader::copy_box(const Piece& piece, std::size_t axis, const std::byte
   }
 }
 
-void ChunkReader::read_piece(const Piece& piece, std::span<std::byte> out) const {
-  const hdf5::StoredChunk& chunk = map_.chunks[piece.number];
-  const std::size_t row_at = piece.row * chunk_row_bytes_;
-  const bool whole = chunks_a_row_ == 1 && chunk_row_bytes_ == row_bytes_;
-  if (whole && chunk.bytes == 0) return fill(out);
-  if (whole && map_.filters.empty()) return file_.read(chunk.offset + row_at, out);
-  if (whole && map_.chunk[0] == 1) {  // read by nobody else: past the store of decoded chunks
+/// A row that lies in one chunk as it is.
+void ChunkReader::read_whole(std::int64_t index, std::span<std::byte> out) const {
+  const auto number = static_cast<std::size_t>(index / map_.chunk[0]);
+  const std::size_t row_at = static_cast<std::size_t>(index % map_.chunk[0]) * row_bytes_;
+  const hdf5::StoredChunk& chunk = map_.chunks[number];
+  if (chunk.bytes == 0) return fill(out);
+  if (map_.filters.empty()) return file_.read(chunk.offset + row_at, out);
+  if (map_.chunk[0] == 1) {  // read by nobody else: past the store of decoded chunks
     thread_local std::vector<std::byte> stored;
     stored.resize(chunk.bytes);
     file_.read(chunk.offset, stored);
-    return decode_chunk(map_.filters, chunk.skipped, stored, out, core::concat("chunk ", piece.number, " of ", name_));
+    return decode_chunk(map_.filters, chunk.skipped, stored, out, core::concat("chunk ", number, " of ", name_));
   }
+  const DecodedChunks::Bytes rows = shared(number);
+  std::memcpy(out.data(), rows->data() + row_at, out.size());
+}
+
+void ChunkReader::read_piece(const Piece& piece, std::span<std::byte> out) const {
+  const hdf5::StoredChunk& chunk = map_.chunks[piece.number];
+  const std::size_t row_at = piece.row * chunk_row_bytes_;
   std::vector<std::byte> own;
   DecodedChunks::Bytes chunk_bytes;
   const std::byte* from = nullptr;
@@ -115,13 +125,7 @@ void ChunkReader::read_piece(const Piece& piece, std::span<std::byte> out) const
     chunk_bytes = shared(piece.number);
     from = chunk_bytes->data() + row_at;
   }
-  if (whole) {
-    std::memcpy(out.data(), from, out.size());
-  } else if (map_.shape.size() == 1) {
-    std::memcpy(out.data(), from, map_.element_bytes);
-  } else {
-    copy_box(piece, 1, from, out.data());
-  }
+  copy_box(piece, 1, from, out.data());
 }
 
 void ChunkReader::decode_now(std::int64_t index) const {

@@ -36,6 +36,7 @@ class ChunkReader {
 
  private:
   struct Piece;
+  void read_whole(std::int64_t index, std::span<std::byte> out) const;
   void read_piece(const Piece& piece, std::span<std::byte> out) const;
   void copy_box(const Piece& piece, std::size_t axis, const std::byte* from, std::byte* to) const;
   DecodedChunks::Bytes shared(std::size_t number) const;
@@ -47,6 +48,7 @@ class ChunkReader {
   FileDescriptor file_;
   std::size_t row_bytes_ = 0, chunk_row_bytes_ = 0;   // of the array, of a chunk
   std::size_t chunks_a_row_ = 1;                      // how many chunks a row runs through
+  bool whole_rows_ = false;                           // one, which holds nothing else of it
   std::vector<std::size_t> row_steps_, chunk_steps_;  // bytes from one index of an axis to the next
   std::shared_ptr<DecodedChunks> decoded_;
   std::uint32_t reader_ = 0;  // our number there

@@ -134,6 +134,7 @@ void Loader::Impl::prepare(std::uint64_t number, Batch& batch) {
   order(batch.first, batch.samples);
   for (std::size_t i = 0; i < count; ++i) reads[i] = {batch.samples[i], i};
   std::ranges::sort(reads);
+  for (const auto& [sample, i] : reads) batch.labels[i] = source.label(sample);  // far apart: fetched together
   if (reads_wait) {
     for (const auto& read : reads) source.will_read(read.first);
   }
@@ -176,7 +177,6 @@ void Loader::Impl::read_sample(Batch& batch, std::int64_t sample, std::size_t i)
     to_values(info, item, mirrored, out, &draw);
     if (options.dequantize) dequantize({options.seed, position, core::Purpose::kDequantize}, out);
   }
-  batch.labels[i] = source.label(sample);
   if (options.texts) source.read_text(sample, std::span(batch.texts).subspan(i * text, text));
   if (!options.starts) return;
   start.resize(values);
