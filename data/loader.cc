@@ -47,6 +47,9 @@ void check(const ShardSource& source, const LoaderOptions& options) {
 // A read that takes longer than this waits for storage: calls, and bytes a second, of a page cache that is in no hurry.
 constexpr double kUsualSeconds = 20e-6, kUsualRate = 5e8;
 
+// Of a batch: with the others that are ahead, more is out of the caches before it is used.
+constexpr std::size_t kCachedBytes = std::size_t{8} << 20;
+
 /// One prepared batch, or why there is none.
 struct Slot {
   std::optional<Batch> batch;
@@ -174,7 +177,7 @@ void Loader::Impl::read_sample(Batch& batch, std::int64_t sample, std::size_t i)
     source.read(sample, item);
     const core::Draws draw(options.seed, position, core::Purpose::kLatent);
     const std::span out = std::span(batch.values).subspan(i * values, values);
-    to_values(info, item, mirrored, out, &draw);
+    to_values(info, item, mirrored, out, &draw, batch.values.size() * sizeof(float) > kCachedBytes);
     if (options.dequantize) dequantize({options.seed, position, core::Purpose::kDequantize}, out);
   }
   if (options.texts) source.read_text(sample, std::span(batch.texts).subspan(i * text, text));
@@ -226,14 +229,14 @@ void Loader::give_back(Batch batch) {
 }
 
 void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirrored, std::span<float> out,
-               const core::Draws* draw) {
+               const core::Draws* draw, bool past_caches) {
   PL_ASSERT(item.size() == info.item_bytes() && out.size() == info.item_values());
   if (info.kind == ItemKind::kLatent) return latent_to_values(info, item, mirrored, draw, out);
   if (info.kind == ItemKind::kPoint) {
     std::memcpy(out.data(), item.data(), item.size());
     return;
   }
-  pixels_to_values(item, info.height, info.width, info.channels, mirrored, out);
+  pixels_to_values(item, info.height, info.width, info.channels, mirrored, out, past_caches);
 }
 
 void start_to_values(const SetInfo& info, std::span<const float> start, bool mirrored, std::span<float> out) {

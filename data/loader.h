@@ -69,9 +69,9 @@ class Loader {
 };
 
 /// One sample as the loader delivers it: (channels, height, width) floats; `mirrored` flips left and right. `draw`: of
-/// latents that are stored as mean and log-variance; null: the mean.
+/// latents that are stored as mean and log-variance; null: the mean. `past_caches`: see pixels_to_values().
 void to_values(const SetInfo& info, std::span<const std::byte> item, bool mirrored, std::span<float> out,
-               const core::Draws* draw = nullptr);
+               const core::Draws* draw = nullptr, bool past_caches = false);
 
 /// The start of one sample, as ShardSource::read_start() gives it, in the loader's layout.
 void start_to_values(const SetInfo& info, std::span<const float> start, bool mirrored, std::span<float> out);
