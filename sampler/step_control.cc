@@ -9,7 +9,7 @@
 namespace pathline::sampler {
 namespace {
 constexpr double kSafety = 0.9, kGrowth = 10.0, kShrink = 0.2;
-constexpr double kStretch = 1.1;
+constexpr double kStretch = 1.02;
 constexpr double kSmallestShare = 1e-12;  // of |t1 - t0|
 constexpr double kSmallestRatio = 1e-10;  // of an error, for a controller that remembers it
 // The error of half a step: less than 1/8 of the whole's for every method here, half of it where it is noise.
