@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -24,9 +23,7 @@ constexpr std::string_view kTailEnd = "\"}\n";
 constexpr std::size_t kTailBytes = kTailStart.size() + 8 + kTailEnd.size();
 
 std::string tail_of(std::string_view body) {
-  char digits[9];
-  std::snprintf(digits, sizeof digits, "%08x", core::crc32c(std::as_bytes(std::span(body.data(), body.size()))));
-  return core::concat(kTailStart, digits, kTailEnd);
+  return core::concat(kTailStart, core::crc32c_digits(std::as_bytes(std::span(body))), kTailEnd);
 }
 
 // Writing.

@@ -4,6 +4,7 @@
 #include "core/crc32c.h"
 
 #include <array>
+#include <cstdio>
 #include <cstring>
 
 #if defined(__x86_64__)
@@ -142,6 +143,12 @@ std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t previous) {
   }
 #endif
   return crc32c_by_tables(bytes, previous);
+}
+
+std::string crc32c_digits(std::span<const std::byte> bytes) {
+  char digits[9];
+  std::snprintf(digits, sizeof digits, "%08x", crc32c(bytes));
+  return digits;
 }
 
 }  // namespace pathline::core

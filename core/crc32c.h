@@ -6,13 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace pathline::core {
 
 /// CRC of `bytes` after data whose CRC is `previous` (0 at the start).
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t previous = 0);
 
-/// The same without the instruction, for tests.
+/// The CRC of `bytes` in eight hexadecimal digits, as files and records of Pathline write it.
+std::string crc32c_digits(std::span<const std::byte> bytes);
+
+/// crc32c() without the instruction, for tests.
 std::uint32_t crc32c_by_tables(std::span<const std::byte> bytes, std::uint32_t previous = 0);
 
 }  // namespace pathline::core

@@ -10,6 +10,7 @@
 
 #include "cluster/self_communicator.h"
 #include "tests/trainer/runs.h"
+#include "trainer/loader_options.h"
 #include "trainer/training_step.h"
 
 namespace pathline::trainer {
@@ -20,6 +21,7 @@ constexpr std::uint64_t kSeed = 3;
 
 Recipe recipe_of(const std::string& data, const flow::CouplingOptions& pairing) {
   Recipe recipe;
+  recipe.run.seed = kSeed;
   recipe.data.path = {data};
   recipe.train.batch = 28;
   recipe.train.slices = 7;
@@ -49,13 +51,7 @@ struct Found {
 Found batches_of(const Recipe& recipe, bool conditional, cluster::Communicator& ranks) {
   const Dataset dataset(recipe.data, recipe.flow.pairing, kSeed);
   const auto own = own_samples(recipe.train, ranks);
-  data::LoaderOptions options;
-  options.batch = recipe.train.batch;
-  options.first = own.first;
-  options.last = own.last;
-  options.seed = kSeed;
-  options.starts = recipe.flow.pairing.coupling == "pairs";
-  GlobalCoupling coupling(recipe, conditional, dataset, options, ranks);
+  GlobalCoupling coupling(recipe, conditional, dataset, loader_options(recipe, dataset, 0, at::kCPU, ranks), ranks);
   const auto size = static_cast<std::int64_t>(dataset.info().item_values());
   Found found;
   for (std::int64_t n = 0; n < kBatches; ++n) {
