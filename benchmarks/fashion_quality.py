@@ -378,6 +378,19 @@ def read_safetensors(path):
     return tensors
 
 
+def write_safetensors(path, tensors):
+    header, offset = {}, 0
+    for name, tensor in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + 4 * tensor.numel()]}
+        offset += 4 * tensor.numel()
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for tensor in tensors.values():
+            file.write(tensor.contiguous().numpy().astype("<f4").tobytes())
+
+
 @torch.inference_mode()
 def held_out_loss(network, x1, labels, seed, batch=250):
     """Mean over the images of |v - (x1 - x0)|^2 per pixel, each image at one time of an even grid."""
