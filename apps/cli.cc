@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/machine.h"
 #include "core/text.h"
 
 namespace pathline::apps {
@@ -80,6 +81,7 @@ bool parse(CLI::App& app, int argc, const char* const* argv) {
 
 int run_cli(CLI::App& app, int argc, const char* const* argv, const Run& body) {
   return core::run_program([&] {
+    core::raise_open_file_limit();
     const std::string name = app.get_name().empty() ? argv[0] : app.get_name();
     app.set_version_flag("--version", name + " " PATHLINE_VERSION);
     return parse(app, argc, argv) ? body() : static_cast<int>(ExitCode::kFinished);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which checkpoint is meant, and which is good.
 #include <algorithm>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/checkpoint.h"
@@ -48,7 +49,8 @@ std::string problem_of(core::FileSystem& files, const std::string& directory, Sh
   try {
     const auto problems = Reader(files, directory).verify(share);
     return problems.empty() ? "" : core::concat(problems.front(), problems.size() > 1 ? " And more." : "");
-  } catch (const core::Error& error) {
+  } catch (const std::exception& caught) {  // of any kind: the other ranks wait for this one's answer
+    const core::Error error = core::as_error(caught);
     if (again && error.code() != ExitCode::kInput) return problem_of(files, directory, share, false);
     return error.what();
   }
@@ -68,12 +70,14 @@ std::vector<std::string> newest_first(core::FileSystem& files, const std::string
   if (ranks.rank == 0) {
     try {
       for (const auto& one : committed(files, directory)) told["paths"].insert(told["paths"].begin(), one.directory);
-    } catch (const core::Error& error) {
+    } catch (const std::exception& caught) {  // of any kind: the other ranks wait for the list
+      const core::Error error = core::as_error(caught);
       told["code"] = static_cast<int>(error.code());
       told["error"] = error.what();
     }
   }
-  told = nlohmann::json::parse(ranks.broadcast(told.dump()));
+  // A name that is no UTF-8 must not throw here on rank 0 alone.
+  told = nlohmann::json::parse(ranks.broadcast(told.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
   if (told.at("code") != 0) throw core::Error(static_cast<ExitCode>(told.at("code").get<int>()), told.at("error"));
   return told.at("paths");
 }

@@ -21,6 +21,7 @@ namespace {
 using core::ExitCode;
 
 constexpr int kStillIntervals = 3;
+constexpr int kLooksAnInterval = 2;
 constexpr int kMovesOfTheLiving = 2;
 constexpr double kLongestInterval = 60.0;  // what a foreign file may make us wait
 
@@ -35,6 +36,24 @@ struct Top {
   std::uint64_t number = 0;
   std::string text;
   bool operator==(const Top&) const = default;
+};
+
+/// How long an owner has been seen not to move. Storage that stalls holds up its heartbeat as it holds up our look, and
+/// we may be suspended: of the time that passed until a look was done, an interval counts at most.
+class Stillness {
+ public:
+  explicit Stillness(double interval) : interval_(interval) {}
+  void seen_for(double seconds) {
+    ++looks_;
+    seconds_ += std::min(seconds, interval_);
+  }
+  bool long_enough() const {
+    return looks_ >= kStillIntervals * kLooksAnInterval && seconds_ >= kStillIntervals * interval_;
+  }
+
+ private:
+  double interval_, seconds_ = 0;
+  int looks_ = 0;
 };
 
 class Taking {
@@ -116,15 +135,19 @@ class Taking {
     const double theirs = owner ? std::min(owner->heartbeat_seconds, kLongestInterval) : 0.0;
     const double interval = std::max(heartbeat_, theirs);
     core::log_info(lock_path(directory_, number), " belongs to ", description_of(owner), "; watching whether it lives");
-    double still_since = us_.seconds();
-    for (int moves = 0; us_.seconds() - still_since < kStillIntervals * interval;) {
-      us_.sleep(interval / 2);
+    Stillness still(interval);
+    for (int moves = 0; !still.long_enough();) {
+      const double before = us_.seconds();
+      us_.sleep(interval / kLooksAnInterval);
       const Top now = look();
       if (now.number != number) return false;
       if (const auto content = parse_lock(now.text); content && ended(*content, us_)) return true;
-      if (now == top) continue;
+      if (now == top) {
+        still.seen_for(us_.seconds() - before);
+        continue;
+      }
       top = now;
-      still_since = us_.seconds();
+      still = Stillness(interval);
       PL_CHECK(++moves < kMovesOfTheLiving, ExitCode::kEnvironment, "the run in ", directory_, " is being written by ",
                description_of(owner),
                " (two jobs must not write one run). Wait for it, stop it, or choose another "

@@ -31,9 +31,10 @@ LockSurroundings real_surroundings();
 class RunLock {
  public:
   /// Takes the lock of `directory`. Where another owner holds it: watches it on our own monotonic clock. If its counter
-  /// stands still for three intervals, or at once if it names our own Slurm job with a lower restart count or a process
-  /// of this host and boot that is dead, it is taken over with a higher fencing number. Otherwise, after it moved
-  /// twice, throws ExitCode::kEnvironment naming the owner.
+  /// stands still for three intervals and six looks in a row (a look that storage holds up counts as one interval at
+  /// most), or at once if it names our own Slurm job with a lower restart count or a process of this host and boot that
+  /// is dead, it is taken over with a higher fencing number. Otherwise, after it moved twice, throws
+  /// ExitCode::kEnvironment naming the owner.
   RunLock(core::FileSystem& files, const std::string& directory, double heartbeat_seconds = 5.0,
           const LockSurroundings& us = real_surroundings());
   /// Releases it if it is still ours.

@@ -36,4 +36,8 @@ void throw_together(Communicator& ranks, const std::optional<core::Error>& error
                     broadcast_text(ranks, text, static_cast<std::size_t>(length), root));
 }
 
+std::string word_of_root(Communicator& ranks, const std::string& text) {
+  return broadcast_text(ranks, text, word_of_root(ranks, text.size()), 0);
+}
+
 }  // namespace pathline::cluster

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Errors of one rank that all ranks throw together, so that nobody waits for a rank that gave up.
+// Errors of one rank that all ranks throw together, so that nobody waits for a rank that gave up; rank 0's word for
+// all.
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -36,13 +39,22 @@ auto together(Communicator& ranks, const Work& work) {
     } else {
       result.emplace(work());
     }
-  } catch (const core::Error& caught) {
-    error = caught;
   } catch (const std::exception& caught) {
-    error.emplace(core::ExitCode::kInternal, caught.what());
+    error = core::as_error(caught);
   }
   throw_together(ranks, error);
   if constexpr (!std::is_void_v<Result>) return std::move(*result);
 }
+
+/// Rank 0's value on every rank; what the others pass is not looked at. Collective.
+template <class Value>
+Value word_of_root(Communicator& ranks, Value value) {
+  static_assert(std::is_trivially_copyable_v<Value>);
+  ranks.broadcast(std::as_writable_bytes(std::span(&value, 1)), 0);
+  return value;
+}
+
+/// The same of texts.
+std::string word_of_root(Communicator& ranks, const std::string& text);
 
 }  // namespace pathline::cluster

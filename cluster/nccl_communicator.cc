@@ -83,7 +83,7 @@ class NcclCommunicator final : public Communicator {
       check_version();
       if (rank() == 0) check_nccl(ncclGetUniqueId(&id), "preparing NCCL", nullptr);
     });
-    host_->broadcast(std::as_writable_bytes(std::span(&id, 1)), 0);
+    id = word_of_root(*host_, id);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;  // or nothing could end an initialisation that some rank never joins
     const ncclResult_t started = ncclCommInitRankConfig(&nccl_, size(), id, rank(), &config);

@@ -2,10 +2,13 @@
 // Ranks with a GPU each, for arrays in device memory, over NCCL. Only in builds with CUDA.
 #pragma once
 
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <string>
 
 #include "cluster/communicator.h"
+#include "cluster/hang_judge.h"
 
 struct CUstream_st;
 
@@ -13,8 +16,19 @@ namespace pathline::cluster {
 
 struct NcclDeadlines {
   double init_seconds = 300;  // until all ranks have joined
-  double call_seconds = 600;  // from the moment the device reaches a call until it is done
+  double call_seconds = 600;  // from the moment the device reaches a call until it is done; infinite: never
 };
+
+/// Of ranks that a watchdog looks after: a minute behind it, so that it, which knows who is missing, speaks first. As
+/// patient as it is where a rank saves or validates, and for ever where it is.
+inline NcclDeadlines deadlines_behind(const Deadlines& watchdog) {
+  constexpr double kBehind = 60;
+  NcclDeadlines deadlines;
+  const double longest =
+      watchdog.watched() ? watchdog.step + watchdog.grace + kBehind : std::numeric_limits<double>::infinity();
+  deadlines.call_seconds = std::max(deadlines.call_seconds, longest);
+  return deadlines;
+}
 
 /// The ranks of `host` once more, whose broadcast, gathers, all_to_all and reduce_scatter work on memory of `device`:
 /// they are queued on `stream` (a cudaStream_t of that device) and return before they are done. Barrier, reductions of

@@ -27,8 +27,7 @@ std::uint64_t shared_nonce(Communicator& ranks) {
     std::random_device device;
     nonce = (std::uint64_t{device()} << 32) | device();
   }
-  ranks.broadcast(std::as_writable_bytes(std::span(&nonce, 1)), 0);
-  return nonce;
+  return word_of_root(ranks, nonce);
 }
 
 bool holds(core::FileSystem& files, const std::string& path, const std::string& content) {

@@ -242,6 +242,9 @@ void Config::resolve(std::string_view section, std::string_view key, std::int64_
 void Config::resolve(std::string_view section, std::string_view key, const std::vector<double>& value) {
   impl_->resolve(section, key, toml_text(value));
 }
+void Config::resolve(std::string_view section, std::string_view key, const std::string& value) {
+  impl_->resolve(section, key, toml_text(value));
+}
 
 void Config::refuse_unknown_keys() const {
   const std::vector<std::string> sections = impl_->sections();

@@ -53,9 +53,11 @@ class Config {
   /// True if the recipe itself (not a default) gives the key.
   bool has(std::string_view section, std::string_view key) const;
 
-  /// Replaces the effective value of a bound key, for defaults that are computed (train.slices), or found in the data.
+  /// Replaces the effective value of a bound key, for defaults that are computed (train.slices), found in
+  /// the data, or written out (flow.path).
   void resolve(std::string_view section, std::string_view key, std::int64_t value);
   void resolve(std::string_view section, std::string_view key, const std::vector<double>& value);
+  void resolve(std::string_view section, std::string_view key, const std::string& value);
 
   /// After all options are bound: throws kUsage for the first key that nobody bound, naming the nearest known key.
   void refuse_unknown_keys() const;

@@ -145,10 +145,12 @@ std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t previous) {
   return crc32c_by_tables(bytes, previous);
 }
 
-std::string crc32c_digits(std::span<const std::byte> bytes) {
+std::string crc32c_digits(std::uint32_t crc) {
   char digits[9];
-  std::snprintf(digits, sizeof digits, "%08x", crc32c(bytes));
+  std::snprintf(digits, sizeof digits, "%08x", crc);
   return digits;
 }
+
+std::string crc32c_digits(std::span<const std::byte> bytes) { return crc32c_digits(crc32c(bytes)); }
 
 }  // namespace pathline::core

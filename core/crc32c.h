@@ -13,7 +13,8 @@ namespace pathline::core {
 /// CRC of `bytes` after data whose CRC is `previous` (0 at the start).
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t previous = 0);
 
-/// The CRC of `bytes` in eight hexadecimal digits, as files and records of Pathline write it.
+/// A CRC, or that of `bytes`, in eight hexadecimal digits, as files and records of Pathline write it.
+std::string crc32c_digits(std::uint32_t crc);
 std::string crc32c_digits(std::span<const std::byte> bytes);
 
 /// crc32c() without the instruction, for tests.

@@ -3,6 +3,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <new>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -23,18 +25,32 @@ std::string_view first_paragraph(std::string_view text) {
   return end == std::string_view::npos ? text : text.substr(0, end);
 }
 
+/// std::bad_alloc, and what LibTorch's allocators say ("CUDA out of memory", "can't allocate memory").
+bool is_out_of_memory(const std::exception& caught) {
+  const std::string_view text = caught.what();
+  return dynamic_cast<const std::bad_alloc*>(&caught) != nullptr || text.find("out of memory") != text.npos ||
+         text.find("can't allocate memory") != text.npos;
+}
+
 }  // namespace
+
+Error as_error(const std::exception& caught) {
+  if (const auto* known = dynamic_cast<const Error*>(&caught)) return *known;
+  const std::string text(first_paragraph(caught.what()));
+  if (!is_out_of_memory(caught)) return {ExitCode::kInternal, text};
+  return {ExitCode::kEnvironment,
+          concat("out of memory (", text, "). Take less at once: when training, smaller slices, ",
+                 "train.micro_batch or activation checkpointing (docs/recovery.md, \"Out of ",
+                 "memory\"); when sampling, fewer --slots.")};
+}
 
 int run_program(const std::function<int()>& body) {
   try {
     return body();
-  } catch (const Error& error) {
+  } catch (const std::exception& caught) {
+    const Error error = as_error(caught);
     std::fprintf(stderr, "error: %s\n", error.what());
     return static_cast<int>(error.code());
-  } catch (const std::exception& error) {
-    const std::string text(first_paragraph(error.what()));
-    std::fprintf(stderr, "error: %s\n", text.c_str());
-    return static_cast<int>(ExitCode::kInternal);
   }
 }
 

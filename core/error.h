@@ -45,8 +45,12 @@ std::string errno_text();
 
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
 
-/// Runs a program's body: returns its exit code; an `Error` is printed as "error: PARAGRAPH" to stderr and becomes its
-/// own code, any other exception becomes 1. The only place that turns exceptions into exit codes.
+/// What an exception means to the user: an Error is itself; memory that could not be had, here or in LibTorch, is
+/// kEnvironment (started again alike it would fail alike) with what to try; anything else is kInternal, without stack.
+Error as_error(const std::exception& caught);
+
+/// Runs a program's body: returns its exit code; an exception is printed as "error: PARAGRAPH" to stderr and becomes
+/// the code of `as_error`. The only place that turns exceptions into exit codes.
 int run_program(const std::function<int()>& body);
 
 }  // namespace pathline::core

@@ -5,21 +5,55 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/text.h"
 
 namespace pathline::data {
 
 using core::ExitCode;
 
+namespace {
+
+constexpr std::array kWaits = {0.1, 0.5, 2.0, 5.0};  // seconds; well below what the watchdog calls a hang
+
+bool may_pass(int reason) {
+  constexpr std::array kPassing = {EIO, ESTALE, ESHUTDOWN, ETIMEDOUT, EAGAIN};
+  return std::ranges::find(kPassing, reason) != kPassing.end();
+}
+
+std::string open_advice(int reason) {
+  if (reason != EMFILE) return "Look at its permissions and at the limit of open files.";
+  return "This process has as many files open as it may (`ulimit -n`), and a set in many parts keeps one open for "
+         "each. Raise the hard limit, on clusters that of the batch system's service, or import the set into fewer "
+         "parts.";
+}
+
+}  // namespace
+
+ssize_t read_patiently(const std::function<ssize_t()>& read, const std::function<void(double)>& wait) {
+  ssize_t got = read();
+  for (const double seconds : kWaits) {
+    if (got >= 0 || !may_pass(errno)) break;
+    wait(seconds);
+    got = read();
+  }
+  return got;
+}
+
 FileDescriptor::FileDescriptor(std::string path, Access access)
     : path_(std::move(path)),
       descriptor_(::open(path_.c_str(), (access == Access::kRead ? O_RDONLY : O_RDWR) | O_CLOEXEC)) {
-  PL_CHECK(descriptor_ >= 0, ExitCode::kEnvironment, "cannot open ", path_, " (", core::errno_text(),
-           "). Look at its permissions and at the limit of open files.");
+  const int reason = errno;
+  PL_CHECK(descriptor_ >= 0, ExitCode::kEnvironment, "cannot open ", path_, " (", core::errno_text(), "). ",
+           open_advice(reason));
 }
 
 FileDescriptor::FileDescriptor(FileDescriptor&& other) noexcept
@@ -31,7 +65,14 @@ FileDescriptor::~FileDescriptor() {
 
 void FileDescriptor::read(std::uint64_t offset, std::span<std::byte> out) const {
   for (std::size_t done = 0; done < out.size();) {
-    const ssize_t got = ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    const auto read_on = [&] {
+      return ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    };
+    const ssize_t got = read_patiently(read_on, [&](double seconds) {
+      core::log_warning("cannot read ", path_, " at byte ", offset + done, " (", core::errno_text(),
+                        "); it is tried again in ", seconds, " s");
+      std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+    });
     if (got < 0 && errno == EINTR) continue;
     PL_CHECK(got >= 0, ExitCode::kEnvironment, "cannot read ", path_, " at byte ", offset + done, " (",
              core::errno_text(), "). Look at the disk or the mount.");

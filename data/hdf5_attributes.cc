@@ -21,37 +21,52 @@ Handle fixed_text(std::size_t bytes) {
   return type;
 }
 
-}  // namespace
+/// One attribute with its type and extent; false where the object has none of that name.
+struct Attribute {
+  Handle handle, type, space;
+  std::uint64_t count = 0;  // of elements
+  std::size_t each = 0;     // bytes of an element
 
-Handle attribute_of(std::int64_t file, const std::string& object, const std::string& name) {
-  if (H5Aexists_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT) <= 0) return Handle();
-  return Handle(H5Aopen_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  explicit operator bool() const { return handle.id() >= 0; }
+  H5T_class_t kind() const { return H5Tget_class(type.id()); }
+  /// Whether a file of that many bytes can hold what the attribute claims to be.
+  bool fits(std::uint64_t bytes) const { return count <= bytes / std::max<std::size_t>(each, 1); }
+};
+
+/// Opens the attribute to do `what` in the file at `path`.
+Attribute attribute_of(std::int64_t file, const std::string& object, const std::string& name, const std::string& path,
+                       const std::string& what) {
+  Attribute found;
+  if (H5Aexists_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT) <= 0) return found;
+  const hid_t id = H5Aopen_by_name(file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT);
+  found.handle = Handle(checked(id, path, what), H5Aclose);
+  found.type = Handle(checked(H5Aget_type(id), path, what), H5Tclose);
+  found.space = Handle(checked(H5Aget_space(id), path, what), H5Sclose);
+  found.count = static_cast<std::uint64_t>(checked(H5Sget_simple_extent_npoints(found.space.id()), path, what));
+  found.each = H5Tget_size(found.type.id());
+  return found;
 }
+
+}  // namespace
 
 // Texts of fixed length (ours) and of variable length (h5py's), any number of them.
 std::vector<std::string> File::texts(const std::string& object, const std::string& name) const {
   const Lock lock;
-  const Handle attribute = attribute_of(file_.id(), object, name);
-  if (attribute.id() < 0) return {};
   const std::string what = "read attribute " + name + " of " + object;
-  const Handle type(checked(H5Aget_type(attribute.id()), path_, what), H5Tclose);
-  const Handle space(checked(H5Aget_space(attribute.id()), path_, what), H5Sclose);
-  const hssize_t count = checked(H5Sget_simple_extent_npoints(space.id()), path_, what);
-  const std::size_t each = H5Tget_size(type.id());
-  if (H5Tget_class(type.id()) != H5T_STRING || count == 0) return {};
-  PL_CHECK(static_cast<std::uint64_t>(count) <= bytes_ / std::max<std::size_t>(each, 1), ExitCode::kInput, "cannot ",
-           what, " in ", path_, " (", count, " texts of ", each, " bytes are more than the file has). The file is ",
-           "damaged.");
-  if (H5Tis_variable_str(type.id()) <= 0) {
-    std::vector<char> bytes(each * static_cast<std::size_t>(count));
-    checked(H5Aread(attribute.id(), type.id(), bytes.data()), path_, what);
-    return cut(bytes, each);
+  const Attribute found = attribute_of(file_.id(), object, name, path_, what);
+  if (!found || found.kind() != H5T_STRING || found.count == 0) return {};
+  PL_CHECK(found.fits(bytes_), ExitCode::kInput, "cannot ", what, " in ", path_, " (", found.count, " texts of ",
+           found.each, " bytes are more than the file has). The file is damaged.");
+  if (H5Tis_variable_str(found.type.id()) <= 0) {
+    std::vector<char> bytes(found.each * found.count);
+    checked(H5Aread(found.handle.id(), found.type.id(), bytes.data()), path_, what);
+    return cut(bytes, found.each);
   }
-  std::vector<char*> pointers(static_cast<std::size_t>(count));
-  checked(H5Aread(attribute.id(), type.id(), pointers.data()), path_, what);
+  std::vector<char*> pointers(found.count);
+  checked(H5Aread(found.handle.id(), found.type.id(), pointers.data()), path_, what);
   std::vector<std::string> texts;
   for (const char* text : pointers) texts.emplace_back(text ? text : "");
-  H5Dvlen_reclaim(type.id(), space.id(), H5P_DEFAULT, pointers.data());
+  H5Dvlen_reclaim(found.type.id(), found.space.id(), H5P_DEFAULT, pointers.data());
   return texts;
 }
 
@@ -63,28 +78,21 @@ std::optional<std::string> File::text(const std::string& object, const std::stri
 
 std::optional<std::int64_t> File::integer(const std::string& object, const std::string& name) const {
   const Lock lock;
-  const Handle attribute = attribute_of(file_.id(), object, name);
-  if (attribute.id() < 0) return std::nullopt;
-  const Handle type(H5Aget_type(attribute.id()), H5Tclose);
-  const Handle space(H5Aget_space(attribute.id()), H5Sclose);
-  if (H5Tget_class(type.id()) != H5T_INTEGER || H5Sget_simple_extent_npoints(space.id()) != 1) return std::nullopt;
+  const std::string what = "read attribute " + name + " of " + object;
+  const Attribute found = attribute_of(file_.id(), object, name, path_, what);
+  if (!found || found.kind() != H5T_INTEGER || found.count != 1) return std::nullopt;
   std::int64_t value = 0;
-  checked(H5Aread(attribute.id(), H5T_NATIVE_INT64, &value), path_, "read attribute " + name + " of " + object);
+  checked(H5Aread(found.handle.id(), H5T_NATIVE_INT64, &value), path_, what);
   return value;
 }
 
 std::vector<double> File::numbers(const std::string& object, const std::string& name) const {
   const Lock lock;
-  const Handle attribute = attribute_of(file_.id(), object, name);
-  if (attribute.id() < 0) return {};
   const std::string what = "read attribute " + name + " of " + object;
-  const Handle type(checked(H5Aget_type(attribute.id()), path_, what), H5Tclose);
-  const Handle space(checked(H5Aget_space(attribute.id()), path_, what), H5Sclose);
-  const H5T_class_t kind = H5Tget_class(type.id());
-  const hssize_t count = checked(H5Sget_simple_extent_npoints(space.id()), path_, what);
-  if ((kind != H5T_FLOAT && kind != H5T_INTEGER) || static_cast<std::uint64_t>(count) > bytes_) return {};
-  std::vector<double> values(static_cast<std::size_t>(count));
-  if (count > 0) checked(H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, values.data()), path_, what);
+  const Attribute found = attribute_of(file_.id(), object, name, path_, what);
+  if (!found || (found.kind() != H5T_FLOAT && found.kind() != H5T_INTEGER) || !found.fits(bytes_)) return {};
+  std::vector<double> values(found.count);
+  if (found.count > 0) checked(H5Aread(found.handle.id(), H5T_NATIVE_DOUBLE, values.data()), path_, what);
   return values;
 }
 
@@ -95,16 +103,11 @@ bool File::has_attribute(const std::string& object, const std::string& attribute
 
 std::string File::referred(const std::string& object, const std::string& name) const {
   const Lock lock;
-  const Handle attribute = attribute_of(file_.id(), object, name);
-  if (attribute.id() < 0) return "";
-  const Handle type(H5Aget_type(attribute.id()), H5Tclose);
-  const Handle space(H5Aget_space(attribute.id()), H5Sclose);
-  if (H5Tequal(type.id(), H5T_STD_REF_OBJ) <= 0) return "";
-  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
-  if (count < 1 || static_cast<std::uint64_t>(count) > bytes_ / sizeof(hobj_ref_t)) return "";
-  std::vector<hobj_ref_t> references(static_cast<std::size_t>(count));
   const std::string what = "follow attribute " + name + " of " + object;
-  checked(H5Aread(attribute.id(), H5T_STD_REF_OBJ, references.data()), path_, what);
+  const Attribute found = attribute_of(file_.id(), object, name, path_, what);
+  if (!found || H5Tequal(found.type.id(), H5T_STD_REF_OBJ) <= 0 || found.count < 1 || !found.fits(bytes_)) return "";
+  std::vector<hobj_ref_t> references(found.count);
+  checked(H5Aread(found.handle.id(), H5T_STD_REF_OBJ, references.data()), path_, what);
   const hid_t id = H5Rdereference2(file_.id(), H5P_DEFAULT, H5R_OBJECT, references.data());
   const Handle target(checked(id, path_, what), H5Oclose);
   char text[1024] = "";
@@ -126,23 +129,18 @@ std::vector<std::string> File::attribute_names(const std::string& object) const 
 
 std::optional<std::string> File::attribute_bytes(const std::string& object, const std::string& name) const {
   const Lock lock;
-  const Handle attribute = attribute_of(file_.id(), object, name);
-  if (attribute.id() < 0) return std::nullopt;
   const std::string what = "read attribute " + name + " of " + object;
-  const Handle type(checked(H5Aget_type(attribute.id()), path_, what), H5Tclose);
-  const Handle space(checked(H5Aget_space(attribute.id()), path_, what), H5Sclose);
-  const hssize_t count = checked(H5Sget_simple_extent_npoints(space.id()), path_, what);
-  const std::size_t each = H5Tget_size(type.id());
-  if (!plain(type.id()) || static_cast<std::uint64_t>(count) > bytes_ / std::max<std::size_t>(each, 1)) {
-    return std::nullopt;
-  }
+  const Attribute found = attribute_of(file_.id(), object, name, path_, what);
+  if (!found || !plain(found.type.id()) || !found.fits(bytes_)) return std::nullopt;
   std::size_t type_bytes = 0, space_bytes = 0;
-  checked(H5Tencode(type.id(), nullptr, &type_bytes), path_, what);
-  checked(H5Sencode(space.id(), nullptr, &space_bytes), path_, what);
-  std::string all(type_bytes + space_bytes + each * static_cast<std::size_t>(count), '\0');
-  checked(H5Tencode(type.id(), all.data(), &type_bytes), path_, what);
-  checked(H5Sencode(space.id(), all.data() + type_bytes, &space_bytes), path_, what);
-  if (count > 0) checked(H5Aread(attribute.id(), type.id(), all.data() + type_bytes + space_bytes), path_, what);
+  checked(H5Tencode(found.type.id(), nullptr, &type_bytes), path_, what);
+  checked(H5Sencode(found.space.id(), nullptr, &space_bytes), path_, what);
+  std::string all(type_bytes + space_bytes + found.each * found.count, '\0');
+  checked(H5Tencode(found.type.id(), all.data(), &type_bytes), path_, what);
+  checked(H5Sencode(found.space.id(), all.data() + type_bytes, &space_bytes), path_, what);
+  if (found.count > 0) {
+    checked(H5Aread(found.handle.id(), found.type.id(), all.data() + type_bytes + space_bytes), path_, what);
+  }
   return all;
 }
 
@@ -150,23 +148,20 @@ void File::copy_attributes(const File& from, const std::string& object, const st
   const Lock lock;
   for (const std::string& name : from.attribute_names(object)) {
     if (name == except || has_attribute(object, name)) continue;
-    const Handle source = attribute_of(from.file_.id(), object, name);
     const std::string what = "copy attribute " + name + " of " + object;
-    const Handle type(checked(H5Aget_type(source.id()), from.path_, what), H5Tclose);
-    const Handle space(checked(H5Aget_space(source.id()), from.path_, what), H5Sclose);
-    if (H5Tis_variable_str(type.id()) > 0) {  // as h5py writes them
+    const Attribute source = attribute_of(from.file_.id(), object, name, from.path_, what);
+    if (H5Tis_variable_str(source.type.id()) > 0) {  // as h5py writes them
       const std::vector<std::string> texts = from.texts(object, name);
       texts.size() == 1 ? set_text(object, name, texts[0]) : set_texts(object, name, texts);
       continue;
     }
-    PL_CHECK(plain(type.id()), ExitCode::kInput, "cannot ", what, " in ", from.path_,
+    PL_CHECK(plain(source.type.id()), ExitCode::kInput, "cannot ", what, " in ", from.path_,
              " (it is neither text nor a number). Delete it from the file first.");
-    const auto count = static_cast<std::size_t>(checked(H5Sget_simple_extent_npoints(space.id()), from.path_, what));
-    PL_CHECK(count <= from.bytes_ / std::max<std::size_t>(H5Tget_size(type.id()), 1), ExitCode::kInput, "cannot ", what,
-             " in ", from.path_, " (it claims more bytes than the file has). The file is damaged.");
-    std::vector<char> bytes(count * H5Tget_size(type.id()) + 1);
-    checked(H5Aread(source.id(), type.id(), bytes.data()), from.path_, what);
-    write_attribute(object, name, type.id(), space.id(), bytes.data());
+    PL_CHECK(source.fits(from.bytes_), ExitCode::kInput, "cannot ", what, " in ", from.path_,
+             " (it claims more bytes than the file has). The file is damaged.");
+    std::vector<char> bytes(source.count * source.each + 1);
+    checked(H5Aread(source.handle.id(), source.type.id(), bytes.data()), from.path_, what);
+    write_attribute(object, name, source.type.id(), source.space.id(), bytes.data());
   }
 }
 

@@ -45,9 +45,6 @@ bool plain(std::int64_t type);
 /// For opening and making files.
 Handle access_properties();
 
-/// An attribute of an object, or an empty handle.
-Handle attribute_of(std::int64_t file, const std::string& object, const std::string& name);
-
 /// Texts of `each` bytes, padded with zeros or blanks.
 std::vector<std::string> cut(const std::vector<char>& bytes, std::size_t each);
 

@@ -48,6 +48,11 @@ struct SetInfo {
   std::shared_ptr<const std::vector<float>> null_text;  // the empty prompt, text.values() numbers; null without text
   LatentForm latents;                                   // where they are that
 
+  /// (C, H, W) or (D), as a model sees an item.
+  std::vector<std::int64_t> sample_shape() const {
+    if (kind == ItemKind::kPoint) return {channels};
+    return {channels, height, width};
+  }
   /// What a model sees of an item, and what is stored of it.
   std::size_t item_values() const { return static_cast<std::size_t>(height * width * channels); }
   std::size_t stored_values() const {

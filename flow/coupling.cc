@@ -32,10 +32,14 @@ PATHLINE_EVERY_ISA void add_to_tile(std::size_t size, const float* x, const floa
   for (std::size_t lane = 0; lane < kTile; ++lane) sums[lane] = own[lane];
 }
 
-void add_label_cost(const Coupling& coupling, std::span<const std::int64_t> labels, std::vector<float>& costs) {
+double mean_of(std::span<const float> costs) {
   double sum = 0;
   for (const float cost : costs) sum += cost;
-  const auto extra = static_cast<float>(coupling.label_cost * sum / static_cast<double>(costs.size()));
+  return costs.empty() ? 0 : sum / static_cast<double>(costs.size());
+}
+
+void add_label_cost(double label_cost, std::span<const std::int64_t> labels, std::vector<float>& costs) {
+  const auto extra = static_cast<float>(label_cost);
   const std::size_t n = labels.size();
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < n; ++j) {
@@ -73,7 +77,8 @@ Coupling Coupling::of(const CouplingOptions& options, bool conditional) {
 
 void bind(core::Config& recipe, CouplingOptions& options) {
   using core::OnResume;
-  recipe.bind("flow", "source", options.source, OnResume::kFixed, "of x0: gaussian | uniform | data:FILE.h5");
+  recipe.bind("flow", "source", options.source, OnResume::kFixed,
+              "of x0: gaussian | uniform | data:FILE.h5; with pairs, what samples start from");
   recipe.bind("flow", "coupling", options.coupling, OnResume::kFixed,
               "which x0 meets which sample: independent | ot | sinkhorn:eps | pairs");
   recipe.bind("flow", "coupling_block", options.coupling_block, OnResume::kFixed,
@@ -85,9 +90,11 @@ void bind(core::Config& recipe, CouplingOptions& options) {
   PL_CHECK(source == "gaussian" || source == "uniform" || (source.starts_with(kData) && source.size() > kData.size()),
            core::ExitCode::kUsage, "flow.source = \"", source,
            "\" is no distribution to start from. Use \"gaussian\", \"uniform\" or \"data:FILE.h5\".");
-  PL_CHECK(coupling.kind != Coupling::Kind::kPairs || source == "gaussian", core::ExitCode::kUsage,
-           "flow.coupling = \"pairs\" with flow.source = \"", source,
-           "\" (pairs bring their own x0: /x0 of data.path). Leave flow.source away.");
+  const CouplingOptions usual;
+  PL_CHECK(coupling.permutes() || (options.coupling_block == usual.coupling_block &&
+                                   options.coupling_label_cost == usual.coupling_label_cost),
+           core::ExitCode::kUsage, "flow.coupling_block or coupling_label_cost with flow.coupling = \"",
+           options.coupling, "\" (only \"ot\" and \"sinkhorn:eps\" read them). Leave them away.");
   PL_CHECK(options.coupling_block >= 2, core::ExitCode::kUsage, "flow.coupling_block = ", options.coupling_block,
            " leaves nothing to choose from. Use 2 or more; 2048 takes about half a second a block.");
   PL_CHECK(options.coupling_label_cost >= 0, core::ExitCode::kUsage,
@@ -122,10 +129,11 @@ std::vector<std::int64_t> coupled(const Coupling& coupling, std::vector<float> c
     std::iota(same.begin(), same.end(), 0);
     return same;
   }
-  if (coupling.label_cost > 0) add_label_cost(coupling, labels, costs);
+  const double mean = mean_of(costs);  // of the distances alone: labels leave the entropy's weight as it is
+  if (coupling.label_cost > 0) add_label_cost(coupling.label_cost * mean, labels, costs);
   const auto n = static_cast<std::int64_t>(labels.size());
   if (coupling.kind == Coupling::Kind::kOptimal) return assign(costs, n).column_of;
-  return drawn_permutation(entropic_plan(costs, n, coupling.epsilon), seed, positions);
+  return drawn_permutation(entropic_plan(costs, n, coupling.epsilon * (mean > 0 ? mean : 1.0)), seed, positions);
 }
 
 std::vector<std::size_t> block_bounds(std::int64_t batch, std::int64_t most) {

@@ -140,6 +140,8 @@ void check_score(const FlowOptions& options) {
 
 void bind(core::Config& recipe, FlowOptions& options) {
   bind_own(recipe, options);
+  options.path = Path::parse(options.path).text();  // the lines of a table, so that no later file changes the run
+  recipe.resolve("flow", "path", options.path);
   bind(recipe, options.pairing);
   flow::bind(recipe, options.objective, options.cnf);  // not std::bind
   flow::bind(recipe, options.objective, options.distill);

@@ -87,6 +87,7 @@ Path Path::parse(const std::string& text) {
     const double end = expect(text, 1, {0.0})[0];
     require(end >= 0 && end < 1, text, "the deviation at t = 1 must be at least 0 and below 1");
     path.at_ = [end](double t) { return PathPoint{t, 1 - (1 - end) * t, 1, end - 1}; };
+    if (end == 0) path.text_ = name;
   } else if (name == "icfm") {
     path.jitter_ = expect(text, 1)[0];
     require(path.jitter_ >= 0, text, "the deviation must be at least 0");
@@ -105,6 +106,7 @@ Path Path::parse(const std::string& text) {
     const std::vector<double> b = expect(text, 2, {0.1, 20});
     require(b[0] > 0 && b[1] >= b[0], text, "the rates must be positive, the smaller one first");
     path.at_ = [b](double t) { return vp(t, b[0], b[1]); };
+    if (b[0] == 0.1 && b[1] == 20) path.text_ = name;
   } else if (name == "ou") {
     const double duration = expect(text, 1)[0];
     require(duration > 0, text, "the time must be positive");
@@ -114,7 +116,9 @@ Path Path::parse(const std::string& text) {
     require(s[0] > 0 && s[1] > s[0], text, "the deviations must be positive, the smaller one first");
     path.at_ = [s](double t) { return ve(t, s[0], s[1]); };
   } else if (name == "table") {
-    path.at_ = read_path_table(text.substr(std::min(text.size(), name.size() + 1)));
+    const std::string lines = table_lines(text.substr(std::min(text.size(), name.size() + 1)));
+    path.at_ = path_through(lines, "path " + text.substr(0, 80));
+    path.text_ = name + ":" + lines;
   } else {
     throw core::Error(kUsage,
                       core::concat("there is no path \"", text, "\". Did you mean \"", core::nearest_name(name, names),
@@ -130,6 +134,8 @@ double Path::score_factor(double t) const {
   const PathPoint p = at(t);
   return p.da / p.a * (p.s * p.s + jitter_ * jitter_) - p.s * p.ds;
 }
+
+double Path::noise_at(double t) const { return std::hypot(at(t).s, jitter_); }
 
 double Path::time_of(double ratio) const {
   double low = 0, high = 1;

@@ -23,6 +23,7 @@ class Path {
   ///   ou:T               exp(-T (1 - t)), sqrt(1 - a^2): dX = -X dt + sqrt(2) dW over a time T
   ///   ve:B,C             1, B (C / B)^(1 - t) (Song et al.)
   ///   table:FILE         lines "t a s" from t = 0 to t = 1, between them monotone cubics (Fritsch, Butland 1984)
+  ///   table:T A S; ...   the same in place
   static Path parse(const std::string& text);
 
   /// t in [0, 1].
@@ -31,9 +32,12 @@ class Path {
   double time_of(double ratio) const;
   /// Deviation of the noise beside the path.
   double jitter() const { return jitter_; }
+  /// Deviation of all noise in x_t, where x0 is normal.
+  double noise_at(double t) const;
   /// The score's factor in the velocity v = (a'/a) x + factor score: (a'/a) (s^2 + jitter^2) - s s'. Not finite where a
   /// is 0 or s' is not.
   double score_factor(double t) const;
+  /// The same text for the same path: defaults written out, the lines of a table in place of its file.
   const std::string& text() const { return text_; }
 
   /// Is s(1) = 0: does it end on data alone?

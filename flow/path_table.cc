@@ -53,17 +53,24 @@ struct Table {
   Curve a, s;
 };
 
-Table read(const std::string& file) {
-  core::PosixFileSystem files;
-  std::istringstream lines(core::read_text(files, file));
+/// Lines of a path's table, without comments.
+std::vector<std::string> lines_of(const std::string& text, char end) {
+  std::vector<std::string> lines;
+  for (std::string line : core::split(text, end)) {
+    const auto first = line.find_first_not_of(" \t\r");
+    if (first == std::string::npos || line[first] == '#') continue;
+    lines.push_back(line.substr(first, line.find_last_not_of(" \t\r") - first + 1));
+  }
+  return lines;
+}
+
+Table read(const std::string& text, const std::string& name) {
   Table table;
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    if (line.empty() || line[0] == '#') continue;
+  for (const std::string& line : lines_of(text, ';')) {
     std::istringstream fields(line);
     double t = 0, a = 0, s = 0;
     std::string rest;
-    PL_CHECK(fields >> t >> a >> s && !(fields >> rest), kInput, file, " line ", number, " is \"", line.substr(0, 80),
+    PL_CHECK(fields >> t >> a >> s && !(fields >> rest), kInput, name, " has the line \"", line.substr(0, 80),
              "\"; a line of a path is three numbers t, a, s.");
     table.a.t.push_back(t);
     table.a.y.push_back(a);
@@ -73,15 +80,15 @@ Table read(const std::string& file) {
   return table;
 }
 
-void check(const Table& table, const std::string& file) {
+void check(const Table& table, const std::string& name) {
   const std::vector<double>&t = table.a.t, &a = table.a.y, &s = table.s.y;
-  PL_CHECK(t.size() >= 2 && t.front() == 0 && t.back() == 1, kInput, file,
+  PL_CHECK(t.size() >= 2 && t.front() == 0 && t.back() == 1, kInput, name,
            " is no path: its first line must be at t = 0 and its last at t = 1.");
   for (std::size_t i = 0; i < t.size(); ++i) {
     PL_CHECK(std::isfinite(t[i]) && a[i] >= 0 && s[i] >= 0 && std::isfinite(a[i] + s[i]) && a[i] + s[i] > 0, kInput,
-             file, " is no path: at t = ", t[i], " a = ", a[i], " and s = ", s[i],
+             name, " is no path: at t = ", t[i], " a = ", a[i], " and s = ", s[i],
              " (neither may be negative, nor both 0).");
-    PL_CHECK(i == 0 || (t[i] > t[i - 1] && a[i] * s[i - 1] > a[i - 1] * s[i]), kInput, file,
+    PL_CHECK(i == 0 || (t[i] > t[i - 1] && a[i] * s[i - 1] > a[i - 1] * s[i]), kInput, name,
              " is no path: at t = ", t[i],
              " time or a / s does not grow (noise must become less all the way to the data).");
   }
@@ -89,9 +96,21 @@ void check(const Table& table, const std::string& file) {
 
 }  // namespace
 
-std::function<PathPoint(double t)> read_path_table(const std::string& file) {
-  const auto table = std::make_shared<Table>(read(file));
-  check(*table, file);
+std::string table_lines(const std::string& file_or_lines) {
+  if (file_or_lines.find(';') != std::string::npos) return file_or_lines;
+  core::PosixFileSystem files;
+  std::string text;
+  for (const std::string& line : lines_of(core::read_text(files, file_or_lines), '\n')) {
+    PL_CHECK(line.find(';') == std::string::npos, kInput, file_or_lines, " has the line \"", line.substr(0, 80),
+             "\"; a line of a path is three numbers t, a, s.");
+    text += (text.empty() ? "" : "; ") + line;
+  }
+  return text;
+}
+
+std::function<PathPoint(double t)> path_through(const std::string& lines, const std::string& name) {
+  const auto table = std::make_shared<Table>(read(lines, name));
+  check(*table, name);
   for (Curve* curve : {&table->a, &table->s}) curve->slope = monotone_slopes(curve->t, curve->y);
   return [table](double t) {
     const auto [a, da] = evaluated(table->a, t);

@@ -99,22 +99,16 @@ class Iteration {
   std::vector<float> by_row_, by_column_;
 };
 
-double mean_of(std::span<const float> costs) {
-  double sum = 0;
-  for (const float cost : costs) sum += cost;
-  PL_CHECK(std::isfinite(sum), core::ExitCode::kInput, "a cost between samples is not finite (there is no plan then). ",
-           "Repair or remove the samples whose values are not finite.");
-  return costs.empty() ? 0 : sum / static_cast<double>(costs.size());
-}
-
 }  // namespace
 
-EntropicPlan entropic_plan(std::span<const float> costs, std::int64_t n, double relative_epsilon) {
+EntropicPlan entropic_plan(std::span<const float> costs, std::int64_t n, double epsilon) {
   const auto size = static_cast<std::size_t>(n);
-  PL_ASSERT(costs.size() == size * size && relative_epsilon > 0);
+  PL_ASSERT(costs.size() == size * size && epsilon > 0);
+  PL_CHECK(std::ranges::all_of(costs, [](float cost) { return std::isfinite(cost); }), core::ExitCode::kInput,
+           "a cost between samples is not finite (there is no plan then). ",
+           "Repair or remove the samples whose values are not finite.");
   EntropicPlan plan;
-  const double mean = mean_of(costs);
-  plan.epsilon = relative_epsilon * (mean > 0 ? mean : 1.0);
+  plan.epsilon = epsilon;
   plan.scaled.resize(costs.size());
   for (std::size_t k = 0; k < costs.size(); ++k) {
     plan.scaled[k] = static_cast<float>(static_cast<double>(costs[k]) / plan.epsilon);

@@ -21,10 +21,10 @@ struct EntropicPlan {
   float log_share(std::size_t i, std::size_t j) const { return row[i] + column[j] - scaled[i * row.size() + j]; }
 };
 
-/// `costs` (n, n), row by row; `relative_epsilon` > 0 times the mean cost is the weight of the entropy. Iterates until
+/// `costs` (n, n), row by row; `epsilon` > 0 is the weight of the entropy, in units of the cost. Iterates until
 /// every row holds its weight up to 1 %, at most 500 times: fp32 sums in fixed order, the same bits on every machine.
 /// Throws ExitCode::kInput for a cost that is not finite.
-EntropicPlan entropic_plan(std::span<const float> costs, std::int64_t n, double relative_epsilon);
+EntropicPlan entropic_plan(std::span<const float> costs, std::int64_t n, double epsilon);
 
 /// column of each row, a permutation drawn without replacement: rows in the order of a keyed draw; each draws one of
 /// the columns that are left with probability proportional to its part of the plan. (Rows that come late take what is

@@ -14,16 +14,16 @@ namespace pathline::launch {
 namespace {
 
 constexpr std::array<BackEnd, 11> kBackEnds = {{
-    {"data", "pathline-data", false, "import, make, encode, inspect and verify image stores"},
+    {"data", "pathline-data", false, "import, make, encode, repack, split, inspect and verify image stores"},
     {"train", "pathline-train", true, "train a model from a recipe, alone or under mpirun or srun"},
     {"sample", "pathline-sample", true, "generate samples from a checkpoint"},
     {"evaluate", "pathline-evaluate", false, "how far one set is from another, and how good a model is"},
     {"likelihood", "pathline-likelihood", true, "bits per dimension of a data set under a checkpoint"},
     {"pool", "pathline-pool", true, "make large sets with any number of workers that come and go"},
-    {"model", "pathline-model", false, "run a network on given inputs"},
+    {"model", "pathline-model", false, "list published sizes, run a network on given inputs"},
     {"checkpoint", "pathline-checkpoint", false, "list, verify, show, export and import checkpoints"},
     {"launch", "pathline-launch", true, "start a run here or as a Slurm job, and start it again after interruptions"},
-    {"bench", "pathline-bench", false, "measure a training step or checkpoints"},
+    {"bench", "pathline-bench", false, "measure training steps, sampling, loading and checkpoints"},
     {"doctor", "pathline-doctor", false, "say what this machine and allocation have, and what is broken"},
 }};
 

@@ -6,8 +6,11 @@
 
 #include <charconv>
 #include <cmath>
+#include <exception>
+#include <optional>
 #include <vector>
 
+#include "core/error.h"
 #include "core/log.h"
 #include "core/machine.h"
 #include "launch/job_process.h"
@@ -42,7 +45,7 @@ class Supervisor {
  private:
   Attempt run_once() {
     Attempt attempt;
-    attempt.step_before = newest_checkpoint(files_, run_.checkpoints);
+    const std::optional<std::int64_t> before = newest();
     JobProcess job(run_.command, {"PATHLINE_RESTART=" + std::to_string(restarts_.all)}, run_.ranks);
     std::vector<int> waiting;  // signals for a run that is not ready
     while (!job.ended()) {
@@ -54,9 +57,24 @@ class Supervisor {
       waiting.clear();
     }
     attempt.code = *job.ended();
-    attempt.step_after = newest_checkpoint(files_, run_.checkpoints);
+    const std::optional<std::int64_t> after = newest();
+    attempt.step_after = newest_known_;
+    attempt.step_before = before && after ? *before : newest_known_;  // what is not known is no progress
     attempt.asked_to_stop = stops_ > 0;
     return attempt;
+  }
+
+  /// Nothing where the storage does not say: it may be back when the run is started again, and until then waits grow.
+  std::optional<std::int64_t> newest() {
+    try {
+      newest_known_ = newest_checkpoint(files_, run_.checkpoints);
+      return newest_known_;
+    } catch (const std::exception& error) {
+      core::log_warning(error.what(), " So it is not known whether the run has got further, which counts as no ",
+                        "progress; the newest checkpoint that is known is ",
+                        newest_known_ < 0 ? "none" : core::concat("that of step ", newest_known_), ".");
+      return std::nullopt;
+    }
   }
 
   /// Counts requests to stop and says what each does; returns what the ranks get.
@@ -99,6 +117,7 @@ class Supervisor {
   const SupervisedRun& run_;
   sigset_t signals_;
   Restarts restarts_;
+  std::int64_t newest_known_ = -1;  // step of a checkpoint
   int stops_ = 0;
   double last_stop_ = 0;
 };

@@ -157,7 +157,8 @@ void bind(core::Config& recipe, ModelOptions& options) {
   field("input_size", options.input_size, "height = width; 0: from the data set (or points)");
   field("input_channels", options.input_channels, "0: from the data set; dimension of points");
   field("classes", options.classes, "-1: from the data set; 0: unconditional");
-  field("time_input", options.time_input, "what the network is fed as time: flow | flow-reversed | x1000 | ddpm999");
+  field("time_input", options.time_input,
+        "what the network is fed as time: flow | flow-reversed | x1000 | ddpm999 | ddpm999-cosine");
   field("patch", options.patch, "transformers: edge of a patch, pixels");
   field("hidden", options.hidden, "transformers, MLP, RealNVP, classifier: width");
   field("depth", options.depth, "transformers and classifier: blocks; MLP and each coupling of RealNVP: hidden layers");

@@ -18,7 +18,7 @@ struct ModelOptions {
   std::int64_t input_size = 0;      // height = width; from the data set when training; 0 for points
   std::int64_t input_channels = 0;  // from the data set when training; dimension of points
   std::int64_t classes = -1;        // -1: from the data set; 0: unconditional
-  std::string time_input = "flow";  // flow | flow-reversed | x1000 | ddpm999
+  std::string time_input = "flow";  // flow | flow-reversed | x1000 | ddpm999 | ddpm999-cosine
 
   // transformers
   std::int64_t patch = 2, hidden = 384, depth = 12, heads = 6;

@@ -7,27 +7,24 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <vector>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "model/noise_schedule.h"
 
 namespace pathline::model {
 namespace {
 
-std::vector<double> make_log_snr() {
-  std::vector<double> table(1000);
-  double alpha_bar = 1.0;
-  for (std::size_t k = 0; k < table.size(); ++k) {
-    const double beta = 1e-4 + (2e-2 - 1e-4) * static_cast<double>(k) / 999.0;
-    alpha_bar *= 1.0 - beta;
-    table[k] = std::log(alpha_bar) - std::log1p(-alpha_bar);
-  }
+/// log(alpha_bar / (1 - alpha_bar)), falling.
+std::vector<double> log_snr(const std::string& schedule) {
+  std::vector<double> table = alpha_bars(schedule);
+  for (double& entry : table) entry = std::log(entry) - std::log1p(-entry);
   return table;
 }
 
 /// Index of the falling table at `log_snr`, linear between entries.
-double index_at(double log_snr) {
-  const std::vector<double>& table = ddpm_linear_log_snr();
+double index_at(const std::vector<double>& table, double log_snr) {
   if (log_snr >= table.front()) return 0.0;
   if (log_snr <= table.back()) return 999.0;
   const auto above = std::upper_bound(table.begin(), table.end(), log_snr, std::greater<double>());
@@ -35,25 +32,21 @@ double index_at(double log_snr) {
   return static_cast<double>(above - table.begin() - 1) + share;
 }
 
-at::Tensor ddpm_index(const at::Tensor& t) {
+at::Tensor ddpm_index(const std::vector<double>& table, const at::Tensor& t) {
   const at::Tensor host = t.detach().to(at::kCPU, at::kFloat).contiguous();
   at::Tensor index = at::empty_like(host);
   for (std::int64_t i = 0; i < host.numel(); ++i) {
     const double time = host.const_data_ptr<float>()[i];
-    index.mutable_data_ptr<float>()[i] = static_cast<float>(index_at(2.0 * (std::log(time) - std::log1p(-time))));
+    const double ratio = 2.0 * (std::log(time) - std::log1p(-time));
+    index.mutable_data_ptr<float>()[i] = static_cast<float>(index_at(table, ratio));
   }
   return index.to(t.device());
 }
 
 }  // namespace
 
-const std::vector<double>& ddpm_linear_log_snr() {
-  static const std::vector<double> table = make_log_snr();
-  return table;
-}
-
 TimeInput parse_time_input(const std::string& text) {
-  const std::vector<std::string> names = {"flow", "flow-reversed", "x1000", "ddpm999"};
+  const std::vector<std::string> names = {"flow", "flow-reversed", "x1000", "ddpm999", "ddpm999-cosine"};
   const auto found = std::find(names.begin(), names.end(), text);
   PL_CHECK(found != names.end(), core::ExitCode::kUsage, "model.time_input is \"", text,
            "\", which is not known (it says what number the network is fed as time). Did you mean \"",
@@ -69,8 +62,14 @@ at::Tensor network_time(TimeInput input, const at::Tensor& t) {
       return 1.0 - t;
     case TimeInput::kTimes1000:
       return (1.0 - t) * 1000.0;
-    case TimeInput::kDdpm999:
-      return ddpm_index(t);
+    case TimeInput::kDdpm999: {
+      static const std::vector<double> table = log_snr("ddpm-linear");
+      return ddpm_index(table, t);
+    }
+    case TimeInput::kDdpm999Cosine: {
+      static const std::vector<double> table = log_snr("cosine");
+      return ddpm_index(table, t);
+    }
   }
   PL_ASSERT(false);
 }

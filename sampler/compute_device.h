@@ -4,7 +4,9 @@
 
 #include <c10/core/Device.h>
 
+#include <span>
 #include <string>
+#include <vector>
 
 #include "cluster/communicator.h"
 
@@ -19,7 +21,7 @@ struct DeviceWish {
 struct DevicePlaces {
   int devices = 0;      // GPUs that it may use
   int most = 0;         // the most that any of the ranks may use
-  int local_rank = 0;   // among the ranks of its host
+  int local_rank = 0;   // among the ranks of its host that may use the same
   int local_ranks = 1;  // how many those are
 };
 
@@ -27,12 +29,31 @@ struct DevicePlaces {
 /// there is none, or fewer than ranks.
 int gpu_for(const DeviceWish& wish, const DevicePlaces& places);
 
-/// The same of the ranks as they are: rank i of a host takes GPU i of those that CUDA_VISIBLE_DEVICES leaves. All ranks
-/// take a GPU or none does; they throw together. Collective.
+/// What a rank may use: all GPUs of its host, or those that a launcher left it (srun --gpus-per-task=1).
+struct RankDevices {
+  std::string host;
+  std::vector<std::string> gpus;  // UUIDs, by index
+};
+
+/// Of rank `rank` of all those: rank i of those of a host that see the same GPUs takes the i-th. Throws
+/// ExitCode::kEnvironment also where two ranks would share one. Pure.
+int gpu_for(const DeviceWish& wish, int rank, std::span<const RankDevices> all);
+
+/// Whether `local_ranks` ranks of one host get a GPU each, from what the ranks that are there see; those may be fewer.
+/// Pure.
+bool enough_gpus(int local_ranks, std::span<const RankDevices> here);
+
+/// What every rank sees. Collective; throws on all ranks together.
+std::vector<RankDevices> devices_of_all(cluster::Communicator& ranks);
+
+/// gpu_for() of the ranks as they are. All ranks take a GPU or none does; they throw together. Collective.
 int choose_gpu(const DeviceWish& wish, cluster::Communicator& ranks);
 
 /// GPUs that this process may use; 0 in a build without CUDA.
 int usable_gpus();
+
+/// Their UUIDs. visible_gpus_cuda.cc; no_visible_gpus.cc where the build has no CUDA.
+std::vector<std::string> visible_gpus();
 
 /// Makes it the process's device, with reproducible kernels and without TF32. `gpu`: an index, or -1 for the processor.
 at::Device open_device(int gpu);

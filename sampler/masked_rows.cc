@@ -6,7 +6,6 @@
 #include <ATen/ops/index_select.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <numeric>
 #include <utility>
 
@@ -51,9 +50,7 @@ at::Tensor stored_masks(const data::ShardSource& source) {
 MaskedRows::MaskedRows(const std::string& path, const std::string& law, std::span<const std::int64_t> sample_shape) {
   const std::unique_ptr<data::ShardSource> source = data::open_source({path});
   const data::SetInfo& info = source->info();
-  const std::vector<std::int64_t> held = info.kind == data::ItemKind::kPoint
-                                             ? std::vector{info.channels}
-                                             : std::vector{info.channels, info.height, info.width};
+  const std::vector<std::int64_t> held = info.sample_shape();
   PL_CHECK(std::ranges::equal(held, sample_shape), ExitCode::kUsage, "--mask ", path,
            " holds samples of another shape than the model's (", info.description,
            "; each is filled in where it is not known). Give a set of the same shape.");
@@ -96,9 +93,7 @@ std::vector<std::byte> MaskedRows::mask(std::int64_t row) const {
 std::string MaskedRows::identity() const {
   std::uint32_t crc = core::crc32c(bytes_of(masks_), core::crc32c(bytes_of(x1_)));
   if (labels_.defined()) crc = core::crc32c(bytes_of(labels_), crc);
-  char text[16];
-  std::snprintf(text, sizeof text, "%08x", crc);
-  return core::concat("crc32c ", text, " of ", count(), " rows");
+  return core::concat("crc32c ", core::crc32c_digits(crc), " of ", count(), " rows");
 }
 
 Field inpaint_field_of(model::VelocityModel& model, std::shared_ptr<const MaskedRows> rows) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -13,18 +12,6 @@ namespace {
 
 constexpr auto kUsage = core::ExitCode::kUsage;
 constexpr std::int64_t kTimes = 1000;
-
-double cosine_alpha_bar(double t) {
-  const double c = std::cos((t + 0.008) / 1.008 * std::numbers::pi / 2);
-  return c * c;
-}
-
-double beta_at(const std::string& schedule, std::int64_t i) {
-  const double n = kTimes, k = static_cast<double>(i);
-  if (schedule == "ddpm-linear") return 1e-4 + (0.02 - 1e-4) * k / (n - 1);
-  PL_CHECK(schedule == "cosine", kUsage, "--noise-schedule ", schedule, " is not known. Use ddpm-linear or cosine.");
-  return std::min(1 - cosine_alpha_bar((k + 1) / n) / cosine_alpha_bar(k / n), 0.999);
-}
 
 std::vector<std::int64_t> every_nth(std::int64_t wanted, std::int64_t times) {
   for (std::int64_t stride = 1; stride < times; ++stride) {
@@ -38,13 +25,6 @@ std::vector<std::int64_t> every_nth(std::int64_t wanted, std::int64_t times) {
 }
 
 }  // namespace
-
-std::vector<double> alpha_bars(const std::string& schedule) {
-  std::vector<double> table;
-  double product = 1;
-  for (std::int64_t i = 0; i < kTimes; ++i) table.push_back(product *= 1 - beta_at(schedule, i));
-  return table;
-}
 
 std::vector<std::int64_t> spaced_times(const std::string& spacing, std::int64_t times) {
   if (spacing.starts_with("ddim")) return every_nth(core::parse_integer(spacing.substr(4), "respacing"), times);

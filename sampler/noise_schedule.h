@@ -7,10 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "model/noise_schedule.h"
+
 namespace pathline::sampler {
 
-/// alpha-bar of T = 1000 times, falling: "ddpm-linear" (betas 1e-4 .. 0.02) or "cosine". Throws ExitCode::kUsage.
-std::vector<double> alpha_bars(const std::string& schedule);
+using model::alpha_bars;
 
 /// Which of T times are kept, rising. "250": so many, evenly, both ends included; "10,15,20": the times cut into as
 /// many sections, each with its number; "ddim50": every n-th so that there are 50. Throws ExitCode::kUsage.

@@ -99,9 +99,10 @@ Field noise_at_indices(Field velocity, const flow::Parameterisation& trained, co
       };
 }
 
-void follow_path(SolverOptions& options, const flow::Parameterisation& trained, const std::string& wanted) {
-  const bool moves = !wanted.empty() && wanted != trained.path().text();
-  const flow::Path path = moves ? flow::Path::parse(wanted) : trained.path();
+void follow_path(SolverOptions& options, const flow::Parameterisation& trained, const std::string& wanted,
+                 bool normal_start) {
+  const flow::Path path = wanted.empty() ? trained.path() : flow::Path::parse(wanted);
+  const bool moves = path.text() != trained.path().text();
   PL_CHECK(!moves || (path.jitter() == 0 && trained.path().jitter() == 0), core::ExitCode::kUsage, "--path ", wanted,
            " does not go with a model trained on path ", trained.path().text(),
            " (where x_t holds more noise than x0, a noise level is not that of another path). Leave it out.");
@@ -111,14 +112,14 @@ void follow_path(SolverOptions& options, const flow::Parameterisation& trained, 
   options.path = path.text();
   options.t0 = times.first;
   options.t1 = integrates ? times.last : 1.0;  // the others end on the data by themselves
-  options.start_scale = path.at(times.first).s;
+  options.start_scale = normal_start ? path.noise_at(times.first) : path.at(times.first).s;
   options.denoise = integrates && (moves || trained.ends_on_noise());
   for (double& time : options.trajectories) {
     if (time >= 0 && time <= 1) time = std::clamp(time, options.t0, options.t1);  // others are refused later
   }
 }
 
-void narrow_times(SolverOptions& options, std::optional<double> t0, std::optional<double> t1) {
+void narrow_times(SolverOptions& options, std::optional<double> t0, std::optional<double> t1, bool normal_start) {
   if (!t0 && !t1) return;
   const double from = t0.value_or(options.t0), to = t1.value_or(options.t1);
   PL_CHECK(options.t0 <= from && from < to && to <= options.t1, core::ExitCode::kUsage, "--t0 ", from, " --t1 ", to,
@@ -126,7 +127,10 @@ void narrow_times(SolverOptions& options, std::optional<double> t0, std::optiona
            " (data), where this model can be followed. Choose two times there, the smaller one first.");
   PL_CHECK(options.noise_schedule.empty(), core::ExitCode::kUsage, "--t0 and --t1 are times of flow, and solver ",
            options.solver, " goes through discrete ones (--noise-schedule). Leave them out, or use another solver.");
-  if (t0) options.start_scale = flow::Path::parse(options.path).at(from).s;
+  if (t0) {
+    const flow::Path path = flow::Path::parse(options.path);
+    options.start_scale = normal_start ? path.noise_at(from) : path.at(from).s;
+  }
   if (t1) options.denoise = false;
   options.t0 = from;
   options.t1 = to;

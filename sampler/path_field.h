@@ -29,12 +29,15 @@ Field along_path(Field velocity, const flow::Parameterisation& trained, const fl
 Field noise_at_indices(Field velocity, const flow::Parameterisation& trained, const std::string& schedule);
 
 /// Fills in the path, the times and how the last step is done, for a network trained so; `wanted`: along which path,
-/// "" for that of training. options.solver is set already. Throws ExitCode::kUsage for solvers that do not fit.
-void follow_path(SolverOptions& options, const flow::Parameterisation& trained, const std::string& wanted);
+/// "" for that of training. `normal_start`: x0 is normal noise (flow.source), so that noise beside the path adds to its
+/// deviation; samples of another source begin on x0 itself. options.solver is set already. Throws ExitCode::kUsage for
+/// solvers that do not fit.
+void follow_path(SolverOptions& options, const flow::Parameterisation& trained, const std::string& wanted,
+                 bool normal_start = true);
 
 /// After follow_path(): only between these times of it, where they are given. Samples then begin on noise of the
 /// deviation s(t0), and are the states at t1, with what noise is in them. Throws ExitCode::kUsage for times that the
 /// path, or the solver, does not have.
-void narrow_times(SolverOptions& options, std::optional<double> t0, std::optional<double> t1);
+void narrow_times(SolverOptions& options, std::optional<double> t0, std::optional<double> t1, bool normal_start = true);
 
 }  // namespace pathline::sampler

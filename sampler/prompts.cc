@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <span>
 #include <utility>
 #include <vector>
@@ -88,10 +87,9 @@ class PromptedModel final : public model::VelocityModel {
 }  // namespace
 
 std::string Prompts::identity() const {
-  char crcs[24];
-  std::snprintf(crcs, sizeof crcs, "%08x %08x", crc_of(text), crc_of(pooled));
   const data::TextShape shape{text.size(1), text.size(2), pooled.size(1)};
-  return core::concat(count(), " prompts of ", data::described(shape), ", crc32c ", crcs);
+  return core::concat(count(), " prompts of ", data::described(shape), ", crc32c ", core::crc32c_digits(crc_of(text)),
+                      " ", core::crc32c_digits(crc_of(pooled)));
 }
 
 Prompts read_prompts(const std::string& path) {

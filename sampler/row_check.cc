@@ -6,6 +6,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/flip.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/stack.h>
 
 #include "core/error.h"
@@ -27,6 +28,10 @@ void check_rows_independent(const Field& field, const Job& job) {
   }
   const at::Tensor v = field(x, t, labels);
   const at::Tensor turned = field(x.flip(0), t.flip(0), turned_labels);
+  PL_CHECK(
+      at::isfinite(v).all().item<bool>(), core::ExitCode::kNumerical,
+      "the network's answer to noise is not finite (every sample would be lost). Look at the loss of its training: ",
+      "the weights may have diverged; sample an earlier checkpoint.");
   PL_CHECK(at::equal(v, turned.flip(0)), core::ExitCode::kEnvironment,
            "the network gives a sample other bits in another row of a batch of ", job.slots,
            " (samples would depend on what they are made together with). Try another multiple of 16 with --slots, or "

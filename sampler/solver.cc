@@ -83,8 +83,8 @@ void add_steps(const Solver& solver, const SolverOptions& options, Settings& set
     if (options.controller != "i") add("controller", options.controller);
     return;
   }
-  if (options.respacing.empty()) add("steps", std::to_string(options.steps));
-  if (!options.respacing.empty()) add("respacing", options.respacing);
+  const bool respaced = !options.noise_schedule.empty() && !options.respacing.empty();
+  respaced ? add("respacing", options.respacing) : add("steps", std::to_string(options.steps));
   if (options.grid != "uniform") add("grid", options.grid);
 }
 

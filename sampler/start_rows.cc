@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "core/crc32c.h"
@@ -25,9 +24,7 @@ StartRows::StartRows(const std::string& option, const std::string& path, Kind ki
       shape_(sample_shape.begin(), sample_shape.end()),
       source_(data::open_source({path})) {
   const data::SetInfo& info = source_->info();
-  const std::vector<std::int64_t> held = info.kind == data::ItemKind::kPoint
-                                             ? std::vector{info.channels}
-                                             : std::vector{info.channels, info.height, info.width};
+  const std::vector<std::int64_t> held = info.sample_shape();
   PL_CHECK(held == shape_, ExitCode::kUsage, option, " ", path, " holds samples of another shape than the model's (",
            info.description, "; sample i starts from row i). Give a set of the same shape.");
   PL_CHECK(kind != Kind::kStarts || source_->has_starts(), ExitCode::kInput, option, " ", path,
@@ -73,9 +70,7 @@ std::string StartRows::identity() const {
     const at::Tensor one = value(row);
     crc = core::crc32c({static_cast<const std::byte*>(one.const_data_ptr()), one.nbytes()}, crc);
   }
-  char text[16];
-  std::snprintf(text, sizeof text, "%08x", crc);
-  return core::concat("crc32c ", text, " of ", info().count, " rows");
+  return core::concat("crc32c ", core::crc32c_digits(crc), " of ", info().count, " rows");
 }
 
 std::int64_t count_rows(const std::string& path) { return data::open_source({path})->info().count; }
@@ -88,11 +83,11 @@ double encode_backwards(SolverOptions& options) {
            "Runge-Kutta method or ab2.");
   PL_CHECK(options.trajectories.empty(), ExitCode::kUsage,
            "--trajectories and --encode do not go together. Decode what was encoded (--start) to see the ways.");
-  const flow::Path path = flow::Path::parse(options.path);
+  const double noise = options.start_scale;  // of the states that samples start from
   std::swap(options.t0, options.t1);
-  options.start_scale = path.at(options.t0).a;
+  options.start_scale = flow::Path::parse(options.path).at(options.t0).a;
   options.denoise = false;
-  return 1 / path.at(options.t1).s;
+  return 1 / noise;
 }
 
 }  // namespace pathline::sampler

@@ -50,9 +50,7 @@ std::shared_ptr<const data::ShardSource> open_data(const std::string& path, std:
                                                  "starts from one of it): ", error.what()));
   }
   const data::SetInfo& info = source->info();
-  const std::vector<std::int64_t> held = info.kind == data::ItemKind::kPoint
-                                             ? std::vector{info.channels}
-                                             : std::vector{info.channels, info.height, info.width};
+  const std::vector<std::int64_t> held = info.sample_shape();
   PL_CHECK(std::ranges::equal(held, shape), core::ExitCode::kUsage, "flow.source = \"data:", path,
            "\" holds samples of another shape than the model's (", info.description,
            "; a path leads from each of them to a sample). Give a set of the same shape.");
@@ -110,9 +108,10 @@ void check_score(const flow::CouplingOptions& trained, const std::string& what) 
       "velocity: dopri5, heun, euler.");
 }
 
-void check_solver(const flow::CouplingOptions& trained, const std::string& solver) {
-  const Solver found = find_solver(solver);
-  if (found.family == SolverFamily::kStochastic || found.name == "ddpm") check_score(trained, "solver " + found.name);
+void check_solver(const flow::CouplingOptions& trained, const SolverOptions& solver) {
+  const Solver found = find_solver(solver.solver);
+  const bool draws = found.name == "ddpm" || (found.name == "ddim" && !solver.noise_schedule.empty() && solver.eta > 0);
+  if (found.family == SolverFamily::kStochastic || draws) check_score(trained, "solver " + found.name);
 }
 
 }  // namespace pathline::sampler

@@ -10,6 +10,7 @@
 
 #include "data/shard_source.h"
 #include "flow/coupling.h"
+#include "sampler/solver_options.h"
 
 namespace pathline::sampler {
 
@@ -46,7 +47,7 @@ std::shared_ptr<const StartSource> open_starts(const std::string& source, std::s
 void check_density(const flow::CouplingOptions& trained, const std::string& what);
 /// The score, which a velocity gives only where x0 is normal whatever x1 it meets: normal and independent.
 void check_score(const flow::CouplingOptions& trained, const std::string& what);
-/// The solver's of samples: stochastic ones need the score.
-void check_solver(const flow::CouplingOptions& trained, const std::string& solver);
+/// The solver's of samples: those that draw noise need the score.
+void check_solver(const flow::CouplingOptions& trained, const SolverOptions& solver);
 
 }  // namespace pathline::sampler

@@ -208,9 +208,8 @@ void restore_by_broadcast(ShardedState& state, const checkpoint::Reader& reader,
 
 checkpoint::Collectives collectives(cluster::Communicator& ranks) {
   const auto broadcast = [&ranks](const std::string& text) {
-    std::int64_t size = static_cast<std::int64_t>(text.size());
-    ranks.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0);
-    std::string result = ranks.rank() == 0 ? text : std::string(static_cast<std::size_t>(size), '\0');
+    const std::size_t size = cluster::word_of_root(ranks, text.size());
+    std::string result = ranks.rank() == 0 ? text : std::string(size, '\0');
     ranks.broadcast(std::as_writable_bytes(std::span(result)), 0);
     return result;
   };

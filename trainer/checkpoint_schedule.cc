@@ -94,10 +94,10 @@ void CheckpointSchedule::note(const SaveOutcome& outcome) {
     return;
   }
   saved_step_ = -1;
-  telemetry_.note("save_failed", outcome.step, {{"text", failure_}});
-  if (ranks_.rank() == 0) {
+  if (ranks_.rank() == 0) {  // before telemetry, whose files may be on the storage that fails
     core::log_error(failure_, " Training goes on; another one is tried in ", kRetrySeconds, " s or when it is due.");
   }
+  telemetry_.note("save_failed", outcome.step, {{"text", failure_}});
 }
 
 }  // namespace pathline::trainer

@@ -86,11 +86,11 @@ constexpr UpdateKernels kCudaKernels{on_current_stream<AdamWStep, update_adamw_c
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(int index, cluster::Communicator& ranks)
+  CudaBackend(int index, cluster::Communicator& ranks, const cluster::NcclDeadlines& deadlines)
       : device_(at::kCUDA, static_cast<c10::DeviceIndex>(index)),
         stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device_.index())),
         math_(cluster::make_cuda_array_math(index, stream_.stream(), caching_allocator(stream_))),
-        ranks_(cluster::make_nccl_communicator(cluster::duplicate(ranks), index, stream_.stream())) {}
+        ranks_(cluster::make_nccl_communicator(cluster::duplicate(ranks), index, stream_.stream(), deadlines)) {}
 
   at::Device device() const override { return device_; }
   cluster::Communicator& array_ranks() override { return *ranks_; }
@@ -132,7 +132,8 @@ std::unique_ptr<Backend> make_backend(const Recipe& recipe, cluster::Communicato
   if (index < 0) return make_host_backend(ranks);
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));
   model::set_gpu_policy({recipe.train.tf32, recipe.train.reduction == "tree"});
-  return std::make_unique<CudaBackend>(index, ranks);
+  const cluster::Deadlines watchdog{recipe.run.hang_seconds, recipe.run.hang_grace_seconds};
+  return std::make_unique<CudaBackend>(index, ranks, cluster::deadlines_behind(watchdog));
 }
 
 }  // namespace pathline::trainer

@@ -68,7 +68,7 @@ std::vector<std::int64_t> first_samples(const DataOptions& options, const data::
 Dataset::Dataset(const DataOptions& options, const flow::CouplingOptions& pairing, std::uint64_t seed)
     : training_(data::open_source(options.path)),
       validation_file_(open_validation_file(options, training_->info())),
-      starts_(pairing.source, sample_shape(training_->info())),
+      starts_(pairing.source, training_->info().sample_shape()),
       hold_out_(seed, training_->info().count, held_out(options, training_->info().count)),
       seed_(seed),
       validation_count_(std::min(options.validation_samples,
@@ -143,7 +143,7 @@ std::string Dataset::fingerprint() const {
 Slice Dataset::validation_slice(std::int64_t first, std::int64_t last) const {
   const data::ShardSource& source = validation_file_ ? *validation_file_ : *training_;
   Slice slice;
-  std::vector<std::int64_t> sizes = sample_shape(info());
+  std::vector<std::int64_t> sizes = info().sample_shape();
   sizes.insert(sizes.begin(), last - first);
   slice.x1 = at::empty(sizes, at::kFloat);
   std::vector<std::byte> item(source.info().item_bytes());
@@ -210,7 +210,7 @@ std::string Dataset::validation_name(std::int64_t i) const {
 }
 
 at::Tensor as_tensor(std::vector<float>& values, std::int64_t n, const data::SetInfo& info) {
-  std::vector<std::int64_t> sizes = sample_shape(info);
+  std::vector<std::int64_t> sizes = info.sample_shape();
   sizes.insert(sizes.begin(), n);
   return at::from_blob(values.data(), sizes, at::kFloat);
 }
@@ -219,11 +219,6 @@ void set_null_text(Slice& slice, const data::SetInfo& info) {
   if (!slice.texts.defined()) return;
   slice.null_text = at::empty({std::ssize(*info.null_text)}, at::kFloat);
   std::ranges::copy(*info.null_text, slice.null_text.mutable_data_ptr<float>());
-}
-
-std::vector<std::int64_t> sample_shape(const data::SetInfo& info) {
-  if (info.kind == data::ItemKind::kPoint) return {info.channels};
-  return {info.channels, info.height, info.width};
 }
 
 namespace {

@@ -62,7 +62,7 @@ class Dataset {
   std::vector<std::int64_t> few_;  // with data.overfit all that is trained on
   std::uint64_t seed_;
   std::int64_t validation_count_;
-  bool pairs_;                                   // samples bring their own start
+  bool pairs_;  // samples bring their own start
   bool dequantize_;
   std::vector<std::uint64_t> validation_noise_;  // numbers whose noise held-out samples start from; empty: their own
 };
@@ -77,8 +77,5 @@ Slice samples_of(data::Batch& batch, const data::SetInfo& info, std::int64_t fir
 
 /// The empty prompt of the set, where the slice has prompts.
 void set_null_text(Slice& slice, const data::SetInfo& info);
-
-/// Shape of one sample: (C, H, W) or (D).
-std::vector<std::int64_t> sample_shape(const data::SetInfo& info);
 
 }  // namespace pathline::trainer

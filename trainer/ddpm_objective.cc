@@ -10,12 +10,14 @@
 
 #include <cmath>
 #include <numbers>
+#include <string>
 #include <vector>
 
 #include "core/error.h"
 #include "flow/interpolate.h"
 #include "flow/keyed_draws.h"
 #include "flow/transfer.h"
+#include "model/noise_schedule.h"
 #include "sampler/noise_schedule.h"
 
 namespace pathline::trainer {
@@ -28,14 +30,23 @@ constexpr std::int64_t kTimes = 1000;
 enum Row { kData, kNoise, kMeanByNoise, kLogPosterior, kLogBeta };
 
 /// (5, 1000)
-at::Tensor step_table() {
-  const std::vector<sampler::ReverseStep> steps = sampler::reverse_steps("ddpm-linear", std::to_string(kTimes));
+at::Tensor step_table(const std::string& schedule) {
+  const std::vector<sampler::ReverseStep> steps = sampler::reverse_steps(schedule, std::to_string(kTimes));
   return flow::row_table(kTimes, [&](std::int64_t index) {
     const sampler::ReverseStep& step = steps[static_cast<std::size_t>(kTimes - 1 - index)];  // the noisiest first
     const double a = std::sqrt(step.alpha_bar), s = std::sqrt(1 - step.alpha_bar);
     const double mean_by_data = step.beta * std::sqrt(step.alpha_bar_before) / (1 - step.alpha_bar);
     return std::vector{a, s, mean_by_data * s / a, step.log_posterior_variance, std::log(step.beta)};
   });
+}
+
+/// Of the network's indices.
+std::string schedule_for(const model::ModelOptions& model) {
+  const std::string schedule = model::schedule_of(model.time_input);
+  PL_CHECK(!schedule.empty(), core::ExitCode::kUsage, "flow.objective = \"ddpm\" with model.time_input = \"",
+           model.time_input, "\" (the network is asked at the indices of the discrete schedule). Use time_input = ",
+           "\"ddpm999\", or \"ddpm999-cosine\".");
+  return schedule;
 }
 
 /// The normal distribution function, by the approximation that guided-diffusion uses.
@@ -55,13 +66,9 @@ at::Tensor level_nats(const at::Tensor& x1, const at::Tensor& off, const at::Ten
 
 DdpmObjective::DdpmObjective(const flow::FlowOptions& options, std::uint64_t seed, model::VelocityModel& model)
     : model_(model),
-      steps_(flow::sent_to(step_table(), device_of(model))),
+      steps_(flow::sent_to(step_table(schedule_for(model.options())), device_of(model))),
       label_drop_(options.label_drop),
-      seed_(seed) {
-  PL_CHECK(model.options().time_input == "ddpm999", core::ExitCode::kUsage,
-           "flow.objective = \"ddpm\" with model.time_input = \"", model.options().time_input,
-           "\" (the network is asked at the indices of the discrete schedule). Use time_input = \"ddpm999\".");
-}
+      seed_(seed) {}
 
 Question DdpmObjective::question(const Slice& slice) const {
   const at::Tensor times =

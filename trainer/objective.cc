@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/where.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "core/error.h"
@@ -35,7 +36,8 @@ at::Tensor stratified_times(std::uint64_t seed, const std::vector<std::uint64_t>
   at::Tensor times = flow::keyed_times(seed, core::Purpose::kValidationTime, numbers, flow::TimeLaw::parse("uniform"));
   float* t = times.mutable_data_ptr<float>();
   for (std::size_t n = 0; n < numbers.size(); ++n) {
-    t[n] = (static_cast<float>(numbers[n] % kTimeBins) + t[n]) / static_cast<float>(kTimeBins);
+    const float place = (static_cast<float>(numbers[n] % kTimeBins) + t[n]) / static_cast<float>(kTimeBins);
+    t[n] = std::min(place, 0x1.fffffep-1f);  // the quotient may round to 1
   }
   return times;
 }
@@ -53,10 +55,6 @@ FlowObjective::FlowObjective(const flow::FlowOptions& options, std::uint64_t see
       masks_(flow::MaskLaw::parse(options.mask)),
       label_drop_(options.label_drop),
       seed_(seed) {
-  PL_CHECK(masks_.none() != model.options().inpaint, core::ExitCode::kUsage, "flow.mask = \"", options.mask,
-           "\" with model.inpaint = ", model.options().inpaint ? "true" : "false",
-           " (a network is shown what is known of a sample where there are masks, and only there). ",
-           "Leave model.inpaint away: it follows flow.mask.");
   PL_CHECK(!parameterisation_.gives_own_time() || !model.options().learn_sigma, core::ExitCode::kUsage,
            "flow.predict = \"", options.predict,
            "\" with model.learn_sigma = true (its second half would not be trained). Set learn_sigma = false.");
@@ -121,6 +119,11 @@ std::unique_ptr<Objective> make_objective(const flow::FlowOptions& options, std:
     return std::make_unique<ClassifierObjective>(options, seed, model::as_classifier(model, user));
   }
   model::VelocityModel& velocity = model::as_velocity_model(model, user);
+  const bool masked = !flow::MaskLaw::parse(options.mask).none();
+  PL_CHECK(masked == velocity.options().inpaint, core::ExitCode::kUsage, "flow.mask = \"", options.mask,
+           "\" with model.inpaint = ", masked ? "false" : "true",
+           " (a network is shown what is known of a sample where there are masks, and only there). ",
+           "Leave model.inpaint away: it follows flow.mask.");
   if (options.objective == "distill") {
     core::PosixFileSystem files;
     return std::make_unique<DistillObjective>(options, seed, velocity, load_teacher(files, options, velocity));

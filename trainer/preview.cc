@@ -11,6 +11,7 @@
 
 #include "cluster/agree.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "sampler/bijection.h"
 #include "sampler/checkpointed_model.h"
 #include "sampler/distilled.h"
@@ -48,7 +49,8 @@ sampler::Job job_for(const model::ModelOptions& model, const Recipe& recipe) {
     usual.steps = recipe.flow.distill.steps;
     job.solver = sampler::in_distilled_steps(usual, recipe.flow.distill.steps);
   }
-  sampler::follow_path(job.solver, flow::parameterisation_of(recipe.flow), "");
+  const bool normal_start = recipe.flow.pairing.source == "gaussian";
+  sampler::follow_path(job.solver, flow::parameterisation_of(recipe.flow), "", normal_start);
   return job;
 }
 
@@ -95,6 +97,16 @@ std::vector<std::vector<std::byte>> gathered(cluster::Communicator& ranks, std::
   return all;
 }
 
+/// A picture for people is not worth a run.
+void finish_or_warn(sampler::Sink& picture) {
+  try {
+    picture.finish();
+  } catch (const core::Error& error) {
+    if (error.code() != core::ExitCode::kEnvironment) throw;
+    core::log_warning(error.what(), " There is no preview of this step; training goes on.");
+  }
+}
+
 }  // namespace
 
 void write_preview(model::Module& model, const data::SetInfo& info, const Recipe& recipe, const std::string& path,
@@ -133,7 +145,7 @@ void write_preview(model::Module& model, const data::SetInfo& info, const Recipe
         picture->put(std::move(record));
       }
     }
-    picture->finish();
+    finish_or_warn(*picture);
   });
 }
 
@@ -153,7 +165,7 @@ void check_preview(const Recipe& recipe, const data::SetInfo& info) {
            "away, and sample checkpoints with `pathline sample --decoder`.");
   const sampler::Job job = job_for(recipe.model, recipe);
   sampler::method_maker<float>(job.solver, 1, sampler::step_noise(0));
-  sampler::check_solver(recipe.flow.pairing, job.solver.solver);
+  sampler::check_solver(recipe.flow.pairing, job.solver);
   if (recipe.sample.every_steps > 0) picture_of(job, recipe.model, info, recipe, "a preview.png");
 }
 

@@ -14,6 +14,7 @@ namespace pathline::trainer {
 /// All ranks: each solves its share of the ids, rank 0 draws them to `path`: images in a grid, points as dots at the
 /// end of their pathlines, in the plane of their first two coordinates. Uses the model's present weights. The noise is
 /// that of `pathline sample --seed` with the run's seed, so the pictures of a run show the same pathlines growing up.
+/// Where storage refuses the picture, rank 0 warns and there is none.
 void write_preview(model::Module& model, const data::SetInfo& info, const Recipe& recipe, const std::string& path,
                    cluster::Communicator& ranks);
 

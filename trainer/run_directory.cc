@@ -24,7 +24,7 @@ RunDirectory::RunDirectory(core::FileSystem& files, const std::string& path, clu
     cluster::remove_marks(files, path_);
     checkpoint::remove_litter(files, checkpoints());
   });
-  ranks.broadcast(std::as_writable_bytes(std::span(&attempt_, 1)), 0);
+  attempt_ = cluster::word_of_root(ranks, attempt_);
 }
 
 }  // namespace pathline::trainer

@@ -3,24 +3,33 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <sstream>
 #include <system_error>
+#include <thread>
 
 #include "cluster/agree.h"
+#include "core/crc32c.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "model/recompute.h"
 #include "trainer/checkpoint_bridge.h"
 #include "trainer/kernel_fingerprint.h"
+#include "trainer/pair_starts.h"
 #include "trainer/preview.h"
 #include "trainer/restart_guard.h"
 #include "trainer/rollback.h"
+#include "trainer/same_inputs.h"
 #include "trainer/starting_weights.h"
 #include "trainer/teacher.h"
 
 namespace pathline::trainer {
 namespace {
+
+using core::ExitCode::kInput;
+using core::ExitCode::kUsage;
 
 /// Empty if there is none at all. Each rank reads a share of the bytes.
 std::string newest_good(core::FileSystem& files, const RunDirectory& directory, cluster::Communicator& ranks) {
@@ -50,6 +59,28 @@ std::string find_checkpoint(const RunRequest& request, core::FileSystem& files, 
     }
   });
   return collectives(ranks).broadcast(found);
+}
+
+/// A run that is still written commits while we start: rank 0 says which of its checkpoints all ranks take. The recipe
+/// as it is recorded keeps the run's name. `starts`: model.init is read.
+void pin_sources(Recipe& recipe, core::FileSystem& files, bool starts, cluster::Communicator& ranks) {
+  std::string& teacher = recipe.flow.distill.teacher;
+  cluster::together(ranks, [&] {
+    if (ranks.rank() != 0) return;
+    if (starts) recipe.model.init = pinned_init(files, recipe.model.init);
+    teacher = pinned_teacher(files, teacher);
+  });
+  recipe.model.init = collectives(ranks).broadcast(recipe.model.init);
+  teacher = collectives(ranks).broadcast(teacher);
+}
+
+std::string checksum_of(const model::Module& model) {
+  std::uint32_t crc = 0;
+  for (const auto& parameter : model.parameters()) {
+    const at::Tensor values = parameter.tensor.contiguous();
+    crc = core::crc32c({static_cast<const std::byte*>(values.const_data_ptr()), values.nbytes()}, crc);
+  }
+  return core::concat("weights of crc32c ", core::crc32c_digits(crc));
 }
 
 /// One name a line, for those who sample the model.
@@ -146,6 +177,27 @@ void warn_of_blind_coupling(const Recipe& recipe, const cluster::Communicator& r
   }
 }
 
+/// A run that goes on past its schedule would learn nothing more and look healthy.
+void warn_of_ended_schedule(const Recipe& recipe, const cluster::Communicator& ranks) {
+  const OptimizerOptions& optimizer = recipe.optimizer;
+  const std::int64_t still = std::max(optimizer.schedule_steps, optimizer.warmup_steps + 1);
+  if (optimizer.schedule == "constant" || recipe.train.steps <= still || ranks.rank() != 0) return;
+  core::log_warning("the learning rate is 0 from step ", still, " on: optimizer.schedule_steps is ",
+                    optimizer.schedule_steps,
+                    ", the train.steps of the run's first start unless given, and train.steps ", recipe.train.steps,
+                    ". To go on learning set optimizer.schedule_steps as well");
+}
+
+/// Pairs bring their starts; samples will begin with what flow.source says.
+void warn_of_doubtful_starts(const Recipe& recipe, const Dataset& dataset, const cluster::Communicator& ranks) {
+  const flow::CouplingOptions& pairing = recipe.flow.pairing;
+  if (ranks.rank() != 0 || pairing.coupling != "pairs" || pairing.source != "gaussian") return;
+  const std::string doubt = doubt_of_normal_starts(dataset.source());
+  if (doubt.empty()) return;
+  core::log_warning("the pairs of ", dataset.info().description, " did not start from normal noise (/x0 has ", doubt,
+                    "), but samples will. Name what they start from with flow.source");
+}
+
 void warn_of_changes(const checkpoint::State& progress, const std::string& fingerprint, const Dataset& dataset) {
   if (progress.kernel_fingerprint != fingerprint) {
     core::log_warning("the checkpoint was written with other kernels (", progress.kernel_fingerprint, "; here ",
@@ -166,6 +218,16 @@ void keep_teacher(checkpoint::State& progress, const std::string& identity, bool
            "; what is learned would change in the middle). Name that one, or start a new run in another run.directory ",
            "with model.init naming this checkpoint.");
   known = identity;
+}
+
+/// What every rank has read for itself. `init`, `teacher`: what tells their weights from others.
+std::vector<Input> inputs_of(const RunSetup& setup, const core::Config& config, const std::string& init,
+                             const std::string& teacher) {
+  const std::string stage = " to that host again, or name one file that all hosts share.";
+  return {{"data.path", setup.dataset->fingerprint(), kInput, "Copy the data" + stage},
+          {"recipe", comparable(config), kUsage, "Start all ranks with one recipe and the same --set."},
+          {"model.init", init, kInput, "Copy it" + stage},
+          {"flow.teacher", teacher, kInput, "Copy it" + stage}};
 }
 
 }  // namespace
@@ -189,15 +251,15 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
   core::configure_log(log);
   setup.directory = std::make_unique<RunDirectory>(files, setup.recipe.run.directory, ranks);
   log.file = core::join_path(setup.directory->path(), "log.txt");
-  core::configure_log(log);
+  cluster::together(ranks, [&] { core::configure_log(log); });  // rank 0 opens the file
   setup.watchdog->write_below(files, setup.directory->path());
   guard_restarts(files, setup.directory->path(), setup.directory->checkpoints(),
                  setup.recipe.run.restarts_without_progress, ranks);
 
   setup.resumed_from = find_checkpoint(request, files, *setup.directory, ranks);
   std::unique_ptr<checkpoint::Reader> reader;
+  core::Config stored;
   cluster::together(ranks, [&] {
-    core::Config stored;
     if (!setup.resumed_from.empty()) {
       reader = std::make_unique<checkpoint::Reader>(files, setup.resumed_from);
       stored = stored_config(*reader);
@@ -206,6 +268,10 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       setup.recipe = read_recipe(config);
     }
     check_ranks(setup.recipe, ranks);
+  });
+  pin_sources(setup.recipe, files, /*starts=*/reader == nullptr, ranks);
+  std::string teacher;
+  cluster::together(ranks, [&] {
     at::set_num_threads(static_cast<int>(setup.recipe.run.threads));
     const auto seed = static_cast<std::uint64_t>(setup.recipe.run.seed);
     setup.dataset = std::make_unique<Dataset>(setup.recipe.data, setup.recipe.flow.pairing, seed);
@@ -214,6 +280,8 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
     config.resolve("data", "lanes", setup.recipe.data.lanes);
     take_from_data(config, setup.recipe, setup.dataset->info());
     warn_of_blind_coupling(setup.recipe, ranks);
+    warn_of_ended_schedule(setup.recipe, ranks);
+    warn_of_doubtful_starts(setup.recipe, *setup.dataset, ranks);
     setup.dataset->couple_validation(setup.recipe.flow.pairing, setup.recipe.model.classes > 0);
     check_preview(setup.recipe, setup.dataset->info());
     if (reader) {
@@ -224,13 +292,16 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       warn_of_changes(setup.progress, kernel_fingerprint(setup.recipe.run.device), *setup.dataset);
     }
     if (!setup.recipe.flow.distill.teacher.empty()) {
-      keep_teacher(setup.progress, teacher_identity(files, setup.recipe.flow.distill.teacher), reader != nullptr);
+      teacher = teacher_identity(files, setup.recipe.flow.distill.teacher);
+      keep_teacher(setup.progress, teacher, reader != nullptr);
     }
     setup.model = model::make_module(setup.recipe.model, seed);
     setup.model->set_activation_checkpointing(
         model::parse_activation_checkpointing(setup.recipe.train.activation_checkpointing));
     if (!reader) load_starting_weights(files, setup.recipe.model, *setup.model);
   });
+  const bool init_was_read = !reader && !setup.recipe.model.init.empty();
+  check_same_inputs(inputs_of(setup, config, init_was_read ? checksum_of(*setup.model) : "", teacher), ranks);
 
   setup.engine = make_engine(setup.recipe, *setup.model, ranks);
   if (reader) {
@@ -263,7 +334,12 @@ std::string describe_run(const RunSetup& setup, const cluster::Communicator& ran
        << setup.dataset->info().description << "; " << setup.dataset->training_count() << " samples to train on, "
        << setup.dataset->validation_count() << " held out" << setup.dataset->arrangement() << "; batch "
        << setup.recipe.train.batch << " in " << setup.recipe.train.slices << " slices over " << ranks.size()
-       << (ranks.size() == 1 ? " rank" : " ranks");
+       << (ranks.size() == 1 ? " rank" : " ranks") << " of " << setup.recipe.run.threads
+       << (setup.recipe.run.threads == 1 ? " thread" : " threads");
+  const std::int64_t cores = std::thread::hardware_concurrency();
+  if (ranks.size() == 1 && setup.recipe.run.threads < cores && setup.engine.backend->device().is_cpu()) {
+    text << " (this host has " << cores << " cores: `mpirun -n`, or run.threads in a new run, takes more of them)";
+  }
   const auto most = (setup.recipe.train.slices + ranks.size() - 1) / ranks.size();
   if (most * ranks.size() != setup.recipe.train.slices) {
     text << " (uneven: ranks with " << most << " slices set the pace, "

@@ -3,6 +3,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -12,6 +13,8 @@
 
 namespace pathline::trainer {
 namespace {
+
+bool is_file(const std::string& init) { return init.ends_with(".safetensors"); }
 
 void load_from_checkpoint(core::FileSystem& files, const std::string& path, const std::string& kind,
                           model::Module& model, model::MissingWeights missing) {
@@ -39,13 +42,19 @@ void load_starting_weights(core::FileSystem& files, const model::ModelOptions& o
   const std::string& init = options.init;
   if (init.empty()) return;
   const auto missing = options.init_missing == "zero" ? model::MissingWeights::kZero : model::MissingWeights::kError;
-  if (init.ends_with(".safetensors")) {
+  if (is_file(init)) {
     model::load_weights(files, init, model, missing);
     return;
   }
   const auto colon = init.rfind(':');
   const std::string kind = colon == std::string::npos ? "master" : init.substr(colon + 1);
   load_from_checkpoint(files, init.substr(0, colon), kind, model, missing);
+}
+
+std::string pinned_init(core::FileSystem& files, const std::string& init) {
+  if (init.empty() || is_file(init)) return init;
+  const auto end = std::min(init.rfind(':'), init.size());
+  return checkpoint::resolve(files, init.substr(0, end)) + init.substr(end);
 }
 
 }  // namespace pathline::trainer

@@ -89,4 +89,10 @@ std::string teacher_identity(core::FileSystem& files, const std::string& teacher
   return "manifest crc32c " + core::crc_of_file(files, manifest) + ", weights " + weights;
 }
 
+std::string pinned_teacher(core::FileSystem& files, const std::string& teacher) {
+  if (teacher.empty() || is_file(teacher)) return teacher;
+  const std::string path = in_run(teacher).path;
+  return checkpoint::resolve(files, path) + teacher.substr(path.size());
+}
+
 }  // namespace pathline::trainer

@@ -21,4 +21,7 @@ std::unique_ptr<model::Module> load_teacher(core::FileSystem& files, const flow:
 /// Which weights those are, wherever they lie.
 std::string teacher_identity(core::FileSystem& files, const std::string& teacher);
 
+/// The same flow.teacher with RUN's newest checkpoint in its place, as pinned_init() (starting_weights.h) does.
+std::string pinned_teacher(core::FileSystem& files, const std::string& teacher);
+
 }  // namespace pathline::trainer

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "cluster/agree.h"
-#include "core/error.h"
 #include "core/file_system.h"
 #include "trainer/prometheus.h"
 #include "trainer/tensorboard.h"
@@ -25,7 +24,7 @@ nlohmann::ordered_json header(const std::string& kind, std::uint64_t step) {
 Telemetry::Telemetry(const std::string& directory, const std::string& prometheus, std::int64_t first_step,
                      std::int64_t total_steps, cluster::Communicator& ranks)
     : written_(ranks.rank() == 0),
-      path_(core::join_path(directory, "metrics.jsonl")),
+      lines_(core::join_path(directory, "metrics.jsonl"), "lines"),
       progress_("train", total_steps, "steps", written_, first_step) {
   cluster::together(ranks, [&] {
     if (!written_) return;
@@ -47,7 +46,7 @@ void Telemetry::report(const std::string& kind, std::uint64_t step, const std::m
       line[name] = nullptr;  // JSON has no infinity
     scalars[kind + "/" + name] = value;
   }
-  append_line(line.dump());
+  lines_.append(line.dump() + '\n');
   tensorboard_->write(step, core::wall_seconds(), scalars);
   if (prometheus_) serve(kind, step, values);
 }
@@ -63,19 +62,12 @@ void Telemetry::note(const std::string& kind, std::uint64_t step, const std::map
   if (!written_) return;
   auto line = header(kind, step);
   for (const auto& [name, fact] : facts) line[name] = fact;
-  append_line(line.dump());
+  lines_.append(line.dump() + '\n');
 }
 
 void Telemetry::progress(std::int64_t step, const std::string& detail) { progress_.update(step, detail); }
 
 void Telemetry::finish(const std::string& detail) { progress_.finish(detail); }
-
-void Telemetry::append_line(const std::string& line) {
-  std::ofstream file(path_, std::ios::app);
-  file << line << '\n' << std::flush;
-  PL_CHECK(file.good(), core::ExitCode::kEnvironment, "cannot append to ", path_,
-           " (the run's metrics go there; is the disk full?). Free space and start again; the run resumes.");
-}
 
 std::string human_flops_rate(double flops_per_second) {
   constexpr std::pair<double, const char*> kUnits[] = {{1e15, "PFLOP/s"}, {1e12, "TFLOP/s"}, {1e9, "GFLOP/s"}};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run reports: metrics.jsonl (one object a report), TensorBoard scalars, Prometheus and the progress line. Rank
-// 0 only; the other ranks hold a silent one.
+// 0 only; the other ranks hold a silent one. After the start nothing here throws for storage (report_file.h).
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include "cluster/communicator.h"
 #include "core/progress.h"
+#include "trainer/report_file.h"
 
 namespace pathline::trainer {
 
@@ -31,11 +32,10 @@ class Telemetry {
   void finish(const std::string& detail);
 
  private:
-  void append_line(const std::string& line);
   void serve(const std::string& kind, std::uint64_t step, const std::map<std::string, double>& values);
 
   bool written_;
-  std::string path_;
+  ReportFile lines_;
   std::unique_ptr<TensorBoardWriter> tensorboard_;
   std::unique_ptr<PrometheusServer> prometheus_;
   std::map<std::string, double> served_;  // the latest of every name

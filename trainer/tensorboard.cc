@@ -58,24 +58,15 @@ std::string scalar_event(std::uint64_t step, double wall_seconds, const std::map
   return double_field(1, wall_seconds) + integer_field(2, step) + bytes_field(5, summary);
 }
 
-TensorBoardWriter::TensorBoardWriter(const std::string& directory) {
-  path_ = core::concat(directory, "/events.out.tfevents.", static_cast<std::int64_t>(core::wall_seconds()), ".",
-                       core::host_name(), ".", ::getpid());
-  file_.reset(std::fopen(path_.c_str(), "ab"));
-  PL_CHECK(file_ != nullptr, core::ExitCode::kEnvironment, "cannot create ", path_, ": ", core::errno_text(),
-           " (metrics for TensorBoard go there). Check that run.directory can be written.");
-  append(double_field(1, core::wall_seconds()) + bytes_field(3, "brain.Event:2"));
+TensorBoardWriter::TensorBoardWriter(const std::string& directory)
+    : file_(core::concat(directory, "/events.out.tfevents.", static_cast<std::int64_t>(core::wall_seconds()), ".",
+                         core::host_name(), ".", ::getpid()),
+            "TensorBoard events") {
+  append_whole(file_.path(), tfrecord_frame(double_field(1, core::wall_seconds()) + bytes_field(3, "brain.Event:2")));
 }
 
 void TensorBoardWriter::write(std::uint64_t step, double wall_seconds, const std::map<std::string, double>& scalars) {
-  append(scalar_event(step, wall_seconds, scalars));
-}
-
-void TensorBoardWriter::append(const std::string& event) {
-  const std::string frame = tfrecord_frame(event);
-  const bool written = std::fwrite(frame.data(), 1, frame.size(), file_.get()) == frame.size();
-  PL_CHECK(written && std::fflush(file_.get()) == 0, core::ExitCode::kEnvironment, "cannot write ", path_, ": ",
-           core::errno_text(), " (is the disk full?). Free space and start again; the run resumes.");
+  file_.append(tfrecord_frame(scalar_event(step, wall_seconds, scalars)));
 }
 
 }  // namespace pathline::trainer

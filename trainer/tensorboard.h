@@ -4,29 +4,24 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <map>
-#include <memory>
 #include <string>
+
+#include "trainer/report_file.h"
 
 namespace pathline::trainer {
 
 class TensorBoardWriter {
  public:
-  /// Starts a new file events.out.tfevents.SECONDS.HOST.PID in `directory`, which must exist.
+  /// Starts a new file events.out.tfevents.SECONDS.HOST.PID in `directory`, which must exist. Throws
+  /// ExitCode::kEnvironment.
   explicit TensorBoardWriter(const std::string& directory);
 
-  /// One event with all `scalars` at `step`; flushed, so that a running TensorBoard sees it.
+  /// One event with all `scalars` at `step`, which a running TensorBoard sees. What storage refuses is lost.
   void write(std::uint64_t step, double wall_seconds, const std::map<std::string, double>& scalars);
 
  private:
-  struct Closer {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  void append(const std::string& event);
-
-  std::string path_;
-  std::unique_ptr<std::FILE, Closer> file_;
+  ReportFile file_;
 };
 
 /// One frame, exposed for tests.

@@ -62,8 +62,30 @@ class TrainingRun {
                      setup_.resumed_from.empty() ? -1 : static_cast<std::int64_t>(setup_.progress.step), ranks, here(),
                      telemetry_, wall_time_) {}
 
+  /// Note [What worked is tried again]
+  /// A start that has made a step has shown that its environment can be used. What one rank alone meets there later (a
+  /// fault of its GPU, of a read, of MPI) may pass, or stay with a node that a scheduler replaces, so it is no final 4:
+  /// the run goes on from its newest checkpoint. Supervisors and run.restarts_without_progress end what does not pass.
+  /// What all ranks agreed on keeps its code.
   core::ExitCode operator()() {
     report_start();
+    try {
+      return train();
+    } catch (const cluster::AgreedError&) {
+      throw;
+    } catch (const checkpoint::LostLock&) {  // the run has another owner now, who must keep it
+      throw;
+    } catch (const core::Error& error) {
+      if (!made_a_step_ || error.code() != core::ExitCode::kEnvironment) throw;
+      throw core::Error(core::ExitCode::kRankLost,
+                        core::concat(error.what(),
+                                     " This had worked before in this start, so start the run again: it "
+                                     "goes on from its newest checkpoint."));
+    }
+  }
+
+ private:
+  core::ExitCode train() {
     while (static_cast<std::int64_t>(progress().step) < recipe().train.steps) {
       const std::uint64_t asked = control_.collect().value_or(0);
       checkpoints_.hear(asked);
@@ -76,7 +98,6 @@ class TrainingRun {
     return core::ExitCode::kFinished;
   }
 
- private:
   const Recipe& recipe() const { return setup_.recipe; }
   checkpoint::State& progress() { return setup_.progress; }
   cluster::Whereabouts& here() { return setup_.watchdog->here(); }
@@ -108,6 +129,7 @@ class TrainingRun {
     if (!last_.skipped) {
       batches_->give_back(std::move(batch));
       count_update(progress(), recipe().train.batch);
+      made_a_step_ = true;
       return true;
     }
     const std::string what = note_skip(batch);
@@ -362,6 +384,7 @@ class TrainingRun {
   CheckpointSchedule checkpoints_;
 
   StepResult last_;
+  bool made_a_step_ = false;  // in this start, with numbers that are finite
   double waited_ = 0;
   double window_started_ = 0;
   std::uint64_t window_step_ = 0;

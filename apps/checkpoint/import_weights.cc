@@ -46,7 +46,9 @@ std::string import_weights(core::FileSystem& files, const std::string& weights, 
   set(table, "run", "directory", absolute);
   set(table, "model", "init", copy);
   const Convention convention = from.empty() ? Convention{} : convention_of(from);
-  if (!from.empty()) set(table, "model", "time_input", convention.time_input);
+  // Of guided-diffusion's models the one of 64 pixels alone was trained on the cosine schedule (its README).
+  const bool cosine = from == "adm" && table["model"]["name"].value_or(std::string()) == "ADM-64";
+  if (!from.empty()) set(table, "model", "time_input", cosine ? "ddpm999-cosine" : convention.time_input);
   // Noise predictors: so their velocity is known on any path, and they can be sampled as they are.
   const bool predicts_noise = from == "dit" || from == "adm";
   if (predicts_noise && !table["flow"]["predict"]) set(table, "flow", "predict", "ddpm");

@@ -98,7 +98,7 @@ void add_commands(CLI::App& app, core::FileSystem& files, Options& o, apps::Run&
 int main(int argc, char** argv) {
   CLI::App app{
       "Looks at checkpoints, and turns them into weights files and back.\n"
-      "example: pathline checkpoint export runs/shapes --ema 0.999 -o shapes.safetensors",
+      "example: pathline checkpoint export runs/quickstart --ema 0.98 -o weights.safetensors",
       "pathline checkpoint"};
   core::PosixFileSystem files;
   Options options;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // NVML, which tells of a GPU's health, comes with the driver; it is loaded by name, so that its headers are not needed.
-#include <c10/cuda/CUDAFunctions.h>
-#include <cuda_runtime_api.h>
+#include <cuda_runtime.h>
 #include <dlfcn.h>
 #include <nccl.h>
 
@@ -10,13 +9,13 @@
 #include <span>
 
 #include "apps/doctor/probes.h"
+#include "cluster/agree.h"
 #include "cluster/nccl_communicator.h"
 #include "core/cuda_error.h"
 #include "core/error.h"
 #include "core/machine.h"
 #include "core/text.h"
 #include "launch/doctor/judge_libraries.h"
-#include "trainer/gpu_versions.h"
 
 namespace pathline::apps {
 namespace {
@@ -70,7 +69,7 @@ bool all_peers(int count) {
   return all;
 }
 
-Line judge_devices(int count, int local_ranks) {
+Line judge_devices(int count, int local_ranks, const std::vector<sampler::RankDevices>& here) {
   std::string found = concat(count, count == 1 ? " GPU" : " GPUs");
   for (int device = 0; device < count; ++device) {
     try_device(device);
@@ -88,10 +87,10 @@ Line judge_devices(int count, int local_ranks) {
   check_cuda(cudaMemGetInfo(&free, &total), "asking for a GPU's memory");
   found +=
       concat(", ", first.name, ", ", core::human_bytes(free), " of ", core::human_bytes(total), " free on the first");
-  if (count < local_ranks) {
+  if (!sampler::enough_gpus(local_ranks, here)) {
     return doctor::broken("devices", concat(found, ", for ", local_ranks, " ranks on this host"),
                           "start as many ranks on a host as it has GPUs (--ntasks-per-node, --gpus-per-node); look at "
-                          "CUDA_VISIBLE_DEVICES");
+                          "CUDA_VISIBLE_DEVICES: all ranks of a host see the same GPUs, or each only its own");
   }
   if (free < total / 10 * 9) {
     return doctor::slow("devices", concat(found, ": something else uses it"),
@@ -104,9 +103,17 @@ Line judge_devices(int count, int local_ranks) {
   return doctor::good("devices", concat(found, count > 1 ? ", all reach each other's memory" : ""));
 }
 
+/// -1 where the ranks cannot have one each, which the devices' lines say.
+int chosen_gpu(const std::string& device, cluster::Communicator& ranks) try {
+  return sampler::choose_gpu({device, ""}, ranks);
+} catch (const cluster::AgreedError&) {
+  return -1;
+}
+
 }  // namespace
 
-std::vector<Line> look_at_devices(const std::string& device, int local_ranks) {
+std::vector<Line> look_at_devices(const std::string& device, int local_ranks,
+                                  const std::vector<sampler::RankDevices>& here) {
   if (device == "cpu") return {doctor::good("devices", "the processor, as the recipe says")};
   int count = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
@@ -122,20 +129,21 @@ std::vector<Line> look_at_devices(const std::string& device, int local_ranks) {
     return {doctor::broken("devices", concat("CUDA does not start: ", cudaGetErrorString(result)),
                            "look at nvidia-smi: a driver older than this program's CUDA, or one that is not loaded")};
   }
-  return {judge_devices(count, local_ranks)};
+  return {judge_devices(count, local_ranks, here)};
 }
 
 std::vector<Line> time_device_all_reduce(const std::string& device, std::unique_ptr<cluster::Communicator> ranks,
-                                         int local_rank, double seconds) {
-  std::int64_t without = trainer::means_gpu(device) && c10::cuda::device_count() > local_rank ? 0 : 1;
+                                         double seconds) {
+  const int gpu = chosen_gpu(device, *ranks);
+  std::int64_t without = gpu < 0 ? 1 : 0;
   ranks->all_reduce(std::span(&without, 1), cluster::Reduction::kMax);
   if (without != 0 || ranks->size() < 2) return {};
-  check_cuda(cudaSetDevice(local_rank), "choosing a GPU");
+  check_cuda(cudaSetDevice(gpu), "choosing a GPU");
   cudaStream_t stream = nullptr;
   check_cuda(cudaStreamCreate(&stream), "making a stream");
   const auto parts = static_cast<std::size_t>(ranks->size());
   const auto gpus =
-      cluster::make_nccl_communicator(std::move(ranks), local_rank, stream, {.init_seconds = 60, .call_seconds = 30});
+      cluster::make_nccl_communicator(std::move(ranks), gpu, stream, {.init_seconds = 60, .call_seconds = 30});
   const std::size_t part = kReduced / sizeof(float) / parts;
   float* memory = nullptr;
   check_cuda(cudaMalloc(&memory, (parts + 1) * part * sizeof(float)), "taking memory of a GPU");

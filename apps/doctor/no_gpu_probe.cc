@@ -5,7 +5,7 @@
 
 namespace pathline::apps {
 
-std::vector<doctor::Line> look_at_devices(const std::string& device, int) {
+std::vector<doctor::Line> look_at_devices(const std::string& device, int, const std::vector<sampler::RankDevices>&) {
   if (device == "cuda") {
     return {
         doctor::broken("devices", "the recipe says run.device = \"cuda\", but this program is built without CUDA",
@@ -18,8 +18,7 @@ std::vector<doctor::Line> look_at_devices(const std::string& device, int) {
   return {doctor::good("devices", "the processor; no GPU here")};
 }
 
-std::vector<doctor::Line> time_device_all_reduce(const std::string&, std::unique_ptr<cluster::Communicator>, int,
-                                                 double) {
+std::vector<doctor::Line> time_device_all_reduce(const std::string&, std::unique_ptr<cluster::Communicator>, double) {
   return {};
 }
 

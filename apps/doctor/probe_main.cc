@@ -21,6 +21,7 @@
 #include "launch/doctor/network_probe.h"
 #include "launch/doctor/reach.h"
 #include "launch/doctor/storage_probe.h"
+#include "sampler/compute_device.h"
 
 namespace {
 
@@ -29,6 +30,7 @@ using doctor::Line;
 
 constexpr const char* kStorageHangs =
     "the storage or its server hangs: look whether `ls` and `df` answer there, and at the kernel's log";
+constexpr const char* kDriverHangs = "the driver hangs: look at nvidia-smi and the kernel's log";
 constexpr const char* kRanksHang = "look at the rank that is behind and at the network between the hosts";
 
 /// All that the probes refer to. Never destroyed: a probe that hangs may still use it.
@@ -50,6 +52,8 @@ struct Patient {
   std::unique_ptr<doctor::Mail> mail;
   std::unique_ptr<cluster::Communicator> ranks;  // for collective calls; empty where not all ranks reach each other
   cluster::Topology topology;
+  std::vector<std::string> gpus;              // that this rank may use
+  std::vector<sampler::RankDevices> devices;  // of all ranks; empty where not all reach each other
 
   int rank() const { return launch.rank; }
   int size() const { return mpi ? mpi->world().size() : 1; }
@@ -111,6 +115,16 @@ void together(Patient& patient, const std::string& name, double seconds, const d
   if (patient.ranks && !patient.exam.look(name, seconds, kRanksHang, probe)) static_cast<void>(patient.ranks.release());
 }
 
+/// What the ranks of this host see; of this one alone where ranks do not reach each other.
+std::vector<sampler::RankDevices> devices_here(const Patient& patient) {
+  std::vector<sampler::RankDevices> here;
+  for (const sampler::RankDevices& one : patient.devices) {
+    if (one.host == patient.topology.hosts[patient.rank()]) here.push_back(one);
+  }
+  if (here.empty()) here.push_back({"", patient.gpus});
+  return here;
+}
+
 void look_at_host(Patient& patient, const std::vector<std::vector<int>>& cores) {
   const auto& needs = patient.needs;
   const int locals = local_ranks(patient);
@@ -123,8 +137,8 @@ void look_at_host(Patient& patient, const std::vector<std::vector<int>>& cores) 
   const int hosts = patient.topology.host_count;
   patient.exam.look("interfaces", 15, "the name service hangs: look at /etc/resolv.conf and its servers",
                     [hosts] { return std::vector<Line>{doctor::judge_interfaces(doctor::look_at_interfaces(hosts))}; });
-  patient.exam.look("devices", 60, "the driver hangs: look at nvidia-smi and the kernel's log",
-                    [=] { return apps::look_at_devices(needs.device, locals); });
+  patient.exam.look("devices", 60, kDriverHangs,
+                    [=, here = devices_here(patient)] { return apps::look_at_devices(needs.device, locals, here); });
 }
 
 void look_at_storage(Patient& patient) {
@@ -152,6 +166,10 @@ void look_together(Patient& patient, std::vector<std::vector<int>>& cores_here) 
     }
     return std::vector<Line>{};
   });
+  together(patient, "GPUs of all ranks", 15, [&patient] {
+    patient.devices = sampler::devices_of_all(*patient.ranks);
+    return std::vector<Line>{};
+  });
   const auto by_rank_0 = [&patient](const Line& line) {
     return patient.rank() == 0 ? std::vector<Line>{line} : std::vector<Line>{};
   };
@@ -166,8 +184,8 @@ void look_together(Patient& patient, std::vector<std::vector<int>>& cores_here) 
         doctor::time_all_reduce(*patient.ranks, patient.topology.host_count, bytes, patient.brief(1.0))));
   });
   together(patient, "all-reduce of the GPUs", 120, [&patient, by_rank_0] {
-    auto lines = apps::time_device_all_reduce(patient.needs.device, cluster::duplicate(*patient.ranks),
-                                              patient.topology.local_rank, patient.brief(1.0));
+    auto lines =
+        apps::time_device_all_reduce(patient.needs.device, cluster::duplicate(*patient.ranks), patient.brief(1.0));
     return patient.rank() == 0 ? lines : std::vector<Line>{};
   });
 }
@@ -183,6 +201,10 @@ void examine(Patient& patient) {
   if (started && patient.size() > 1) meet_others(patient);
   if (!launched || started) exam.tell(doctor::judge_ranks(patient.launch, patient.size(), patient.topology.hosts));
 
+  exam.look("GPUs", 60, kDriverHangs, [&patient] {
+    patient.gpus = sampler::visible_gpus();
+    return std::vector<Line>{};
+  });
   std::vector<std::vector<int>> cores;
   look_together(patient, cores);
   if (cores.empty()) cores.push_back(doctor::allowed_cores());

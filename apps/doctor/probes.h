@@ -10,6 +10,7 @@
 #include "apps/doctor/options.h"
 #include "cluster/communicator.h"
 #include "launch/doctor/line.h"
+#include "sampler/compute_device.h"
 
 namespace pathline::apps {
 
@@ -35,13 +36,14 @@ std::vector<doctor::Line> look_at_data(const Needs& needs, double seconds);
 /// Versions of LibTorch, HDF5 and, where GPUs are built in, NCCL; and what the process has loaded.
 std::vector<doctor::Line> look_at_libraries();
 
-/// The GPUs of this host for `local_ranks` ranks. gpu_probe.cc; no_gpu_probe.cc where the build has no CUDA.
-std::vector<doctor::Line> look_at_devices(const std::string& device, int local_ranks);
+/// The GPUs of this host for `local_ranks` ranks; `here`: what those of them that are here see. gpu_probe.cc;
+/// no_gpu_probe.cc where the build has no CUDA.
+std::vector<doctor::Line> look_at_devices(const std::string& device, int local_ranks,
+                                          const std::vector<sampler::RankDevices>& here);
 /// An all-reduce over NCCL between the ranks' GPUs; nothing where they have none. `ranks` is for this call alone.
 /// Collective.
 std::vector<doctor::Line> time_device_all_reduce(const std::string& device,
-                                                 std::unique_ptr<cluster::Communicator> ranks, int local_rank,
-                                                 double seconds);
+                                                 std::unique_ptr<cluster::Communicator> ranks, double seconds);
 /// Of NCCL and CUDA.
 std::vector<doctor::Line> look_at_gpu_libraries();
 

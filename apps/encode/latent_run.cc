@@ -46,9 +46,9 @@ class EncodingRun {
 
   int run() {
     prepare();
-    if (agreed(finished_)) return 0;
+    if (cluster::word_of_root(world_, finished_)) return 0;
     const std::int64_t made = encode();
-    if (agreed(stopped(made))) return static_cast<int>(ExitCode::kStopped);
+    if (cluster::word_of_root(world_, stopped(made))) return static_cast<int>(ExitCode::kStopped);
     cluster::together(world_, [&] {
       if (root_) write_set();
     });
@@ -56,20 +56,14 @@ class EncodingRun {
   }
 
  private:
-  /// Rank 0's word on all ranks. Collective.
-  template <class Value>
-  Value agreed(Value value) {
-    world_.broadcast(std::as_writable_bytes(std::span(&value, 1)), 0);
-    return value;
-  }
-
   struct Decided {
     std::int64_t threads = 0;
     DeviceKind device = DeviceKind::kAny;
   };
 
   void prepare() {
-    const Decided decided = agreed(cluster::together(world_, [&] { return root_ ? decide() : Decided{}; }));
+    const Decided own = cluster::together(world_, [&] { return root_ ? decide() : Decided{}; });
+    const Decided decided = cluster::word_of_root(world_, own);
     at::set_num_threads(static_cast<int>(decided.threads));
     const Compute compute = choose_compute(decided.device, sampler::Launch::kEager, world_);
     cluster::together(world_, [&] {

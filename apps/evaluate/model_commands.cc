@@ -65,7 +65,7 @@ int straightness(const Options& options) {
   job.seed = static_cast<std::uint64_t>(options.seed);
   job.solver = options.solver;
   const flow::Parameterisation trained = flow::parameterisation_of(loaded.flow);
-  sampler::follow_path(job.solver, trained, "");
+  sampler::follow_path(job.solver, trained, "", loaded.flow.pairing.source == "gaussian");
   job.solver.denoise = false;  // a jump, no part of the trajectory
   const sampler::Field answers =
       trained.gives_own_time() ? sampler::noise_field_of(*loaded.model) : sampler::field_of(*loaded.model);
@@ -104,10 +104,14 @@ int held_out_loss_of(const Options& options, sampler::CheckpointedModel& loaded)
   data.validation = options.data;  // all of it is held out
   data.validation_samples = options.count;
   trainer::Dataset dataset(data, loaded.flow.pairing, static_cast<std::uint64_t>(options.seed));
-  PL_CHECK(trainer::sample_shape(dataset.info()) == sampler::sample_shape_of(loaded.model->options()), ExitCode::kInput,
+  PL_CHECK(dataset.info().sample_shape() == sampler::sample_shape_of(loaded.model->options()), ExitCode::kInput,
            "the model of ", loaded.directory, " was made for items of another shape than ", dataset.info().description,
            ". Use data as the model was trained on.");
-  dataset.couple_validation(loaded.flow.pairing, loaded.model->options().classes > 0);
+  const std::int64_t classes = loaded.model->options().classes;
+  PL_CHECK(classes == 0 || dataset.info().classes <= classes, ExitCode::kInput, options.data, " has ",
+           dataset.info().classes, " classes, and the model of ", loaded.directory, " knows ", classes,
+           " (it was never asked about the others). Use data with the labels that it was trained on.");
+  dataset.couple_validation(loaded.flow.pairing, classes > 0);
   const auto alone = cluster::make_self_communicator();
   const trainer::HeldOutLoss loss = *trainer::held_out_loss(dataset, *objective, *loaded.model, options.batch, *alone);
   if (options.json) {

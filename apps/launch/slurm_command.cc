@@ -11,6 +11,7 @@
 
 #include "apps/launch/commands.h"
 #include "apps/launch/recipe_facts.h"
+#include "checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/file_system.h"
 #include "core/log.h"
@@ -84,6 +85,21 @@ std::vector<std::string> with_one_kind_of_ranks(std::vector<std::string> sets) {
   return sets;
 }
 
+/// All tasks of an array sample from one step, whenever their turn comes and however often it is submitted again. After
+/// another job there will be a newer one, which is meant.
+std::string pinned(const std::string& run_directory, const std::string& after) {
+  core::PosixFileSystem files;
+  if (!after.empty()) return run_directory;
+  try {
+    return checkpoint::resolve(files, run_directory);
+  } catch (const core::Error&) {
+    core::log_warning(run_directory, " holds no checkpoint yet: each task will take the newest when it starts, and ",
+                      "tasks may take different ones. Write the script again once there is one, or name it after --: ",
+                      "--checkpoint ", core::join_path(run_directory, "checkpoints/step-N"));
+    return run_directory;
+  }
+}
+
 launch::Generation generation_of(const SlurmCommand& command, const std::string& run_directory) {
   PL_CHECK(command.count > 0 && !command.samples.empty(), ExitCode::kUsage, "--array ", command.array,
            " makes samples, so it needs --count (how many, over all tasks) and --samples FILE "
@@ -92,7 +108,8 @@ launch::Generation generation_of(const SlurmCommand& command, const std::string&
   const bool elsewhere = std::ranges::any_of(command.sampling, [](const std::string& word) {
     return word == "--checkpoint" || word.starts_with("--checkpoint=");
   });
-  if (!elsewhere) generation.arguments.insert(generation.arguments.begin(), {"--checkpoint", run_directory});
+  if (elsewhere) return generation;
+  generation.arguments.insert(generation.arguments.begin(), {"--checkpoint", pinned(run_directory, command.after)});
   return generation;
 }
 

@@ -9,10 +9,13 @@
 #include <span>
 
 #include "apps/likelihood/report.h"
+#include "checkpoint/checkpoint.h"
 #include "cluster/agree.h"
 #include "cluster/session.h"
 #include "core/choice.h"
 #include "core/error.h"
+#include "core/file_crc.h"
+#include "core/file_system.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "data/loader.h"
@@ -51,10 +54,9 @@ void check_command(const LikelihoodCommand& command, bool root) {
 
 void check_fits(const data::SetInfo& info, const sampler::CheckpointedModel& loaded) {
   const std::vector<std::int64_t> shape = sampler::sample_shape_of(loaded.model->options());
-  const bool fits = info.kind == data::ItemKind::kPoint ? shape == std::vector{info.channels}
-                                                        : shape == std::vector{info.channels, info.height, info.width};
-  PL_CHECK(fits, ExitCode::kInput, "the model of ", loaded.directory, " was made for items of shape ",
-           c10::IntArrayRef(shape), ", and the data are ", info.description, ". Use data as the model was trained on.");
+  PL_CHECK(shape == info.sample_shape(), ExitCode::kInput, "the model of ", loaded.directory,
+           " was made for items of shape ", c10::IntArrayRef(shape), ", and the data are ", info.description,
+           ". Use data as the model was trained on.");
   sampler::check_same_latents(info.description, info.latents, loaded.latents);
 }
 
@@ -73,9 +75,7 @@ void warn_of_levels(const data::SetInfo& info, sampler::CheckpointedModel& loade
 at::Tensor item(const data::ShardSource& source, std::int64_t i, const LikelihoodCommand& command) {
   const data::SetInfo& info = source.info();
   if (info.kind != data::ItemKind::kImage) {
-    const bool point = info.kind == data::ItemKind::kPoint;
-    at::Tensor values = point ? at::empty({info.channels}, at::kFloat)
-                              : at::empty({info.channels, info.height, info.width}, at::kFloat);
+    at::Tensor values = at::empty(info.sample_shape(), at::kFloat);
     std::vector<std::byte> bytes(info.item_bytes());
     source.read(i, bytes);
     data::to_values(info, bytes, /*mirrored=*/false, {values.mutable_data_ptr<float>(), info.item_values()});
@@ -94,7 +94,15 @@ class LikelihoodRun {
 
   int run() {
     const int gpu = sampler::choose_gpu({command_.device, "compute on the processor with --device cpu"}, world_);
-    cluster::together(world_, [&] { prepare(gpu); });
+    // One step for all: a run that is still written has a newer one a moment later.
+    std::string step = cluster::together(world_, [&] {
+      check_command(command_, root_);
+      core::PosixFileSystem files;
+      return root_ ? checkpoint::resolve(files, command_.checkpoint) : "";
+    });
+    step = cluster::word_of_root(world_, step);
+    cluster::together(world_, [&] { prepare(step, gpu); });
+    check_same_model();
     core::Progress progress("likelihood", ids_.count(), "items", root_);
     const auto densities = solve([&](const sampler::Tally& tally) { progress.update(tally.done); });
     progress.finish();
@@ -105,11 +113,10 @@ class LikelihoodRun {
   }
 
  private:
-  void prepare(int gpu) {
-    check_command(command_, root_);
+  void prepare(const std::string& step, int gpu) {
     at::set_num_threads(static_cast<int>(command_.threads > 0 ? command_.threads : cluster::usual_threads()));
     core::PosixFileSystem files;
-    loaded_ = sampler::load_checkpointed_model(files, command_.checkpoint, command_.ema);
+    loaded_ = sampler::load_checkpointed_model(files, step, command_.ema);
     sampler::move_to(*loaded_.model, sampler::open_device(gpu));
     source_ = data::open_source(command_.data);
     const data::SetInfo& info = source_->info();
@@ -117,6 +124,7 @@ class LikelihoodRun {
     sampler::check_density(loaded_.flow.pairing, "a likelihood");
     sampler::check_all_times(loaded_.flow, "a likelihood");
     null_label_ = sampler::null_label_of(loaded_.model->options());
+    check_labels(info);
     ids_ = {command_.first, command_.count > 0 ? std::min(info.count, command_.first + command_.count) : info.count};
     PL_CHECK(0 <= ids_.first && ids_.first < ids_.last, ExitCode::kUsage, "--first is ", command_.first,
              ", and the set has ", info.count, " items.");
@@ -127,9 +135,7 @@ class LikelihoodRun {
     how_ = command_.how;
     how_.noise_time = times.first;
     how_.data_time = times.last;
-    how_.noise_deviation = trained.path().at(times.first).s;
-    PL_CHECK(trained.path().jitter() == 0, ExitCode::kUsage, "likelihood of a model trained on path ",
-             trained.path().text(), " has no closed prior (x_0 is noisier than x0). Train on path linear.");
+    how_.noise_deviation = trained.path().noise_at(times.first);
     const sampler::Field answers =
         trained.gives_own_time() ? sampler::noise_field_of(*loaded_.model) : sampler::field_of(*loaded_.model);
     field_ = [model = sampler::velocity_of(answers, trained)](const at::Tensor& x, const at::Tensor& t,
@@ -146,6 +152,36 @@ class LikelihoodRun {
     rows.solver.t0 = how_.noise_time;
     rows.solver.t1 = how_.data_time;
     sampler::check_rows_independent(sampler::with_derivative(field_), rows);
+  }
+
+  /// Directories of one name may differ from host to host.
+  void check_same_model() {
+    const std::string mine = cluster::together(world_, [&] { return identity(); });
+    const std::string first = cluster::word_of_root(world_, mine);
+    cluster::together(world_, [&] {
+      PL_CHECK(mine == first, ExitCode::kInput, "rank ", world_.rank(), " has loaded ", mine, ", and rank 0 ", first,
+               " (the figure would be of no model at all). Give all ranks one checkpoint, where all hosts see it.");
+    });
+  }
+
+  std::string identity() const {
+    core::PosixFileSystem files;
+    return core::concat(loaded_.directory, ", weights ", loaded_.kind, ", manifest crc32c ",
+                        core::crc_of_file(files, core::join_path(loaded_.directory, "manifest.json")));
+  }
+
+  void check_labels(const data::SetInfo& info) const {
+    const std::int64_t classes = loaded_.model->options().classes;
+    if (classes == 0) return;
+    const bool from_data = command_.labels == "data";
+    PL_CHECK(!from_data || (info.classes > 0 && info.classes <= classes), ExitCode::kUsage, "the data have ",
+             info.classes, " classes, and the model knows ", classes, " (", info.description,
+             "; an item's likelihood is that under its label). Give data with the labels that it was trained on, or ",
+             "--labels null for the likelihood without one.");
+    if (!from_data && loaded_.flow.label_drop == 0 && root_) {
+      core::log_warning("--labels null asks for what the model makes without a label, and it was trained with ",
+                        "flow.label_drop = 0: never without one");
+    }
   }
 
   std::vector<sampler::LogDensity> solve(const std::function<void(const sampler::Tally&)>& progress) {

@@ -31,7 +31,7 @@ int program(int argc, char** argv) {
   CLI::App app{
       "The sampler pool: jobs, any number of workers that come and go, every sample exactly once.\n"
       "Example: pathline pool serve --pool pool & pathline pool worker --pool pool &\n"
-      "         pathline pool submit --pool pool --checkpoint runs/shapes --count 1000 -o set.h5 --wait",
+      "         pathline pool submit --pool pool --checkpoint runs/quickstart --count 1000 -o set.h5 --wait",
       "pathline pool"};
   app.require_subcommand(1);
   std::function<int()> run;

@@ -141,12 +141,11 @@ class Worker {
       if (!link_.commit(lease.token, report)) core::remove_tree(files_, lease.path);  // another made it
     } catch (const pool::Unreachable&) {
       throw;
-    } catch (const std::exception& error) {
-      const auto* known = dynamic_cast<const core::Error*>(&error);
-      const ExitCode code = known ? known->code() : ExitCode::kInternal;
-      if (code == ExitCode::kStopped) {
+    } catch (const std::exception& caught) {
+      const core::Error error = core::as_error(caught);
+      if (error.code() == ExitCode::kStopped) {
         link_.give_back(lease.token, "");
-      } else if (code == ExitCode::kEnvironment) {
+      } else if (error.code() == ExitCode::kEnvironment) {
         link_.give_back(lease.token, error.what());
         pause(kTroublePause);
       } else {

@@ -2,7 +2,6 @@
 #include "apps/sample/compute.h"
 
 #include <cstdint>
-#include <span>
 
 #include "cluster/agree.h"
 #include "core/error.h"
@@ -24,8 +23,7 @@ Compute choose_compute(DeviceKind kind, sampler::Launch launch, cluster::Communi
   const int gpu = sampler::choose_gpu({device, "begin a new job on the processor with --device cpu"}, ranks);
   const Compute compute = cluster::together(ranks, [&] { return open_compute(gpu, launch); });
   const std::uint64_t mine = core::hash_name(compute.kernels);
-  std::uint64_t first = mine;
-  ranks.broadcast(std::as_writable_bytes(std::span(&first, 1)), 0);
+  const std::uint64_t first = cluster::word_of_root(ranks, mine);
   cluster::together(ranks, [&] {
     PL_CHECK(mine == first, core::ExitCode::kEnvironment, "rank ", ranks.rank(), " computes with ", compute.kernels,
              ", unlike rank 0 (samples of one set would have different bits). Start the ranks on hosts of one kind.");

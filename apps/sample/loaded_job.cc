@@ -60,7 +60,7 @@ namespace {
 /// What `solver` asks a model for: its velocity on the solver's path, or its noise at discrete times.
 sampler::Field field_along(const sampler::SolverOptions& solver, const sampler::CheckpointedModel& loaded,
                            const Compute& compute) {
-  if (!solver.noise_schedule.empty() && predicts_noise_at_indices(loaded)) {
+  if (!solver.noise_schedule.empty() && solver.noise_schedule == own_schedule(loaded)) {
     return compute.field_of(*loaded.model, sampler::NetworkAnswer::kAsOriginal);
   }
   const flow::Parameterisation trained = flow::parameterisation_of(loaded.flow);
@@ -101,7 +101,7 @@ LoadedJob load_job(const SampleOptions& options, const Decided& decided, const C
                   : field_along(solver, *job.loaded, compute);
   if (!options.guide_with.empty()) {
     job.weaker = model_for(options.guide_with, options);
-    guide_with(job.plan, job.loaded->flow.path, *job.weaker, field_along(solver, *job.weaker, compute));
+    guide_with(job.plan, job.loaded->flow, *job.weaker, field_along(solver, *job.weaker, compute));
   }
   if (!options.classifier.empty()) classify_with(job.plan, options, classifier_for(job, model_for));
   if (!options.decoder.empty()) job.decoder.emplace(options.decoder, compute.device);

@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   CLI::App app{
       "A set of samples of a trained model, alone or under mpirun: the same on any number of ranks. Interrupted, it "
       "goes on when it is started again.\n"
-      "Example: pathline sample --checkpoint runs/shapes --count 64 --guidance 2 -o samples.png",
+      "Example: pathline sample --checkpoint runs/quickstart --count 64 --guidance 2 -o samples.png",
       "pathline sample"};
   apps::SampleOptions options;
   apps::add_sample_options(app, options);

@@ -56,9 +56,10 @@ void add_noise_options(CLI::App& app, sampler::SolverOptions& solver) {
                  "of em, sheun, pc: mean (default), tweedie, euler or none; of Runge-Kutta steps: euler, as in EDM");
   app.add_option("--last-step-size", solver.last_step_size, "of em, sheun, pc (default: 0.04; 0.001 with none)");
   app.add_option("--snr", solver.snr, "of pc's corrector")->capture_default_str();
-  app.add_option("--noise-schedule", solver.noise_schedule,
-                 "ddpm-linear or cosine: the network predicts noise at discrete times, for ddim and ddpm (default: "
-                 "ddpm-linear for these two where model.time_input = ddpm999)");
+  app.add_option(
+      "--noise-schedule", solver.noise_schedule,
+      "ddpm-linear or cosine: the discrete times of ddpm and ddim (default: those that model.time_input names for a "
+      "network that predicts noise at them; else ddpm-linear for ddpm, none for ddim)");
   app.add_option("--respacing", solver.respacing, "of ddpm and ddim, as guided-diffusion's: 250, 10,15,20 or ddim50");
   app.add_option("--variance", solver.variance, "of ddpm: fixed-small, fixed-large or learned-range")
       ->capture_default_str();

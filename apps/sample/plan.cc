@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "model/noise_schedule.h"
 #include "sampler/bijection.h"
 #include "sampler/classifier_guidance.h"
 #include "sampler/distilled.h"
@@ -70,7 +71,29 @@ void narrow_times(Plan& plan, const SampleOptions& options, const sampler::Check
            "known. Leave them out.");
   PL_CHECK(options.encode.empty() && options.mask.empty(), ExitCode::kUsage,
            "--t0 and --t1 do not go together with --encode and --mask, which take data all the way. Leave them out.");
-  sampler::narrow_times(plan.job.solver, options.t0, options.t1);
+  sampler::narrow_times(plan.job.solver, options.t0, options.t1, loaded.flow.pairing.source == "gaussian");
+}
+
+/// What nobody reads is refused: it would be ignored in silence.
+void check_read(const sampler::SolverOptions& given, const sampler::SolverOptions& runs) {
+  const sampler::Solver solver = sampler::find_solver(runs.solver);
+  const sampler::SolverOptions usual;
+  const auto read_by = [&](bool reads, bool is_given, const char* option, const char* who) {
+    PL_CHECK(reads || !is_given, ExitCode::kUsage, option, " was given, and solver ", solver.name,
+             " does not read it (", who, "). Leave it out, or choose another --solver.");
+  };
+  const bool stochastic = solver.family == sampler::SolverFamily::kStochastic;
+  const bool discrete = !runs.noise_schedule.empty();
+  const char* discrete_ones = "ddpm does, and ddim with --noise-schedule";
+  read_by(discrete, !given.respacing.empty(), "--respacing", discrete_ones);
+  read_by(discrete, !given.clip_denoised, "--no-clip-denoised", discrete_ones);
+  read_by(discrete && solver.name == "ddim", given.eta != usual.eta, "--eta", "ddim does with --noise-schedule");
+  read_by(solver.name == "ddpm", given.variance != usual.variance, "--variance", "ddpm does");
+  read_by(stochastic, given.diffusion != usual.diffusion, "--diffusion", "em, sheun and pc do");
+  read_by(stochastic, given.last_step_size != usual.last_step_size, "--last-step-size", "em, sheun and pc do");
+  read_by(solver.name == "pc", given.snr != usual.snr, "--snr", "pc does");
+  read_by(stochastic || solver.family == sampler::SolverFamily::kRungeKutta, !given.last_step.empty(), "--last-step",
+          "em, sheun, pc and Runge-Kutta methods do");
 }
 
 }  // namespace
@@ -121,20 +144,22 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
     plan.job.solver = sampler::in_distilled_steps(options.solver, loaded.flow.distill.steps);
   }
   const std::string solver = sampler::find_solver(plan.job.solver.solver).name;
-  if ((solver == "ddpm" || predicts_noise_at_indices(loaded)) && (solver == "ddim" || solver == "ddpm") &&
-      options.solver.noise_schedule.empty()) {
-    plan.job.solver.noise_schedule = "ddpm-linear";
+  if ((solver == "ddim" || solver == "ddpm") && options.solver.noise_schedule.empty()) {
+    const std::string own = own_schedule(loaded);
+    plan.job.solver.noise_schedule = solver == "ddpm" && own.empty() ? "ddpm-linear" : own;
   }
   if (plan.job.solver.noise_schedule.empty()) {
-    sampler::follow_path(plan.job.solver, flow::parameterisation_of(loaded.flow), options.path);
+    const bool normal_start = loaded.flow.pairing.source == "gaussian";
+    sampler::follow_path(plan.job.solver, flow::parameterisation_of(loaded.flow), options.path, normal_start);
   } else {
     PL_CHECK(options.path.empty(), ExitCode::kUsage, "--path ", options.path, " and discrete times (solver ", solver,
              ", --noise-schedule ", plan.job.solver.noise_schedule, ") do not go together. Leave one out.");
   }
+  check_read(options.solver, plan.job.solver);
   narrow_times(plan, options, loaded);
   sampler::method_maker<float>(plan.job.solver, 1,
                                sampler::step_noise(0));  // says what cannot be before anything begins
-  sampler::check_solver(loaded.flow.pairing, solver);
+  sampler::check_solver(loaded.flow.pairing, plan.job.solver);
   if (!options.classifier.empty()) sampler::check_score(loaded.flow.pairing, "--classifier");
   plan.job.source = sampler::open_starts(loaded.flow.pairing.source, plan.job.sample_shape);
   plan.item_shape = plan.job.sample_shape;
@@ -148,20 +173,37 @@ Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& lo
   return plan;
 }
 
-bool predicts_noise_at_indices(const sampler::CheckpointedModel& loaded) {
-  const bool as_trained = loaded.flow.predict == "velocity" || loaded.flow.predict == "ddpm";
-  return loaded.model->options().time_input == "ddpm999" && as_trained;
+std::string own_schedule(const sampler::CheckpointedModel& loaded) {
+  return loaded.flow.predict == "ddpm" ? model::schedule_of(loaded.model->options().time_input) : "";
 }
 
-void guide_with(Plan& plan, const std::string& trained_path, const sampler::CheckpointedModel& weaker,
+void guide_with(Plan& plan, const flow::FlowOptions& guided, const sampler::CheckpointedModel& weaker,
                 sampler::Field field) {
-  PL_CHECK(sampler::sample_shape_of(weaker.model->options()) == plan.job.sample_shape, ExitCode::kUsage,
-           "--guide-with ", weaker.directory,
-           " makes samples of another shape than the model that it is to guide. Use a "
-           "checkpoint of the same data.");
-  PL_CHECK(weaker.flow.path == trained_path, ExitCode::kUsage, "--guide-with ", weaker.directory,
-           " was trained on path ", weaker.flow.path, " and the model that it is to guide on ", trained_path,
-           " (their velocities are not of the same states). Use a checkpoint of the same path.");
+  const model::ModelOptions& network = weaker.model->options();
+  const auto need = [&](bool holds, const auto&... what) {
+    PL_CHECK(holds, ExitCode::kUsage, "--guide-with ", weaker.directory, " ", what...);
+  };
+  need(sampler::sample_shape_of(network) == plan.job.sample_shape,
+       "makes samples of another shape than the model that it is to guide. Use a checkpoint of the same data.");
+  need(network.classes == 0 || network.classes == plan.classes, "knows ", network.classes,
+       " classes and the model that it is to guide ", plan.classes,
+       " (a label would not mean the same). Use a checkpoint of the same data, or one without labels.");
+  need(
+      !sampler::is_one_step(*weaker.model) && !weaker.flow.objective.starts_with("nll-") &&
+          !guided.objective.starts_with("nll-"),
+      "cannot guide, or the model cannot be guided: one of them was trained by likelihood (its velocity is of no path ",
+      "that is known, or it has none). Use two models of one path.");
+  const flow::Parameterisation trained = flow::parameterisation_of(weaker.flow);
+  const std::string path = flow::Path::parse(guided.path).text();
+  need(trained.path().text() == path && weaker.flow.pairing.source == guided.pairing.source, "was trained on path ",
+       trained.path().text(), " from ", weaker.flow.pairing.source, " and the model that it is to guide on ", path,
+       " from ", guided.pairing.source,
+       " (their velocities are not of the same states). Use a checkpoint of the same.");
+  const flow::TimeInterval times = trained.sampling_times();
+  const sampler::SolverOptions& solver = plan.job.solver;
+  need(!solver.noise_schedule.empty() || solver.path != path || (times.first <= solver.t0 && solver.t1 <= times.last),
+       "has a velocity between t = ", times.first, " and ", times.last, ", and the model is followed from ", solver.t0,
+       " to ", solver.t1, ". Narrow it with --t0 and --t1, or use a checkpoint that predicts the same.");
   sampler::check_all_times(weaker.flow, "--guide-with " + weaker.directory);
   plan.guide = checkpoint_text(weaker) + ", weights " + weaker.kind;
   plan.job.guide = std::move(field);
@@ -177,10 +219,10 @@ void check_classifier(Plan& plan, const SampleOptions& options, const sampler::C
   PL_CHECK(solver.noise_schedule.empty(), ExitCode::kUsage, "--classifier ", options.classifier,
            " knows times of flow, and --solver ", solver.solver,
            " goes through discrete ones (--noise-schedule). Use another solver, or a TorchScript classifier of those.");
-  PL_CHECK(solver.path == classifier.flow.path, ExitCode::kUsage, "--classifier ", options.classifier,
-           " was trained along path ", classifier.flow.path, ", and samples go along ", solver.path,
-           " (it would be asked about states that it never saw). Use a classifier of that path, or --path ",
-           classifier.flow.path, ".");
+  const std::string path = flow::Path::parse(classifier.flow.path).text();
+  PL_CHECK(solver.path == path, ExitCode::kUsage, "--classifier ", options.classifier, " was trained along path ", path,
+           ", and samples go along ", solver.path,
+           " (it would be asked about states that it never saw). Use a classifier of that path, or --path ", path, ".");
   plan.classifier = checkpoint_text(classifier) + ", weights " + classifier.kind;
   if (plan.class_names.empty()) plan.class_names = classifier.class_names;
 }

@@ -59,12 +59,12 @@ struct Plan {
 /// model.
 Plan plan_for(const SampleOptions& options, const sampler::CheckpointedModel& loaded, const Decided& decided);
 
-/// Does its network answer as DiT and ADM do (model.time_input = ddpm999): noise, for the index of a discrete time?
-bool predicts_noise_at_indices(const sampler::CheckpointedModel& loaded);
+/// The schedule whose indices its network is given and whose noise it answers with, as DiT and ADM do; else empty.
+std::string own_schedule(const sampler::CheckpointedModel& loaded);
 
-/// Autoguidance by another checkpoint's network, for a model trained on `trained_path`. Throws ExitCode::kUsage where
-/// its samples have another shape, or its path is another.
-void guide_with(Plan& plan, const std::string& trained_path, const sampler::CheckpointedModel& weaker,
+/// Autoguidance by another checkpoint's network, for a model trained as `guided` says. Throws ExitCode::kUsage where
+/// its samples have another shape, its labels another meaning, or its velocity is of other states or times.
+void guide_with(Plan& plan, const flow::FlowOptions& guided, const sampler::CheckpointedModel& weaker,
                 sampler::Field field);
 
 /// Guidance by a classifier's gradient; the labels of an unconditional model are then the classifier's. Throws

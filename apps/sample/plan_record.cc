@@ -28,10 +28,6 @@ std::string labels_text(const std::vector<std::int64_t>& labels) {
   return core::concat(labels.size(), " labels, fnv1a64 ", std::hex, core::hash_name(text));
 }
 
-std::string manifest_text(const std::string& step_directory) {
-  return "manifest crc32c " + crc_of_file(core::join_path(step_directory, "manifest.json"));
-}
-
 /// Of --features: pixels, a TorchScript file or a classifier of our own.
 std::string features_text(const std::string& features) {
   core::PosixFileSystem files;
@@ -56,6 +52,10 @@ std::string description_of(const SampleOptions& options, const sampler::SolverOp
 }
 
 }  // namespace
+
+std::string manifest_text(const std::string& step_directory) {
+  return "manifest crc32c " + crc_of_file(core::join_path(step_directory, "manifest.json"));
+}
 
 std::string checkpoint_text(const sampler::CheckpointedModel& loaded) {
   return core::concat("step ", loaded.step, ", ", manifest_text(loaded.directory));

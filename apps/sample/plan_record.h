@@ -11,4 +11,7 @@ namespace pathline::apps {
 /// Which checkpoint, whatever its directory is called.
 std::string checkpoint_text(const sampler::CheckpointedModel& loaded);
 
+/// The part of it that tells checkpoints apart.
+std::string manifest_text(const std::string& step_directory);
+
 }  // namespace pathline::apps

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/sample/row_plan.h"
 
+#include <ATen/TensorOperators.h>
+
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "cluster/agree.h"
 #include "core/error.h"
@@ -80,13 +83,16 @@ void fill_in_rows(Plan& plan, const SampleOptions& options, const sampler::Check
   }
   plan.masked = rows;
   plan.job.null_label = rows->count() - 1;  // "labels" are rows, from 0 to it
-  plan.job.start = [rows, source = plan.job.source, seed = plan.job.seed,
+  // What is known stays as it is to the bit: the noise alone is brought to the path's first time.
+  const double scale = std::exchange(plan.job.solver.start_scale, 1.0);
+  plan.job.start = [rows, scale, source = plan.job.source, seed = plan.job.seed,
                     shape = plan.job.sample_shape](std::int64_t id) {
     sampler::Job noise;
     noise.sample_shape = shape;
     noise.seed = seed;
     noise.source = source;
-    return rows->start(rows->row_of(id), sampler::start_value(noise, id));
+    const at::Tensor x0 = sampler::start_value(noise, id);
+    return rows->start(rows->row_of(id), scale == 1 ? x0 : x0 * scale);
   };
 }
 

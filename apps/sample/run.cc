@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "apps/sample/loaded_job.h"
+#include "apps/sample/pin.h"
 #include "apps/sample/report.h"
 #include "apps/sample/row_plan.h"
 #include "apps/sample/set_writer.h"
@@ -53,7 +53,7 @@ class SampleRun {
   int run() {
     if (!prepare()) return 0;
     const sampler::Statistics made = make();
-    if (agreed(stopped(made))) return static_cast<int>(ExitCode::kStopped);
+    if (cluster::word_of_root(world_, stopped(made))) return static_cast<int>(ExitCode::kStopped);
     cluster::together(world_, [&] {
       if (root_) write_set(made);
     });
@@ -61,20 +61,14 @@ class SampleRun {
   }
 
  private:
-  /// Rank 0's word on all ranks. Collective.
-  template <class Value>
-  Value agreed(Value value) {
-    world_.broadcast(std::as_writable_bytes(std::span(&value, 1)), 0);
-    return value;
-  }
-
   /// False where the set is there already, which has then been said.
   bool prepare() {
     Decided decided = cluster::together(world_, [&] {
       check_sample_options(options_);
       return root_ ? decide(options_, set_.parts().begun()) : Decided{};
     });
-    decided = agreed(decided);
+    decided = cluster::word_of_root(world_, decided);
+    pin();
     at::set_num_threads(static_cast<int>(decided.threads));
     const Compute compute = choose_compute(decided.device, launch_of(options_), world_);
     cluster::together(world_, [&] {
@@ -82,16 +76,36 @@ class SampleRun {
         return load_model(files_, path, options, compute);
       });
     });
-    if (agreed(cluster::together(world_, [&] { return root_ && made_before(decided, compute.kernels); }))) return false;
+    const bool made = cluster::together(world_, [&] { return root_ && made_before(decided, compute.kernels); });
+    if (cluster::word_of_root(world_, made)) return false;
     cluster::together(world_, [&] {
       if (root_ && decided.slots == 0) decided.slots = measured_slots(job_.field, job_);
     });
-    decided = agreed(decided);
+    decided = cluster::word_of_root(world_, decided);
+    cluster::together(world_, [&] { settle(job_, decided); });
+    check_same_job();
     cluster::together(world_, [&] {
-      settle(job_, decided);
       if (root_) begin();
     });
     return true;
+  }
+
+  /// All ranks load what rank 0 finds, and a job that began goes on with what it began with.
+  void pin() {
+    const auto begun = cluster::together(world_, [&] { return root_ ? set_.parts().begun() : std::nullopt; });
+    options_ = with_pinned_steps(files_, options_, begun, world_);
+  }
+
+  /// Files of one name may differ from host to host.
+  void check_same_job() {
+    const std::string first = cluster::word_of_root(world_, plan_.record.text());
+    cluster::together(world_, [&] {
+      const auto differences = sampler::JobRecord::parse(first, "the job of rank 0").differences(plan_.record);
+      PL_CHECK(differences.empty(), ExitCode::kInput, "rank ", world_.rank(),
+               " would make samples of another job than rank 0: ", core::listed(differences),
+               " (there: rank 0; they must not meet in one set). Give all ranks the same files, where all hosts see ",
+               "them.");
+    });
   }
 
   /// Rank 0: has an earlier start of this job made the set? Throws ExitCode::kUsage where another's would be replaced.
@@ -217,7 +231,7 @@ class SampleRun {
     say_result(report, made);
   }
 
-  const SampleOptions options_;
+  SampleOptions options_;  // with one step of every run, once pinned
   cluster::Communicator& world_;
   const bool root_;
   core::PosixFileSystem files_;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/sample/loaded_job.h"
+#include "apps/sample/pin.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "sampler/part_store.h"
@@ -33,10 +34,11 @@ const char* name_of(sampler::Outcome outcome) {
 
 void print(const ordered_json& line) { std::printf("%s\n", line.dump().c_str()); }
 
-LoadedJob job_of(const SampleOptions& options, cluster::Communicator& world) {
+LoadedJob job_of(const SampleOptions& asked, cluster::Communicator& world) {
   core::PosixFileSystem files;
   std::optional<sampler::JobRecord> begun;
-  if (!options.output.empty()) begun = sampler::PartStore(files, options.output).begun();
+  if (!asked.output.empty()) begun = sampler::PartStore(files, asked.output).begun();
+  const SampleOptions options = with_pinned_steps(files, asked, begun, world);
   const Decided decided = decide(options, begun);
   PL_CHECK(decided.slots > 0, ExitCode::kUsage,
            "--slots auto was asked with --trace (they are measured when a set begins). Give their number.");

@@ -2,6 +2,7 @@
 #include "sampler/pool/access.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +29,22 @@ std::string new_token() {
     text += "0123456789abcdef"[byte & 15];
   }
   return text;
+}
+
+/// A new token, on the disk, in a file beside `path` that only its owner may read. Returns the file's path. The name is
+/// of this process alone, so that of several at once none writes into a file that another has already renamed.
+std::string write_new_token(const std::string& path) {
+  std::string temporary = path + ".XXXXXX";
+  const int file = ::mkostemp(temporary.data(), O_CLOEXEC);  // mode 0600
+  PL_CHECK(file >= 0, ExitCode::kEnvironment, "cannot make the token ", path, ": ", core::errno_text(),
+           " (nobody is answered without it). Check that its directory is there and can be written.");
+  const std::string line = new_token() + "\n";
+  const bool written =
+      ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(file) == 0;
+  const bool closed = ::close(file) == 0;
+  if (!written || !closed) ::unlink(temporary.c_str());
+  PL_CHECK(written && closed, ExitCode::kEnvironment, "cannot write the token ", path, ". Look at the free space.");
+  return temporary;
 }
 
 }  // namespace
@@ -59,14 +76,17 @@ std::string read_token(const std::string& path) {
 }
 
 std::string read_or_make_token(const std::string& path) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) return read_token(path);
-  const std::string line = new_token() + "\n";
-  const bool written =
-      ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(file) == 0;
-  ::close(file);
-  if (!written) ::unlink(path.c_str());
-  PL_CHECK(written, ExitCode::kEnvironment, "cannot write the token ", path, ". Look at the free space.");
+  core::PosixFileSystem files;
+  if (files.exists(path)) return read_token(path);
+  const std::string temporary = write_new_token(path);
+  try {
+    // Never over a token that another process made meanwhile: its workers have it already.
+    if (!files.rename_new(temporary, path)) files.remove(temporary);
+    files.sync_directory(core::parent_of(path));
+  } catch (const core::Error&) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
   return read_token(path);
 }
 

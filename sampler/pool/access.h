@@ -13,7 +13,8 @@ bool same_secret(std::string_view a, std::string_view b);
 /// The token in a file; one line. Throws ExitCode::kUsage where others than its owner may read it, where it is missing,
 /// or shorter than 16 bytes.
 std::string read_token(const std::string& path);
-/// Makes the file, mode 0600, with a new random token unless it is there. Returns the token.
+/// Makes the file, mode 0600, with a new random token unless it is there. Returns the token. Killed before the end it
+/// leaves no such file, or a whole one.
 std::string read_or_make_token(const std::string& path);
 
 /// Where a dispatcher listens.

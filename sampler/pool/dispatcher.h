@@ -140,6 +140,7 @@ class Dispatcher {
   void replay();
   void keep_preview(const Held& range, std::int64_t job, std::int64_t first);
   void tidy_completed();
+  bool tidy(std::int64_t job, const std::string& output);
 
   core::FileSystem& files_;
   DispatcherOptions options_;
@@ -148,6 +149,7 @@ class Dispatcher {
   std::map<std::string, Seen> seen_;
   std::deque<Done> recent_;
   std::deque<Preview> previews_;
+  std::map<std::int64_t, double> complained_;  // jobs that cannot be tidied: when that was said last
   std::int64_t next_preview_ = 1;
   Counters counters_;
   double last_tick_ = 0;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "checkpoint/manifest.h"
 #include "core/error.h"
 #include "tests/checkpoint/checkpoint_fixture.h"
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/memory_file_system.h"
 
 namespace pathline::checkpoint {
@@ -45,6 +48,30 @@ TEST(Listing, AnEmptyOrMissingDirectoryHasNoCheckpoint) {
   files.make_directory(kDirectory);
   EXPECT_EQ(newest_good(files, kDirectory, [](const std::string&) {}), std::nullopt);
   EXPECT_THROW(resolve(files, "/run"), core::Error);
+}
+
+TEST(Listing, WhatIsNoErrorOfOursReachesAllRanksToo) {
+  MemoryFileSystem files;
+  save_alone(files, kDirectory, small_sample(1));
+  save_alone(files, kDirectory, small_sample(2));
+  tests::FaultyFileSystem blind(files);
+  blind.before_calls([](int, const std::string& what) {
+    if (what == "cannot list") throw std::bad_alloc();
+  });
+  try {
+    newest_good(blind, kDirectory, [](const std::string&) {});
+    ADD_FAILURE() << "found without looking";
+  } catch (const core::Error& error) {
+    EXPECT_EQ(error.code(), core::ExitCode::kEnvironment);
+  }
+  tests::FaultyFileSystem odd(files);
+  int reads = 0;
+  odd.before_calls([&](int, const std::string& what) {
+    if (what == "cannot read" && ++reads <= 2) throw std::runtime_error("odd");
+  });
+  std::string said;
+  EXPECT_EQ(newest_good(odd, kDirectory, [&](const std::string& text) { said += text; }), kDirectory + "/step-1");
+  EXPECT_NE(said.find("odd"), std::string::npos);
 }
 
 TEST(Listing, ARunItsCheckpointsAndOneStepAllResolve) {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/lock_file.h"
@@ -128,6 +129,48 @@ TEST(RunLock, OneLastBeatOfADyingOwnerOnlyDelaysTheSuccessor) {
   };
   EXPECT_EQ(take(files, world.process("b", 2))->attempt(), 2u);
   EXPECT_EQ(world.now, 4 * kNeverBeats);
+}
+
+/// The world's clock goes on by `seconds` while storage holds up the look after sleep number `sleep`.
+void stall(tests::FaultyFileSystem& files, World& world, int sleep, double seconds) {
+  files.before_calls([&world, sleep, seconds, once = true](int, const std::string&) mutable {
+    if (world.sleeps == sleep && std::exchange(once, false)) world.now += seconds;
+  });
+}
+
+TEST(RunLock, AStallOfStorageDoesNotMakeALivingOwnerStale) {
+  MemoryFileSystem files;
+  World world;
+  const auto owner = take(files, world.process("a", 1));
+  world.meanwhile = [&] {
+    if (world.sleeps > 1) owner->beat();  // its beats were held up as well
+  };
+  tests::FaultyFileSystem slow(files);
+  stall(slow, world, 1, 100 * kNeverBeats);
+  EXPECT_THROW(take(slow, world.process("b", 2)), core::Error);
+  EXPECT_TRUE(owner->still_ours());
+}
+
+TEST(RunLock, AStallOfStorageCountsAsOneIntervalOfAnOwnerThatIsGone) {
+  MemoryFileSystem files;
+  World world;
+  leave_behind(files, world.process("a", 1), 5);
+  tests::FaultyFileSystem slow(files);
+  stall(slow, world, 2, 100 * kNeverBeats);
+  EXPECT_EQ(take(slow, world.process("b", 2))->attempt(), 6u);
+  EXPECT_EQ(world.sleeps, 6);
+}
+
+TEST(RunLock, ACandidateThatWasSuspendedDoesNotFindALivingOwnerStale) {
+  MemoryFileSystem files;
+  World world;
+  const auto owner = take(files, world.process("a", 1));
+  world.meanwhile = [&] {
+    if (world.sleeps == 1) world.now += 100 * kNeverBeats;  // with the whole host, the owner's process, too
+    if (world.sleeps > 1) owner->beat();
+  };
+  EXPECT_THROW(take(files, world.process("b", 2)), core::Error);
+  EXPECT_TRUE(owner->still_ours());
 }
 
 TEST(RunLock, AFormerOwnersBeatAndReleaseDoNotBringItBack) {

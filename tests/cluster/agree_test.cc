@@ -49,6 +49,15 @@ TEST(Together, AllRanksThrowTheLowestFailingRanksError) {
   });
 }
 
+TEST(WordOfRoot, IsRankZerosOnAllRanks) {
+  each_rank([](Communicator& ranks) {
+    EXPECT_EQ(word_of_root(ranks, ranks.rank() + 7), 7);
+    for (const std::string text : {"", "a longer text than that of rank 0's host"}) {
+      EXPECT_EQ(word_of_root(ranks, ranks.rank() == 0 ? text : "another"), text);
+    }
+  });
+}
+
 TEST(Together, AnyExceptionIsShared) {
   each_rank([](Communicator& ranks) {
     try {

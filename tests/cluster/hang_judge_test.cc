@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
+#include "cluster/nccl_communicator.h"
 #include "cluster/slow_ranks.h"
 
 namespace pathline::cluster {
@@ -203,6 +206,12 @@ TEST(Whereabouts, TimesOfUnequalPartsAreComparable) {
   EXPECT_EQ(record.progress, 6);
   EXPECT_GT(record.compute_seconds, 0);
   EXPECT_LT(record.compute_seconds, 1e-6);
+}
+
+TEST(NcclDeadlines, AreLongerThanTheWatchdogsAndWithoutOneThereIsNone) {
+  EXPECT_EQ(deadlines_behind({3600, 1200}).call_seconds, 4860);
+  EXPECT_EQ(deadlines_behind({10, 20}).call_seconds, NcclDeadlines{}.call_seconds);
+  EXPECT_EQ(deadlines_behind({0, 1200}).call_seconds, std::numeric_limits<double>::infinity());
 }
 
 }  // namespace

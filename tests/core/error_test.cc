@@ -45,5 +45,17 @@ TEST(RunProgram, StackTracesOfLibrariesAreCut) {
   EXPECT_EQ(outcome, (std::pair<int, std::string>(1, "error: shapes differ\n")));
 }
 
+TEST(RunProgram, MemoryThatCannotBeHadIsTheEnvironmentsAndSaysWhatToTry) {
+  const auto own = outcome_of([]() -> int { throw std::bad_alloc(); });
+  EXPECT_EQ(own.first, 4);
+  EXPECT_THAT(own.second, HasSubstr("train.micro_batch"));
+  const auto gpu = outcome_of([]() -> int {
+    throw std::runtime_error("CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from f at g.cpp:1");
+  });
+  EXPECT_EQ(gpu.first, 4);
+  EXPECT_THAT(gpu.second, HasSubstr("Tried to allocate 2.00 GiB."));
+  EXPECT_EQ(outcome_of([]() -> int { throw std::runtime_error("shapes differ"); }).first, 1);
+}
+
 }  // namespace
 }  // namespace pathline::core

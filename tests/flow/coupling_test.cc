@@ -43,8 +43,10 @@ TEST(CouplingOptions, RefuseWhatMakesNoSenseTogether) {
     return options;
   };
   EXPECT_EQ(read("source = \"data:a.h5\"\ncoupling = \"ot\"").source, "data:a.h5");
-  for (const char* wrong : {"source = \"data:\"", "source = \"normal\"", "coupling_block = 1",
-                            "coupling_label_cost = -1.0", "coupling = \"pairs\"\nsource = \"uniform\""}) {
+  EXPECT_EQ(read("source = \"data:a.h5\"\ncoupling = \"pairs\"").source, "data:a.h5");
+  for (const char* wrong : {"source = \"data:\"", "source = \"normal\"", "coupling = \"ot\"\ncoupling_block = 1",
+                            "coupling = \"ot\"\ncoupling_label_cost = -1.0", "coupling_block = 20",
+                            "coupling = \"pairs\"\ncoupling_label_cost = 0.0"}) {
     EXPECT_THROW(read(wrong), core::Error) << wrong;
   }
 }
@@ -95,6 +97,9 @@ TEST(Coupled, ConditionalModelsKeepTheNoiseOfEveryLabelAmongItsSamples) {
     positions.push_back(i);
   }
   CouplingOptions options;
+  options.coupling = "sinkhorn:0.5";  // labels are no part of the mean cost that eps is measured by
+  const auto drawn = coupled(Coupling::of(options, true), costs, labels, 1, positions);
+  for (std::size_t i = 0; i < kCount; ++i) EXPECT_EQ(labels[static_cast<std::size_t>(drawn[i])], labels[i]);
   options.coupling = "ot";
   const auto conditional = coupled(Coupling::of(options, true), costs, labels, 1, positions);
   const auto unconditional = coupled(Coupling::of(options, false), costs, labels, 1, positions);

@@ -87,6 +87,19 @@ TEST(Path, FindsTheTimeOfANoiseLevel) {
   }
 }
 
+TEST(Path, HasOneTextForOnePath) {
+  EXPECT_EQ(Path::parse("vp:0.1,20").text(), "vp");
+  EXPECT_EQ(Path::parse("vp:0.2,20").text(), "vp:0.2,20");
+  EXPECT_EQ(Path::parse("linear:0").text(), "linear");
+  // A table is its lines, wherever its file is by then.
+  const auto file = (std::filesystem::path(testing::TempDir()) / "pathline_table.txt").string();
+  std::ofstream(file) << "# t a s\n0 0 1\n\n 0.5 0.6 0.4\n1 1 0\n";
+  const Path path = Path::parse("table:" + file);
+  EXPECT_EQ(path.text(), "table:0 0 1; 0.5 0.6 0.4; 1 1 0");
+  std::filesystem::remove(file);
+  EXPECT_EQ(Path::parse(path.text()).at(0.25).a, path.at(0.25).a);
+}
+
 TEST(Path, RefusesWhatIsNone) {
   const auto code_of = [](const std::string& text) {
     try {

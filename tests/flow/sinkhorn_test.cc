@@ -39,7 +39,7 @@ double cost_of(const std::vector<float>& costs, const std::vector<std::int64_t>&
 
 TEST(EntropicPlan, HoldsTheWeightsOfItsRowsAndColumns) {
   constexpr std::size_t kCount = 130;
-  for (const double epsilon : {0.02, 0.3, 10.0}) {
+  for (const double epsilon : {0.04, 0.6, 20.0}) {
     const EntropicPlan plan = entropic_plan(line_costs(kCount), kCount, epsilon);
     for (std::size_t k = 0; k < kCount; ++k) {
       double row = 0, column = 0;
@@ -56,7 +56,7 @@ TEST(EntropicPlan, HoldsTheWeightsOfItsRowsAndColumns) {
 // Two points each, costs (0, c; c, 0): by symmetry the plan is (p, 1 - p; 1 - p, p) / 2 with p / (1 - p) = exp(c /
 // eps).
 TEST(EntropicPlan, IsTheClosedFormOfTwoPoints) {
-  const EntropicPlan plan = entropic_plan(std::vector<float>{0, 2, 2, 0}, 2, 0.7);  // the mean cost is 1
+  const EntropicPlan plan = entropic_plan(std::vector<float>{0, 2, 2, 0}, 2, 0.7);
   const double p = 1 / (1 + std::exp(-2 / 0.7));
   EXPECT_NEAR(std::exp(plan.log_share(0, 0)), p, 1e-6);
   EXPECT_NEAR(std::exp(plan.log_share(0, 1)), 1 - p, 1e-6);
@@ -90,7 +90,7 @@ TEST(DrawnPermutation, IsNearTheAssignmentForLittleEntropyAndIndependentForMuch)
   const auto drawn_at = [&](double epsilon) {
     return cost_of(costs, drawn_permutation(entropic_plan(costs, kCount, epsilon), 3, keys_from(0, kCount)));
   };
-  EXPECT_LT(drawn_at(0.01), best + 0.05 * mean);
+  EXPECT_LT(drawn_at(0.02), best + 0.05 * mean);
   // A random permutation's cost lies within mean (1 +- 3 / sqrt(200)): squared normals have a deviation of their mean.
   EXPECT_NEAR(drawn_at(1000) / mean, 1, 0.25);
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
 
 namespace pathline::launch {
@@ -11,12 +12,13 @@ namespace {
 
 class Supervised : public testing::Test {
  protected:
-  int run(const std::string& script, const Patience& patience) {
+  int run(const std::string& script, const Patience& patience) { return run(script, patience, files_); }
+  int run(const std::string& script, const Patience& patience, core::FileSystem& seen) {
     SupervisedRun run;
     run.command = {"/bin/sh", "-c", "cd '" + directory_.path() + "'\necho start >>starts\n" + script};
     run.checkpoints = directory_ / "checkpoints";
     run.patience = patience;
-    return supervise(files_, run);
+    return supervise(seen, run);
   }
   std::int64_t starts() { return static_cast<std::int64_t>(core::read_text(files_, directory_ / "starts").size()) / 6; }
 
@@ -36,6 +38,22 @@ TEST_F(Supervised, ARunIsStartedAgainWhileItMakesProgress) {
 TEST_F(Supervised, ADirectoryWithoutManifestIsNoProgress) {
   const int code = run("n=$(wc -l <starts)\nmkdir -p checkpoints/step-$n\nexit 67", {true, 0, 1});
   EXPECT_EQ(code, 65);
+  EXPECT_EQ(starts(), 2);
+}
+
+TEST_F(Supervised, StorageThatDoesNotSayWhatThereIsCountsAsNoProgressAndEndsNothing) {
+  using tests::Fault;
+  // One call before and one after a start, as there is no directory.
+  tests::FaultyFileSystem seen(files_, {Fault{Fault::Kind::kError, 0}, Fault{Fault::Kind::kError, 3}});
+  EXPECT_EQ(run("exit 67", {true, 0, 1}, seen), 65);
+  EXPECT_EQ(starts(), 2);
+}
+
+TEST_F(Supervised, ACheckpointOfWhichItIsNotKnownSinceWhenIsNoProgress) {
+  files_.make_directory(directory_ / "checkpoints/step-5");
+  core::replace_file(files_, directory_ / "checkpoints/step-5/manifest.json", "{}");
+  tests::FaultyFileSystem seen(files_, tests::Fault{tests::Fault::Kind::kError, 0});
+  EXPECT_EQ(run("exit 67", {true, 0, 1}, seen), 65);
   EXPECT_EQ(starts(), 2);
 }
 

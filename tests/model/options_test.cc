@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "model/noise_schedule.h"
 #include "model/time_input.h"
 #include "tests/model/support.h"
 
@@ -174,16 +175,29 @@ TEST(TimeInput, MapsFlowTimeToTheNetworksOwn) {
 
 TEST(TimeInput, DdpmIndexHasTheSameSignalToNoiseRatio) {
   // Published end of the linear schedule: sqrt(alpha_bar_999) = 0.00635 (alpha_bar = 4.04e-5).
-  EXPECT_NEAR(model::ddpm_linear_log_snr().back(), std::log(4.0358e-5 / (1 - 4.0358e-5)), 1e-4);
-  for (const int k : {1, 250, 998}) {
-    const double ratio = std::exp(model::ddpm_linear_log_snr()[k] / 2);  // signal over noise = t / (1 - t)
-    const at::Tensor t = tests::times_of({static_cast<float>(ratio / (1 + ratio))});
-    // t is fp32: near t = 1 its last bit moves the index by about 1e-4.
-    EXPECT_NEAR(model::network_time(model::TimeInput::kDdpm999, t).item<float>(), k, 1e-2);
+  EXPECT_NEAR(model::alpha_bars("ddpm-linear").back(), 4.0358e-5, 1e-8);
+  for (const char* name : {"ddpm999", "ddpm999-cosine"}) {
+    const model::TimeInput input = model::parse_time_input(name);
+    const std::vector<double> table = model::alpha_bars(model::schedule_of(name));
+    for (const int k : {1, 250, 998}) {
+      const double ratio = std::sqrt(table[k] / (1 - table[k]));  // signal over noise = t / (1 - t)
+      const at::Tensor t = tests::times_of({static_cast<float>(ratio / (1 + ratio))});
+      // t is fp32: near t = 1 its last bit moves the index by about 1e-4.
+      EXPECT_NEAR(model::network_time(input, t).item<float>(), k, 1e-2) << name;
+    }
+    const at::Tensor ends = model::network_time(input, tests::times_of({0.0f, 1.0f}));
+    EXPECT_EQ(ends[0].item<float>(), 999.0f);
+    EXPECT_EQ(ends[1].item<float>(), 0.0f);
   }
-  const at::Tensor ends = model::network_time(model::TimeInput::kDdpm999, tests::times_of({0.0f, 1.0f}));
-  EXPECT_EQ(ends[0].item<float>(), 999.0f);
-  EXPECT_EQ(ends[1].item<float>(), 0.0f);
+}
+
+TEST(TimeInput, TheCosineScheduleHasOtherIndicesThanTheLinearOne) {
+  // Nichol, Dhariwal, Eq. 17: alpha_bar = f(k + 1) / f(0), f(k) = cos^2((k / 1000 + 0.008) / 1.008 pi / 2).
+  const auto f = [](double k) { return std::pow(std::cos((k / 1000 + 0.008) / 1.008 * M_PI / 2), 2); };
+  EXPECT_NEAR(model::alpha_bars("cosine")[499], f(500) / f(0), 1e-12);
+  const at::Tensor half = tests::times_of({0.5f});
+  EXPECT_NEAR(model::network_time(model::TimeInput::kDdpm999, half).item<float>(), 259, 1);
+  EXPECT_NEAR(model::network_time(model::TimeInput::kDdpm999Cosine, half).item<float>(), 496, 1);
 }
 
 }  // namespace

@@ -169,6 +169,19 @@ TEST(Api, TheSecretIsComparedWhole) {
   EXPECT_FALSE(same_secret("abc", ""));
 }
 
+TEST(Api, ATokenIsMadeWholeAndNothingElse) {
+  const tests::TemporaryDirectory directory;
+  core::PosixFileSystem files;
+  read_or_make_token(directory / "token");
+  EXPECT_EQ(files.list(directory.path()), std::vector<std::string>{"token"});
+  EXPECT_EQ(std::filesystem::status(directory / "token").permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  core::replace_file(files, directory / "token.AbCdEf", "half a tok");  // of a process that was killed
+  std::filesystem::remove(directory / "token");
+  EXPECT_EQ(read_or_make_token(directory / "token").size(), 48u);
+  EXPECT_THROW(read_or_make_token(directory / "none/token"), core::Error);
+}
+
 TEST(Api, ATokenThatOthersMayReadIsRefused) {
   const tests::TemporaryDirectory directory;
   const std::string made = read_or_make_token(directory / "token");

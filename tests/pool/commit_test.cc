@@ -113,6 +113,30 @@ TEST(Commit, ADispatcherThatLostTheLockRenamesNothing) {
   EXPECT_FALSE(pool.disk.exists(lease->path));
 }
 
+TEST(Commit, AJobWhoseOutputsDirectoryIsGoneIsTidiedAllTheSame) {
+  Pool pool;
+  core::make_durable_directory(pool.disk, "/out/gone");
+  pool.submit(16, "gone/set.h5");
+  pool.finish_all(pool.worker());
+  ASSERT_TRUE(pool.disk.exists(pool.directory / "jobs/1"));
+  core::remove_tree(pool.disk, "/out/gone");
+  pool.dispatcher->tick();
+  EXPECT_FALSE(pool.disk.exists(pool.directory / "jobs/1"));
+}
+
+TEST(Commit, AJobThatCannotBeTidiedHoldsUpNoOther) {
+  Pool pool;
+  pool.submit(16, "a.h5");
+  pool.submit(16, "b.h5");
+  pool.finish_all(pool.worker());
+  pool.start({{Fault::Kind::kError, 0}});  // the first look of the first tick
+  pool.dispatcher->tick();
+  EXPECT_TRUE(pool.disk.exists(pool.directory / "jobs/1"));
+  EXPECT_FALSE(pool.disk.exists(pool.directory / "jobs/2"));
+  pool.dispatcher->tick();
+  EXPECT_FALSE(pool.disk.exists(pool.directory / "jobs/1"));
+}
+
 TEST(Commit, NeverReplacesMomentsNorWritesThemNowhere) {
   Pool pool;
   JobSpec spec;

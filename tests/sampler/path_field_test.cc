@@ -85,7 +85,8 @@ Field exact_answers(const Parameterisation& trained, bool ddpm = false) {
 double exact_end(const SolverOptions& options, double x0) {
   const Path path = Path::parse(options.path);
   const PathPoint begin = path.at(options.t0), end = path.at(options.t1);
-  const double z = (begin.s * x0 - begin.a * kMean) / std::sqrt(variance_at(begin, path.jitter()));
+  const double start = std::hypot(begin.s, path.jitter()) * x0;  // of the law of all noise that is in x_t there
+  const double z = (start - begin.a * kMean) / std::sqrt(variance_at(begin, path.jitter()));
   const double x = end.a * kMean + std::sqrt(variance_at(end, path.jitter())) * z;
   return options.denoise ? expected_x1(end, x) : x;
 }
@@ -126,7 +127,7 @@ TEST(PathField, NarrowedTimesBeginOnTheNoiseThereAndEndOnTheState) {
       const Field field = velocity_of(exact_answers(trained), trained);
       Job job = job_for("dopri5", trained);
       narrow_times(job.solver, 0.25, 0.75);
-      EXPECT_EQ(job.solver.start_scale, Path::parse(path).at(0.25).s);
+      EXPECT_EQ(job.solver.start_scale, Path::parse(path).noise_at(0.25));
       EXPECT_LT(error_of(field, job), bar) << path << ", " << prediction;
       Job to_data = job_for("dopri5", trained);
       const bool denoise = to_data.solver.denoise;
@@ -175,7 +176,7 @@ TEST(PathField, NoiseBesideThePathIsPartOfTheFlow) {
 
 TEST(PathField, AModelFollowsAnotherPathThanItWasTrainedOn) {
   for (const std::string& trained_on : {std::string("linear"), std::string("cosine"), std::string("polynomial:2"),
-                                       std::string("vp"), tests::cosine_table()}) {
+                                        std::string("vp"), tests::cosine_table()}) {
     const Parameterisation trained(Path::parse(trained_on), "velocity", "auto");
     for (const std::string wanted : {"linear", "cosine", "linear-vp", "vp", "ve:0.02,5"}) {
       const Job job = job_for("dopri5", trained, wanted);

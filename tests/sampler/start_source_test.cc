@@ -137,15 +137,25 @@ TEST(CheckSolver, RefusesWhatNeedsAScoreThatIsNotThere) {
   flow::CouplingOptions plain, uniform, optimal;
   uniform.source = "uniform";
   optimal.coupling = "ot";
-  for (const char* solver : {"em", "sheun", "pc", "ddpm"}) {
-    EXPECT_NO_THROW(check_solver(plain, solver));
-    EXPECT_THROW(check_solver(uniform, solver), core::Error);
-    EXPECT_THROW(check_solver(optimal, solver), core::Error);
+  SolverOptions solver;
+  const auto needs_the_score = [&] {
+    EXPECT_NO_THROW(check_solver(plain, solver)) << solver.solver;
+    EXPECT_THROW(check_solver(uniform, solver), core::Error) << solver.solver;
+    EXPECT_THROW(check_solver(optimal, solver), core::Error) << solver.solver;
+  };
+  for (const char* name : {"em", "sheun", "pc", "ddpm"}) {
+    solver.solver = name;
+    needs_the_score();
   }
-  for (const char* solver : {"dopri5", "dpmpp2m", "ddim"}) {
+  for (const char* name : {"dopri5", "dpmpp2m", "ddim"}) {
+    solver.solver = name;
     EXPECT_NO_THROW(check_solver(uniform, solver));
     EXPECT_NO_THROW(check_solver(optimal, solver));
   }
+  solver.noise_schedule = "ddpm-linear";
+  EXPECT_NO_THROW(check_solver(optimal, solver));
+  solver.eta = 1;  // draws noise as ddpm does
+  needs_the_score();
   EXPECT_NO_THROW(check_density(optimal, "a likelihood"));
   EXPECT_THROW(check_density(uniform, "a likelihood"), core::Error);
 }

@@ -92,6 +92,17 @@ TEST(Preview, OfPointsOfMoreDimensionsShowsTheFirstTwo) {
   });
 }
 
+TEST(Preview, ThatCannotBeWrittenEndsNoRun) {
+  tests::each_rank([](cluster::Communicator& ranks) {
+    const Recipe recipe = recipe_for(2, 0, 9);
+    const std::string path = tests::shared_temporary_directory(ranks, "preview") + "/none/preview.png";
+    const auto model = model::make_model(recipe.model, 7);
+    EXPECT_NO_THROW(write_preview(*model, {}, recipe, path, ranks));
+    core::PosixFileSystem files;
+    EXPECT_FALSE(files.exists(path));
+  });
+}
+
 TEST(Preview, OfSamplesThatAreNoPictureIsRefusedBeforeTheRun) {
   check_preview(recipe_for(2, 0, 9), {});
   check_preview(recipe_for(5, 0, 9), {});

@@ -66,6 +66,32 @@ TEST(TrainingRun, StoppedOnOneRankAndResumedAloneEqualsUnbroken) {
   });
 }
 
+TEST(TrainingRun, AFaultOfTheEnvironmentAfterTheFirstStepAsksToBeStartedAgain) {
+  tests::each_rank([](cluster::Communicator& ranks) {
+    Runs runs(ranks, kItems);
+    const auto code_of_fault_at = [&](int call) {
+      int calls = 0;
+      try {
+        runs.train("fault", {}, *cluster::make_self_communicator(), [&] {
+          PL_CHECK(++calls < call, core::ExitCode::kEnvironment, "cannot read x.");
+          return Requests{};
+        });
+      } catch (const core::Error& error) {
+        const bool asks = std::string(error.what()).find("cannot read x. This had worked before") == 0;
+        EXPECT_EQ(asks, error.code() == core::ExitCode::kRankLost);
+        return error.code();
+      }
+      return core::ExitCode::kFinished;
+    };
+    if (ranks.rank() == 0) {
+      EXPECT_EQ(code_of_fault_at(1), core::ExitCode::kEnvironment);  // asked before the first step
+      EXPECT_EQ(code_of_fault_at(2), core::ExitCode::kRankLost);
+      EXPECT_EQ(code_of_fault_at(99), core::ExitCode::kFinished);
+    }
+    ranks.barrier();
+  });
+}
+
 TEST(TrainingRun, RefusesMoreRanksThanSlicesOnAllRanks) {
   tests::each_rank([](cluster::Communicator& ranks) {
     if (ranks.size() < 2) return;
