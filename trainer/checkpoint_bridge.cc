@@ -207,12 +207,7 @@ void restore_by_broadcast(ShardedState& state, const checkpoint::Reader& reader,
 }
 
 checkpoint::Collectives collectives(cluster::Communicator& ranks) {
-  const auto broadcast = [&ranks](const std::string& text) {
-    const std::size_t size = cluster::word_of_root(ranks, text.size());
-    std::string result = ranks.rank() == 0 ? text : std::string(size, '\0');
-    ranks.broadcast(std::as_writable_bytes(std::span(result)), 0);
-    return result;
-  };
+  const auto broadcast = [&ranks](const std::string& text) { return cluster::word_of_root(ranks, text); };
   const auto gather = [&ranks](const std::string& text) {
     const auto world = static_cast<std::size_t>(ranks.size());
     const std::uint64_t own_size = text.size();

@@ -6,6 +6,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "cluster/agree.h"
+#include "core/error.h"
 #include "core/log.h"
 
 namespace pathline::trainer {
@@ -75,6 +76,16 @@ void guard_restarts(core::FileSystem& files, const std::string& run_directory, c
     core::log_warning("restart ", record.restarts, " of at most ", limit,
                       " without a newer checkpoint: the run stands ", where);
   });
+}
+
+void throw_to_be_started_again(const core::Error& error) {
+  const bool agreed = dynamic_cast<const cluster::AgreedError*>(&error) != nullptr;
+  const bool lost_lock = dynamic_cast<const checkpoint::LostLock*>(&error) != nullptr;
+  if (agreed || lost_lock || error.code() != core::ExitCode::kEnvironment) return;
+  throw core::Error(core::ExitCode::kRankLost,
+                    core::concat(error.what(),
+                                 " This had worked before in this start, so start the run again: it goes "
+                                 "on from its newest checkpoint."));
 }
 
 }  // namespace pathline::trainer

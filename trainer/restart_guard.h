@@ -8,6 +8,7 @@
 
 #include "cluster/communicator.h"
 #include "cluster/session.h"
+#include "core/error.h"
 #include "core/file_system.h"
 
 namespace pathline::trainer {
@@ -30,5 +31,11 @@ bool is_restart(const cluster::Environment& environment);
 void guard_restarts(core::FileSystem& files, const std::string& run_directory, const std::string& checkpoints,
                     std::int64_t limit, cluster::Communicator& ranks,
                     const cluster::Environment& environment = cluster::process_environment());
+
+/// Throws kRankLost in place of `error`, of a start that has made a step, where that is an error of the environment
+/// that this rank alone has met: the environment could be used, and a fault of a GPU, of a read or of MPI may pass, or
+/// stay with a node that a scheduler replaces. So it is no final 4; guard_restarts() ends what does not pass. What all
+/// ranks agreed on, and the loss of the run to another owner, are left to the caller to throw on.
+void throw_to_be_started_again(const core::Error& error);
 
 }  // namespace pathline::trainer

@@ -58,7 +58,7 @@ std::string find_checkpoint(const RunRequest& request, core::FileSystem& files, 
       found = checkpoint::resolve(files, request.resume);
     }
   });
-  return collectives(ranks).broadcast(found);
+  return cluster::word_of_root(ranks, found);
 }
 
 /// A run that is still written commits while we start: rank 0 says which of its checkpoints all ranks take. The recipe
@@ -70,8 +70,8 @@ void pin_sources(Recipe& recipe, core::FileSystem& files, bool starts, cluster::
     if (starts) recipe.model.init = pinned_init(files, recipe.model.init);
     teacher = pinned_teacher(files, teacher);
   });
-  recipe.model.init = collectives(ranks).broadcast(recipe.model.init);
-  teacher = collectives(ranks).broadcast(teacher);
+  recipe.model.init = cluster::word_of_root(ranks, recipe.model.init);
+  teacher = cluster::word_of_root(ranks, teacher);
 }
 
 std::string checksum_of(const model::Module& model) {

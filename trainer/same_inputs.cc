@@ -5,7 +5,6 @@
 
 #include "cluster/agree.h"
 #include "core/text.h"
-#include "trainer/checkpoint_bridge.h"
 
 namespace pathline::trainer {
 namespace {
@@ -28,7 +27,7 @@ Difference first_difference(const std::string& ours, const std::string& theirs) 
 
 void check_same_inputs(const std::vector<Input>& inputs, cluster::Communicator& ranks) {
   for (const Input& input : inputs) {
-    const std::string first = collectives(ranks).broadcast(input.text);
+    const std::string first = cluster::word_of_root(ranks, input.text);
     cluster::together(ranks, [&] {
       const Difference difference = first_difference(input.text, first);
       PL_CHECK(input.text == first, input.code, "rank ", ranks.rank(), " read another ", input.name, " than rank 0: \"",

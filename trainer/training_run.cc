@@ -24,6 +24,7 @@
 #include "trainer/peak_rate.h"
 #include "trainer/preview.h"
 #include "trainer/recovery.h"
+#include "trainer/restart_guard.h"
 #include "trainer/rollback.h"
 #include "trainer/run_directory.h"
 #include "trainer/run_setup.h"
@@ -62,25 +63,13 @@ class TrainingRun {
                      setup_.resumed_from.empty() ? -1 : static_cast<std::int64_t>(setup_.progress.step), ranks, here(),
                      telemetry_, wall_time_) {}
 
-  /// Note [What worked is tried again]
-  /// A start that has made a step has shown that its environment can be used. What one rank alone meets there later (a
-  /// fault of its GPU, of a read, of MPI) may pass, or stay with a node that a scheduler replaces, so it is no final 4:
-  /// the run goes on from its newest checkpoint. Supervisors and run.restarts_without_progress end what does not pass.
-  /// What all ranks agreed on keeps its code.
   core::ExitCode operator()() {
     report_start();
     try {
       return train();
-    } catch (const cluster::AgreedError&) {
-      throw;
-    } catch (const checkpoint::LostLock&) {  // the run has another owner now, who must keep it
-      throw;
     } catch (const core::Error& error) {
-      if (!made_a_step_ || error.code() != core::ExitCode::kEnvironment) throw;
-      throw core::Error(core::ExitCode::kRankLost,
-                        core::concat(error.what(),
-                                     " This had worked before in this start, so start the run again: it "
-                                     "goes on from its newest checkpoint."));
+      if (made_a_step_) throw_to_be_started_again(error);
+      throw;
     }
   }
 

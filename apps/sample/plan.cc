@@ -194,7 +194,7 @@ void guide_with(Plan& plan, const flow::FlowOptions& guided, const sampler::Chec
       "cannot guide, or the model cannot be guided: one of them was trained by likelihood (its velocity is of no path ",
       "that is known, or it has none). Use two models of one path.");
   const flow::Parameterisation trained = flow::parameterisation_of(weaker.flow);
-  const std::string path = flow::Path::parse(guided.path).text();
+  const std::string& path = guided.path;
   need(trained.path().text() == path && weaker.flow.pairing.source == guided.pairing.source, "was trained on path ",
        trained.path().text(), " from ", weaker.flow.pairing.source, " and the model that it is to guide on ", path,
        " from ", guided.pairing.source,
@@ -219,7 +219,7 @@ void check_classifier(Plan& plan, const SampleOptions& options, const sampler::C
   PL_CHECK(solver.noise_schedule.empty(), ExitCode::kUsage, "--classifier ", options.classifier,
            " knows times of flow, and --solver ", solver.solver,
            " goes through discrete ones (--noise-schedule). Use another solver, or a TorchScript classifier of those.");
-  const std::string path = flow::Path::parse(classifier.flow.path).text();
+  const std::string& path = classifier.flow.path;
   PL_CHECK(solver.path == path, ExitCode::kUsage, "--classifier ", options.classifier, " was trained along path ", path,
            ", and samples go along ", solver.path,
            " (it would be asked about states that it never saw). Use a classifier of that path, or --path ", path, ".");
