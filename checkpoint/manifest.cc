@@ -34,8 +34,9 @@ json metric(double value) {
   return value;
 }
 
+/// Names of classes come from elsewhere: one that is no UTF-8 must not cost a checkpoint.
 void member(std::string& text, const std::string& key, const json& value) {
-  text += json(key).dump() + ": " + value.dump() + ",\n";
+  text += json(key).dump() + ": " + value.dump(-1, ' ', false, json::error_handler_t::replace) + ",\n";
 }
 
 /// An array with one row a line, for people with a pager.

@@ -32,8 +32,8 @@ void throw_together(Communicator& ranks, const std::optional<core::Error>& error
   }
   ranks.broadcast(std::as_writable_bytes(std::span(code_and_length)), root);
   const auto [code, length] = code_and_length;
-  throw AgreedError(static_cast<core::ExitCode>(code),
-                    broadcast_text(ranks, text, static_cast<std::size_t>(length), root));
+  throw ToldError(static_cast<core::ExitCode>(code),
+                  broadcast_text(ranks, text, static_cast<std::size_t>(length), root));
 }
 
 std::string word_of_root(Communicator& ranks, const std::string& text) {

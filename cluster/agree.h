@@ -22,7 +22,13 @@ class AgreedError : public core::Error {
   using core::Error::Error;
 };
 
-/// If any rank has an error, all ranks throw AgreedError with the code and text of the lowest such rank, and its rank
+/// One that some rank met alone, told to all.
+class ToldError : public AgreedError {
+ public:
+  using AgreedError::AgreedError;
+};
+
+/// If any rank has an error, all ranks throw ToldError with the code and text of the lowest such rank, and its rank
 /// and host where there are several ranks. Collective; costs one small all-reduce if all is well.
 void throw_together(Communicator& ranks, const std::optional<core::Error>& error);
 

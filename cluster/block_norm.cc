@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "core/error.h"
+#include "core/every_isa.h"
 
 namespace pathline::cluster {
 namespace {
@@ -12,12 +13,7 @@ namespace {
 constexpr std::size_t kLanes = 16;
 using Lanes = std::array<double, kLanes>;
 
-// One source for every instruction set, chosen at load time. No contraction (-ffp-contract=off): all give the same
-// bits.
-#define PATHLINE_VECTOR_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
-
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 void add_squares(std::size_t rows, const float* values, double* __restrict sums) {
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
@@ -27,7 +23,7 @@ void add_squares(std::size_t rows, const float* values, double* __restrict sums)
   }
 }
 
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 void add_rows(std::size_t rows, const float* left, const float* right, float* sum, double* __restrict sums) {
   for (std::size_t r = 0; r < rows; ++r) {
     float row[kLanes];  // read whole before anything is written: `sum` may be `left` or `right`

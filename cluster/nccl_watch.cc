@@ -84,8 +84,10 @@ void NcclWatch::watch() {
 }
 
 std::optional<std::string> NcclWatch::failure() {
+  // The question is no pure one: it also ends what a call of a non-blocking communicator began. Its caller asks then,
+  // and two threads must not.
   ncclResult_t state = ncclSuccess;
-  const ncclResult_t asked = ncclCommGetAsyncError(communicator_, &state);
+  const ncclResult_t asked = open_ ? ncclSuccess : ncclCommGetAsyncError(communicator_, &state);
   if (asked != ncclSuccess) state = asked;
   if (state != ncclSuccess && state != ncclInProgress) {
     return core::concat("NCCL reports: ", ncclGetErrorString(state), " (", ncclGetLastError(communicator_), ")");

@@ -55,7 +55,7 @@ class Whereabouts {
     wait();
     enter(before);
   }
-  /// Inside a phase: something came to an end (a slice, a sample of a preview).
+  /// Inside a phase: something came to an end (a slice, an evaluation for a preview).
   void progress() { progress_.fetch_add(1, std::memory_order_relaxed); }
   /// The next collective of the training step begins.
   void next_collective() {

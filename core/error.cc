@@ -34,9 +34,17 @@ bool is_out_of_memory(const std::exception& caught) {
 
 }  // namespace
 
+// Texts of LibTorch and of check_cuda() (core/cuda_error.h).
+bool is_gpu_fault(const std::exception& caught) {
+  return std::string_view(caught.what()).find("CUDA error") != std::string_view::npos && !is_out_of_memory(caught);
+}
+
 Error as_error(const std::exception& caught) {
   if (const auto* known = dynamic_cast<const Error*>(&caught)) return *known;
   const std::string text(first_paragraph(caught.what()));
+  if (is_gpu_fault(caught)) {
+    return {ExitCode::kEnvironment, concat("the GPU failed (", text, "). Look at nvidia-smi for the device's state.")};
+  }
   if (!is_out_of_memory(caught)) return {ExitCode::kInternal, text};
   return {ExitCode::kEnvironment,
           concat("out of memory (", text, "). Take less at once: when training, smaller slices, ",

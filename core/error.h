@@ -45,8 +45,12 @@ std::string errno_text();
 
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
 
+/// Whether it says that this process can no longer use its GPU; lack of memory is no such fault.
+bool is_gpu_fault(const std::exception& caught);
+
 /// What an exception means to the user: an Error is itself; memory that could not be had, here or in LibTorch, is
-/// kEnvironment (started again alike it would fail alike) with what to try; anything else is kInternal, without stack.
+/// kEnvironment (started again alike it would fail alike) with what to try, and so is a fault of a GPU; anything else
+/// is kInternal, without stack.
 Error as_error(const std::exception& caught);
 
 /// Runs a program's body: returns its exit code; an exception is printed as "error: PARAGRAPH" to stderr and becomes

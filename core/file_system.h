@@ -101,6 +101,8 @@ void remove_tree(FileSystem& files, const std::string& path);
 /// The directory part ("." if none) and the name part of a path; two parts joined by one '/'.
 std::string parent_of(const std::string& path);
 std::string name_of(const std::string& path);
+/// "/a/b" of "/a/b//".
+std::string without_slash(std::string path);
 std::string join_path(const std::string& directory, const std::string& name);
 
 }  // namespace pathline::core

@@ -102,6 +102,19 @@ class Unpacked final : public ByteStream {
   bool ended_ = false;
 };
 
+/// All that is left, but not much more than `most`.
+std::vector<std::byte> read_up_to(ByteStream& stream, std::uint64_t most) {
+  std::vector<std::byte> bytes;
+  for (std::size_t size = 0; size <= most; size = bytes.size()) {
+    bytes.resize(size + std::max(kPiece, size / 2));
+    const std::size_t got = stream.read(std::span(bytes).subspan(size));
+    const bool ended = size + got < bytes.size();
+    bytes.resize(size + got);
+    if (ended) break;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 std::unique_ptr<ByteStream> file_range(core::FileSystem& files, const std::string& path, std::uint64_t offset,
@@ -122,16 +135,13 @@ std::unique_ptr<ByteStream> open_bytes(core::FileSystem& files, const std::strin
   return gzip ? unpacked(std::move(stream), Packing::kGzip, path) : std::move(stream);
 }
 
-std::vector<std::byte> read_all(ByteStream& stream) {
-  std::vector<std::byte> bytes;
-  for (std::size_t size = 0;; size = bytes.size()) {
-    bytes.resize(size + std::max(kPiece, size / 2));
-    const std::size_t got = stream.read(std::span(bytes).subspan(size));
-    if (size + got < bytes.size()) {
-      bytes.resize(size + got);
-      return bytes;
-    }
-  }
+std::vector<std::byte> read_all(ByteStream& stream) { return read_up_to(stream, SIZE_MAX); }
+
+std::vector<std::byte> read_announced(ByteStream& stream, std::uint64_t bytes, const std::string& origin) {
+  std::vector<std::byte> all = read_up_to(stream, bytes);
+  PL_CHECK(all.size() == bytes, ExitCode::kInput, origin, " holds ", all.size() > bytes ? "at least " : "", all.size(),
+           " bytes where ", bytes, " are announced. Fetch or copy the file again.");
+  return all;
 }
 
 void read_exactly(ByteStream& stream, std::span<std::byte> out, const std::string& origin) {

@@ -35,6 +35,9 @@ std::unique_ptr<ByteStream> open_bytes(core::FileSystem& files, const std::strin
 /// All that is left. Memory grows with what really comes, not with what a header claims.
 std::vector<std::byte> read_all(ByteStream& stream);
 
+/// The same where `bytes` are announced: throws kInput naming `origin` if there are fewer, or more.
+std::vector<std::byte> read_announced(ByteStream& stream, std::uint64_t bytes, const std::string& origin);
+
 /// Fills `out`, or throws kInput: "ORIGIN ends too early ...".
 void read_exactly(ByteStream& stream, std::span<std::byte> out, const std::string& origin);
 

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "data/foreign.h"
+#include "data/item_reader.h"
 
 namespace pathline::data {
 
@@ -154,7 +155,10 @@ Recognised recognise_foreign(const hdf5::File& file, const Selection& selection)
   found.range = selection.range.value_or(PixelRange{});
   learn_foreign_labels(file, sets, selection, found);
   const Which names = matching(sets, [](const auto& set) { return among(kClassNames, set.name()) && set.is_text(); });
-  if (!found.labels.empty() && names.size() == 1) found.info.class_names = names[0]->read_texts();
+  if (!found.labels.empty() && names.size() == 1) {
+    check_inside(file, *names[0]);
+    found.info.class_names = names[0]->read_texts();
+  }
   found.info.description = core::concat(found.items.describe(), " as ", found.info.count, " images of ",
                                         found.info.height, "x", found.info.width, "x", found.info.channels,
                                         found.layout == Layout::kChannelsFirst ? " (NCHW)" : " (NHWC)",

@@ -13,6 +13,12 @@ namespace pathline::data::hdf5 {
 
 using core::ExitCode;
 
+namespace {
+
+constexpr std::uint64_t kMost = std::uint64_t{1} << 60;  // elements, and bytes
+
+}  // namespace
+
 DataSet::DataSet(std::string path, std::string name, std::int64_t file, std::uint64_t file_bytes)
     : path_(std::move(path)), name_(std::move(name)), file_bytes_(file_bytes) {
   set_ = Handle(checked(H5Dopen2(file, name_.c_str(), H5P_DEFAULT), path_, "open " + name_), H5Dclose);
@@ -24,11 +30,14 @@ DataSet::DataSet(std::string path, std::string name, std::int64_t file, std::uin
   shape_.assign(sizes.begin(), sizes.end());
   elements_ = 1;
   for (const hsize_t size : sizes) {
-    PL_CHECK(size == 0 || elements_ <= (std::uint64_t{1} << 60) / size, ExitCode::kInput, "data set ", name_, " in ",
-             path_, " claims ", shape_text(shape_), " elements (no machine holds so many). The file is damaged.");
+    PL_CHECK(size == 0 || elements_ <= kMost / size, ExitCode::kInput, "data set ", name_, " in ", path_, " claims ",
+             shape_text(shape_), " elements (no machine holds so many). The file is damaged.");
     elements_ *= size;
   }
   learn_type();
+  PL_CHECK(elements_ <= kMost / std::max<std::uint64_t>(element_bytes_, 1), ExitCode::kInput, "data set ", name_,
+           " of ", path_, " claims ", shape_text(shape_), " elements of ", element_bytes_,
+           " bytes (no machine holds so many). The file is damaged.");
   learn_storage(file);
 }
 

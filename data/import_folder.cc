@@ -112,11 +112,15 @@ bool lies_below(const std::string& name, const std::string& under) {
   return under.empty() || name.starts_with(under.back() == '/' ? under : under + "/");
 }
 
-void assign_labels(EncodedSet& set, const std::string& kind, const std::optional<std::string>& listing,
-                   const std::string& under, const std::string& origin) {
+void keep_below(EncodedSet& set, const std::string& under, const std::string& origin) {
   std::erase_if(set.pictures, [&](const EncodedPicture& p) { return !lies_below(p.name, under); });
   PL_CHECK(!set.pictures.empty(), ExitCode::kInput, origin, " has no PNG or JPEG files",
            under.empty() ? "" : " below " + under, ". Check the path.");
+}
+
+void assign_labels(EncodedSet& set, const std::string& kind, const std::optional<std::string>& listing,
+                   const std::string& under, const std::string& origin) {
+  keep_below(set, under, origin);
   if (listing) {
     assign_listed_labels(set, *listing, under, core::concat(origin, " (", kDatasetJson, ")"));
   } else {

@@ -37,9 +37,7 @@ Idx read_idx(core::FileSystem& files, const std::string& path) {
              " announces impossible sizes; it is damaged. Fetch or copy it again.");
     expected *= dimension;
   }
-  idx.values = read_all(*stream);
-  PL_CHECK(idx.values.size() == expected, ExitCode::kInput, path, " holds ", idx.values.size(), " bytes where ",
-           expected, " are announced. Fetch or copy it again.");
+  idx.values = read_announced(*stream, expected, path);
   return idx;
 }
 

@@ -56,7 +56,10 @@ ClassFolders class_folders(const std::vector<std::string>& names, const std::str
 /// Whether `name` lies in the folder `under` or below; everything lies below "".
 bool lies_below(const std::string& name, const std::string& under);
 
-/// Drops what is not below `under`, then fills labels, classes and description of `set`: as `listing`, the text of
+/// Drops what is not below `under`; throws kInput if nothing is left.
+void keep_below(EncodedSet& set, const std::string& under, const std::string& origin);
+
+/// The same, then fills labels, classes and description of `set`: as `listing`, the text of
 /// dataset.json, says, else from the folders. `kind` begins the description: "folder", "zip".
 void assign_labels(EncodedSet& set, const std::string& kind, const std::optional<std::string>& listing,
                    const std::string& under, const std::string& origin);

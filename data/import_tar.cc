@@ -120,7 +120,9 @@ std::vector<Entry> entries_of(const Archive& archive, const std::string& origin)
 std::string stem_of(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
 /// Labels from KEY.cls; every picture must have one then.
-void assign_cls(EncodedSet& set, const std::map<std::string, std::int64_t>& labels, const std::string& origin) {
+void assign_cls(EncodedSet& set, const std::map<std::string, std::int64_t>& labels, const std::string& under,
+                const std::string& origin) {
+  keep_below(set, under, origin);
   for (auto& picture : set.pictures) {
     const auto found = labels.find(stem_of(picture.name));
     PL_CHECK(found != labels.end(), ExitCode::kInput, origin, ": ", picture.name,
@@ -170,7 +172,7 @@ std::unique_ptr<PictureSource> open_tar(core::FileSystem& files, const std::stri
   if (labels.empty()) {
     assign_labels(set, "tar", std::nullopt, under, path);
   } else {
-    assign_cls(set, labels, path);
+    assign_cls(set, labels, under, path);
   }
   return encoded_pictures(files, std::move(set));
 }

@@ -63,6 +63,15 @@ struct Loader::Impl {
   Impl(const ShardSource& source, Order order, LoaderOptions options)
       : source(source), order(std::move(order)), options(options), slots(static_cast<std::size_t>(options.depth)) {}
 
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    changed.notify_all();
+    for (std::thread& thread : threads) thread.join();
+  }
+
   void run();
   void prepare(std::uint64_t number, Batch& batch);
   void decode_ahead(std::uint64_t number) const;
@@ -159,7 +168,7 @@ void Loader::Impl::decode_ahead(std::uint64_t number) const try {
   for (const std::int64_t sample : soon) {
     if (sample >= 0 && !stopping) source.decode_now(sample);
   }
-} catch (const core::Error&) {
+} catch (const std::exception&) {
 }
 
 void Loader::Impl::read_sample(Batch& batch, std::int64_t sample, std::size_t i) const {
@@ -199,14 +208,7 @@ Loader::Loader(const ShardSource& source, Order order, LoaderOptions options) {
   for (int i = 0; i < options.threads; ++i) impl_->threads.emplace_back([impl = impl_.get()] { impl->run(); });
 }
 
-Loader::~Loader() {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->stopping = true;
-  }
-  impl_->changed.notify_all();
-  for (std::thread& thread : impl_->threads) thread.join();
-}
+Loader::~Loader() = default;
 
 Batch Loader::next() {
   const double start = core::monotonic_seconds();

@@ -21,12 +21,12 @@ struct Batch {
   std::vector<std::int64_t> samples;  // (n) which samples of the source
   std::vector<std::int64_t> labels;   // (n) -1 without labels
   std::vector<float> values;  // (n, channels, height, width), pixels in [-1, 1], latents normalised; points as stored
-  std::vector<std::byte> pixels;  // in place of values, where asked for: (n, height, width, channels) as stored
+  std::vector<std::byte> pixels;       // in place of values, where asked for: (n, height, width, channels) as stored
   std::vector<std::uint8_t> mirrored;  // with pixels: (n) 1 where left and right are to be exchanged
-  std::vector<float> starts;  // as values: what samples start from, where the set or the coupling says so
-  std::vector<float> texts;   // (n, text.values()) the samples' prompts, where asked for
-  std::vector<std::uint64_t> noise;  // (n) positions whose noise samples start from; empty: their own
-  double waited_seconds = 0;         // how long next() had to wait for it
+  std::vector<float> starts;           // as values: what samples start from, where the set or the coupling says so
+  std::vector<float> texts;            // (n, text.values()) the samples' prompts, where asked for
+  std::vector<std::uint64_t> noise;    // (n) positions whose noise samples start from; empty: their own
+  double waited_seconds = 0;           // how long next() had to wait for it
 };
 
 /// Samples of the source at positions first, first + 1, ... Called by many threads.
@@ -39,15 +39,15 @@ struct LoaderOptions {
   std::int64_t batch = 0;            // size of the global batch
   std::int64_t first = 0, last = 0;  // this rank's part [first, last) of it; may be empty
   std::uint64_t start = 0;           // position of the first global batch
-  bool flip = false;    // mirror left-right where the keyed bit of the position says so; latents: if stored
+  bool flip = false;        // mirror left-right where the keyed bit of the position says so; latents: if stored
   bool dequantize = false;  // pixels with the keyed part of a level that 8 bits leave out
-  bool pixels = false;  // deliver images as they are stored, to whoever makes numbers of them
-  bool texts = false;   // deliver what describes the samples
-  bool starts = false;  // deliver the source's starts, mirrored with their samples
+  bool pixels = false;      // deliver images as they are stored, to whoever makes numbers of them
+  bool texts = false;       // deliver what describes the samples
+  bool starts = false;      // deliver the source's starts, mirrored with their samples
   std::uint64_t seed = 0;
   int threads = 1;
-  int depth = 4;  // batches prepared ahead
-  Order ahead;    // where groups are decoded together: samples of those that are needed soon, else -1; may be empty
+  int depth = 4;     // batches prepared ahead
+  Order ahead = {};  // where groups are decoded together: samples of those that are needed soon, else -1; may be empty
 };
 
 class Loader {

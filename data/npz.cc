@@ -171,7 +171,9 @@ NpyHeader read_npy_header(ByteStream& stream, const std::string& origin) {
            " bytes; it is damaged.");
   std::string text(static_cast<std::size_t>(length), ' ');
   read_exactly(stream, std::as_writable_bytes(std::span(text)), origin);
-  return HeaderText(text, origin).parse();
+  NpyHeader header = HeaderText(text, origin).parse();
+  header.begin = 8 + static_cast<std::uint64_t>(width) + length;
+  return header;
 }
 
 NpzReader::NpzReader(core::FileSystem& files, const std::string& path) : path_(path), zip_(files, path) {}
@@ -199,9 +201,7 @@ NpyHeader NpzReader::header(const std::string& name) const {
 NpyArray NpzReader::read(const std::string& name) const {
   const auto stream = zip_.open(member(name));
   const NpyHeader header = read_npy_header(*stream, origin(name));
-  NpyArray array{header.dtype, header.shape, read_all(*stream)};
-  PL_CHECK(array.bytes.size() == header.bytes(), ExitCode::kInput, origin(name), " holds ", array.bytes.size(),
-           " bytes where its header announces ", header.bytes(), ". Fetch or copy the file again.");
+  NpyArray array{header.dtype, header.shape, read_announced(*stream, header.bytes(), origin(name))};
   if (header.big_endian) swap_bytes(array.bytes, header.item_bytes());
   return array;
 }
@@ -210,8 +210,10 @@ std::optional<std::uint64_t> NpzReader::offset(const std::string& name) const {
   const ZipMember& found = member(name);
   const NpyHeader announced = header(name);
   if (!found.stored || announced.big_endian) return std::nullopt;
-  PL_CHECK(announced.bytes() <= found.bytes, ExitCode::kInput, origin(name), " is shorter than its header announces.");
-  return zip_.data_offset(found) + found.bytes - announced.bytes();
+  PL_CHECK(found.bytes >= announced.begin && found.bytes - announced.begin == announced.bytes(), ExitCode::kInput,
+           origin(name), " has ", found.bytes, " bytes, which is not what its header announces. ",
+           "Fetch or copy the file again.");
+  return zip_.data_offset(found) + announced.begin;
 }
 
 void NpzWriter::begin(const std::string& name, const std::string& dtype, const std::vector<std::int64_t>& shape) {

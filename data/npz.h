@@ -20,6 +20,7 @@ struct NpyHeader {
   std::string dtype;
   std::vector<std::int64_t> shape;
   bool big_endian = false;
+  std::uint64_t begin = 0;  // of the elements, in bytes from the start of the file that the header was read from
 
   std::uint64_t item_bytes() const;  // of one element
   std::uint64_t bytes() const;       // of all

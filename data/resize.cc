@@ -170,8 +170,18 @@ Image magnified(const Image& image, std::int64_t factor) {
   return out;
 }
 
+namespace {
+
+void check_channels(const Image& image, std::int64_t channels) {
+  PL_CHECK(image.channels == channels, core::ExitCode::kUsage, "pictures of ", image.channels,
+           " channels cannot be made grey or RGB (only those of 1 or 3). Leave --grey or --rgb out.");
+}
+
+}  // namespace
+
 Image to_grey(const Image& image) {
   if (image.channels == 1) return image;
+  check_channels(image, 3);
   Image out(image.height, image.width, 1);
   for (std::size_t i = 0; i < out.pixels.size(); ++i) {
     const auto* p = &image.pixels[3 * i];
@@ -182,6 +192,7 @@ Image to_grey(const Image& image) {
 
 Image to_rgb(const Image& image) {
   if (image.channels == 3) return image;
+  check_channels(image, 1);
   Image out(image.height, image.width, 3);
   for (std::size_t i = 0; i < out.pixels.size(); ++i) out.pixels[i] = image.pixels[i / 3];
   return out;

@@ -49,7 +49,7 @@ bool is_node_count(const std::string& text) {
   const auto parts = core::split(text, '-');
   return !parts.empty() && parts.size() <= 2 && text.back() != '-' &&
          std::ranges::all_of(parts, [](const std::string& part) {
-           return !part.empty() && part[0] != '0' &&
+           return !part.empty() && part.size() <= 6 && part[0] != '0' &&
                   std::ranges::all_of(part, [](unsigned char c) { return std::isdigit(c) != 0; });
          });
 }
@@ -77,6 +77,8 @@ void check(const SlurmOptions& slurm) {
 std::int64_t SlurmOptions::tasks_per_node() const {
   return std::max<std::int64_t>(1, gpus_per_node > 0 ? gpus_per_node : ranks_per_node);
 }
+
+std::int64_t SlurmOptions::most_ranks() const { return std::stoll(core::split(nodes, '-').back()) * tasks_per_node(); }
 
 std::string site_file() {
   const char* base = std::getenv("XDG_CONFIG_HOME");

@@ -27,6 +27,8 @@ struct SlurmOptions {
   bool preflight = true;
 
   std::int64_t tasks_per_node() const;
+  /// On the most nodes of a range.
+  std::int64_t most_ranks() const;
 };
 
 /// [network]: names (or what the library takes instead) of the interfaces to use; empty: the library chooses.

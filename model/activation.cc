@@ -27,6 +27,4 @@ at::Tensor activated(Activation activation, const at::Tensor& x) {
   return x;
 }
 
-bool has_smooth_derivative(Activation activation) { return activation != Activation::kSelu; }
-
 }  // namespace pathline::model

@@ -15,7 +15,4 @@ Activation parse_activation(const std::string& name);
 
 at::Tensor activated(Activation activation, const at::Tensor& x);
 
-/// Whether its first derivative is continuous, so that a divergence may be differentiated: SELU's jumps at 0.
-bool has_smooth_derivative(Activation activation);
-
 }  // namespace pathline::model

@@ -274,7 +274,7 @@ int wide_size(PassType type) { return type == PassType::kFloat ? Wide<float>::kS
 /// launch(zero of type E, blocks, threads).
 template <class Launch>
 void by_type(const PassShape& shape, const char* what, const Launch& launch) {
-  PL_ASSERT(fits_passes(shape.width, shape.type) && shape.samples <= 65535);
+  PL_ASSERT(fits_passes(shape.width, shape.type) && shape.samples <= kMostPassSamples);
   if (shape.samples == 0 || shape.tokens == 0) return;
   const std::int64_t wide = shape.width / wide_size(shape.type);
   const unsigned threads = static_cast<unsigned>((wide + kWarp - 1) / kWarp * kWarp);

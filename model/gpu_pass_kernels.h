@@ -12,11 +12,13 @@ namespace pathline::model {
 enum class PassType { kFloat, kBFloat16 };
 
 /// x (samples, tokens, width), contiguous; rows of shift, scale and gate are `row_stride` elements apart. Every pointer
-/// and row lies on a 16-byte boundary; fits_passes(width, type) holds.
+/// and row lies on a 16-byte boundary; fits_passes(width, type) holds, and there are at most kMostPassSamples.
 struct PassShape {
   PassType type;
   std::int64_t samples, tokens, width, row_stride;
 };
+
+constexpr std::int64_t kMostPassSamples = 65535;  // of a grid's second dimension
 
 bool fits_passes(std::int64_t width, PassType type);
 

@@ -104,7 +104,7 @@ struct GatedResidual : Function<GatedResidual> {
 
 bool has_gpu_passes(const at::Tensor& x) {
   return x.is_cuda() && x.dim() == 3 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) &&
-         fits_passes(x.size(2), type_of(x));
+         x.size(0) <= kMostPassSamples && fits_passes(x.size(2), type_of(x));
 }
 
 at::Tensor gpu_modulated_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {

@@ -140,7 +140,7 @@ class GpuNetwork {
     } catch (const std::exception& error) {
       if (begun) leave_capture(pass);
       const std::string text = error.what();
-      throw core::Error(core::ExitCode::kEnvironment,
+      throw core::Error(core::ExitCode::kUsage,
                         core::concat("the network's forward pass on ", pass.shape.front(),
                                      " rows cannot be captured as a CUDA graph (", text.substr(0, text.find('\n')),
                                      "). Use --no-cuda-graph."));

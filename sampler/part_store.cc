@@ -32,9 +32,10 @@ std::optional<IdRange> range_of_name(std::string_view name) {
   return read && range.first < range.last ? std::optional(range) : std::nullopt;
 }
 
-std::string without_slash(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
+/// "PID.tmp". Not "tar.PID.tmp", which is another set's.
+bool is_numbered(const std::string& rest) {
+  const auto digits = rest.find_first_not_of("0123456789");
+  return digits > 0 && digits != std::string::npos && rest.substr(digits) == ".tmp";
 }
 
 }  // namespace
@@ -44,12 +45,15 @@ void remove_unfinished(core::FileSystem& files, const std::string& path) {
   for (const std::string& name : files.list(beside)) {
     if (!name.starts_with(start)) continue;
     const std::string rest = name.substr(start.size());
-    if (rest.starts_with("tmp-") || rest.ends_with(".tmp")) core::remove_tree(files, join_path(beside, name));
+    if (rest.starts_with("tmp-") || is_numbered(rest)) core::remove_tree(files, join_path(beside, name));
   }
 }
 
 PartStore::PartStore(core::FileSystem& files, const std::string& output)
-    : files_(files), output_(without_slash(output)), directory_(output_ + ".parts"), done_(directory_ + ".done") {}
+    : files_(files),
+      output_(core::without_slash(output)),
+      directory_(output_ + ".parts"),
+      done_(directory_ + ".done") {}
 
 std::optional<JobRecord> PartStore::begun() const {
   const std::string path = join_path(directory_, kRecordName);

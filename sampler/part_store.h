@@ -16,8 +16,11 @@
 
 namespace pathline::sampler {
 
-/// Removes what processes that were killed while they wrote `path` left beside it: NAME.PID.tmp, NAME.tmp-PID-NUMBER.
+/// Removes what processes that were killed while they wrote `path` left beside it: NAME.PID.tmp,
+/// NAME.tmp-HOST-PID-NUMBER.
 void remove_unfinished(core::FileSystem& files, const std::string& path);
+
+constexpr std::int64_t kEndOfIds = 1'000'000'000'000;  // names of parts have twelve digits
 
 class PartStore {
  public:

@@ -32,7 +32,7 @@ void check_rows_independent(const Field& field, const Job& job) {
       at::isfinite(v).all().item<bool>(), core::ExitCode::kNumerical,
       "the network's answer to noise is not finite (every sample would be lost). Look at the loss of its training: ",
       "the weights may have diverged; sample an earlier checkpoint.");
-  PL_CHECK(at::equal(v, turned.flip(0)), core::ExitCode::kEnvironment,
+  PL_CHECK(at::equal(v, turned.flip(0)), core::ExitCode::kUsage,
            "the network gives a sample other bits in another row of a batch of ", job.slots,
            " (samples would depend on what they are made together with). Try another multiple of 16 with --slots, or "
            "--threads 1.");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/crc32c.h"
+#include "core/file_system.h"
 #include "sampler/sink.h"
 
 namespace pathline::sampler {
@@ -15,11 +16,6 @@ using nlohmann::ordered_json;
 
 constexpr const char* kFormat = "pathline-set";
 constexpr int kVersion = 1;
-
-std::string without_slash(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
 
 /// Of a set's bytes; of a folder's description, which says all that a job of pictures chooses.
 std::uint32_t checksum(core::FileSystem& files, const std::string& output) {
@@ -54,14 +50,14 @@ std::optional<std::pair<SetReport, std::uint32_t>> parsed(const std::string& tex
 
 }  // namespace
 
-std::string report_path(const std::string& output) { return without_slash(output) + ".job.json"; }
+std::string report_path(const std::string& output) { return core::without_slash(output) + ".job.json"; }
 
 void save_report(core::FileSystem& files, const std::string& output, const SetReport& report) {
   ordered_json job = ordered_json::object();
   for (const auto& [name, value] : report.job.fields()) job[name] = value;
   const ordered_json json = {{"format", kFormat},
                              {"version", kVersion},
-                             {"crc32c", checksum(files, without_slash(output))},
+                             {"crc32c", checksum(files, core::without_slash(output))},
                              {"count", report.count},
                              {"failed", report.failed},
                              {"nfe", report.nfe},
@@ -73,7 +69,7 @@ void save_report(core::FileSystem& files, const std::string& output, const SetRe
 }
 
 std::optional<SetReport> read_report(core::FileSystem& files, const std::string& output) {
-  const std::string path = report_path(output), set = without_slash(output);
+  const std::string path = report_path(output), set = core::without_slash(output);
   if (!files.exists(set) || !files.exists(path) || files.is_directory(path)) return std::nullopt;
   const auto read = parsed(core::read_text(files, path));
   const bool ours = read && read->second == checksum(files, set);

@@ -14,11 +14,6 @@
 namespace pathline::sampler {
 namespace {
 
-std::string without_slash(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
 /// A class name as the name of one folder.
 std::string folder_name(std::string name) {
   for (char& letter : name) {
@@ -31,7 +26,7 @@ class FolderSink final : public OrderedSink {
  public:
   explicit FolderSink(const SinkOptions& options)
       : OrderedSink(options),
-        folder_(without_slash(options.path)),
+        folder_(core::without_slash(options.path)),
         temporary_(core::concat(folder_, ".", ::getpid(), ".tmp")) {
     PL_CHECK(
         may_replace(), core::ExitCode::kUsage, folder_,

@@ -95,8 +95,9 @@ void CheckpointSchedule::note(const SaveOutcome& outcome) {
   }
   saved_step_ = -1;
   if (ranks_.rank() == 0) {  // before telemetry, whose files may be on the storage that fails
-    core::log_error(failure_, " Training goes on; another one is tried in ", kRetrySeconds, " s or when it is due.");
+    core::log_error(failure_, " If training goes on, another one is tried in ", kRetrySeconds, " s or when it is due.");
   }
+  tried_at_ = core::monotonic_seconds();
   telemetry_.note("save_failed", outcome.step, {{"text", failure_}});
 }
 

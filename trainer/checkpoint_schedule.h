@@ -18,7 +18,7 @@ namespace pathline::trainer {
 /// One thread, the one that trains, calls it. "All ranks" means: in the same step.
 class CheckpointSchedule {
  public:
-  /// `saved_step`: that of the checkpoint which the run stands at, or -1. References must outlive it.
+  /// `saved_step`: that of the checkpoint of this run which it stands at, or -1. References must outlive it.
   CheckpointSchedule(BackgroundSaver& saver, const Recipe& recipe, std::string directory, std::int64_t saved_step,
                      cluster::Communicator& ranks, cluster::Whereabouts& here, Telemetry& telemetry,
                      WallTime& wall_time);

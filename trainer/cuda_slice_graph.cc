@@ -4,9 +4,12 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <c10/util/Exception.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <exception>
 #include <optional>
+#include <string>
 
 #include "core/error.h"
 #include "trainer/slice_graph.h"
@@ -63,9 +66,18 @@ class CudaSliceGraph final : public SliceGraph {
     gradients_.clear();
     losses_ = at::Tensor();
     c10::cuda::device_synchronize();
-    graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
-    compute();
-    graph_.capture_end();
+    try {
+      graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+      compute();
+      graph_.capture_end();
+    } catch (const c10::OutOfMemoryError&) {
+      throw;
+    } catch (const std::exception& error) {
+      const std::string text = error.what();
+      throw core::Error(core::ExitCode::kUsage,
+                        core::concat("train.cuda_graph = true, but a slice of this recipe cannot be captured (",
+                                     text.substr(0, text.find('\n')), "). Leave it away."));
+    }
     c10::cuda::device_synchronize();
   }
 

@@ -23,8 +23,8 @@ bool all_finite(const at::Tensor& tensor) { return at::isfinite(tensor).all().it
 class Search {
  public:
   Search(const TrainOptions& train, const Objective& objective, model::Module& model, const data::SetInfo& info,
-         data::Batch& batch)
-      : train_(train), objective_(objective), model_(model), info_(info), batch_(batch) {}
+         data::Batch& batch, cluster::Whereabouts& here)
+      : train_(train), objective_(objective), model_(model), info_(info), batch_(batch), here_(here) {}
 
   /// Samples of this rank, as many at a time as in the step: they show, and need, what they did there.
   std::vector<Culprit> operator()() {
@@ -48,6 +48,7 @@ class Search {
 
   void look_at_losses(std::int64_t first, std::int64_t count) {
     const at::NoGradGuard no_grad;
+    here_.progress();
     const Slice slice = samples_of(batch_, info_, first, count, device_of(model_));
     const at::Tensor losses = objective_.loss_per_sample(slice).to(at::kCPU, at::kDouble).contiguous();  // (count)
     for (std::int64_t i = 0; i < count; ++i) {
@@ -58,6 +59,7 @@ class Search {
 
   /// Through grad(), not backward(): what listens to the parameters' gradients must not hear of this.
   bool gradient_is_finite(std::int64_t first, std::int64_t count) {
+    here_.progress();
     const Slice slice = samples_of(batch_, info_, first, count, device_of(model_));
     const at::Tensor losses = objective_.loss_per_sample(slice);  // (count)
     const at::Tensor loss = losses.sum().div(train_.batch);
@@ -73,6 +75,7 @@ class Search {
   model::Module& model_;
   const data::SetInfo& info_;
   data::Batch& batch_;
+  cluster::Whereabouts& here_;
   std::vector<Culprit> found_;
 };
 
@@ -106,8 +109,9 @@ const char* text_of(Fault fault) {
 }  // namespace
 
 std::vector<Culprit> find_culprits(const Recipe& recipe, const Objective& objective, model::Module& model,
-                                   const data::SetInfo& info, data::Batch& batch, cluster::Communicator& ranks) {
-  std::vector<Culprit> all = gathered(Search(recipe.train, objective, model, info, batch)(), ranks);
+                                   const data::SetInfo& info, data::Batch& batch, cluster::Communicator& ranks,
+                                   cluster::Whereabouts& here) {
+  std::vector<Culprit> all = gathered(Search(recipe.train, objective, model, info, batch, here)(), ranks);
   // A rank without a bad loss looks at gradients; where another rank has one, that is not what the step failed of.
   const bool losses = std::ranges::any_of(all, [](const auto& one) { return one.fault != Fault::kGradient; });
   if (losses) std::erase_if(all, [](const auto& one) { return one.fault == Fault::kGradient; });

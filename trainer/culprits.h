@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cluster/communicator.h"
+#include "cluster/whereabouts.h"
 #include "data/loader.h"
 #include "data/shard_source.h"
 #include "trainer/objective.h"
@@ -26,8 +27,10 @@ struct Culprit {
 
 /// All ranks, each with its part of the batch that was not finite, the weights as they were. In order of position,
 /// equal on all ranks; the same on any number of ranks. Empty if every sample alone is finite (their sum overflowed).
+/// `here` is told of every pass through the network: a search may take longer than a step may.
 std::vector<Culprit> find_culprits(const Recipe& recipe, const Objective& objective, model::Module& model,
-                                   const data::SetInfo& info, data::Batch& batch, cluster::Communicator& ranks);
+                                   const data::SetInfo& info, data::Batch& batch, cluster::Communicator& ranks,
+                                   cluster::Whereabouts& here);
 
 /// One sentence for people; `batch` is the size of the window. Names the first eight.
 std::string describe(const std::vector<Culprit>& culprits, const data::ShardSource& source, std::int64_t batch);

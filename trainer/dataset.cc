@@ -20,15 +20,8 @@
 namespace pathline::trainer {
 namespace {
 
-/// The share that data.validation gives, or -1 if it names a file.
-double share_of(const std::string& validation) {
-  char* end = nullptr;
-  const double share = std::strtod(validation.c_str(), &end);
-  return end != validation.c_str() && *end == '\0' ? share : -1.0;
-}
-
 std::int64_t held_out(const DataOptions& options, std::int64_t count) {
-  const double share = share_of(options.validation);
+  const double share = options.held_out_share();
   if (share < 0) return 0;
   PL_CHECK(
       share < 1, core::ExitCode::kUsage, "data.validation = ", options.validation,
@@ -37,7 +30,7 @@ std::int64_t held_out(const DataOptions& options, std::int64_t count) {
 }
 
 std::unique_ptr<data::ShardSource> open_validation_file(const DataOptions& options, const data::SetInfo& training) {
-  if (share_of(options.validation) >= 0) return nullptr;
+  if (options.held_out_share() >= 0) return nullptr;
   auto source = data::open_source({options.validation});
   const data::SetInfo& held = source->info();
   PL_CHECK(held.kind == training.kind && held.height == training.height && held.width == training.width &&

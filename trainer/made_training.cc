@@ -56,7 +56,7 @@ MadeTraining::MadeTraining(core::Config config, cluster::Communicator& ranks) : 
   cluster::together(ranks, [&] {
     if (!config.has("data", "path")) config.set("data.path=[\"none\"]");
     recipe_ = read_recipe(config);
-    check_ranks(recipe_, ranks);
+    check_ranks(recipe_, ranks.size());
     at::set_num_threads(static_cast<int>(recipe_.run.threads));
     info_ = made_info(recipe_.model);
     model_ = model::make_module(recipe_.model, static_cast<std::uint64_t>(recipe_.run.seed));

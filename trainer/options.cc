@@ -134,7 +134,7 @@ void check_best(const Recipe& r) {
   const std::string& metric = r.checkpoint.best_metric;
   if (r.checkpoint.keep_best == 0 || metric == "loss") return;
   const bool average = metric == "ema_held_out_loss";
-  PL_CHECK(r.data.validation != "0" && !(average && r.ema.decays.empty()), core::ExitCode::kUsage,
+  PL_CHECK(r.data.held_out_share() != 0 && !(average && r.ema.decays.empty()), core::ExitCode::kUsage,
            "checkpoint.keep_best = ", r.checkpoint.keep_best, ", but nothing measures \"", metric,
            "\" (no checkpoint would count as best). Set data.validation", average ? " and ema.decays" : "",
            ", or another checkpoint.best_metric.");
@@ -166,10 +166,20 @@ void check_values(const Recipe& r) {
   check_at_least("train.skips_before_rollback", static_cast<double>(r.train.skips_before_rollback), 1);
   check_at_least("train.rollbacks", static_cast<double>(r.train.rollbacks), 0);
   check_at_least("optimizer.lr", r.optimizer.lr, 0);
+  for (const auto& [key, decay] : {std::pair{"beta1", r.optimizer.beta1}, {"beta2", r.optimizer.beta2}}) {
+    PL_CHECK(decay >= 0 && decay < 1, core::ExitCode::kUsage, "optimizer.", key, " = ", decay,
+             " is no decay of a moment (weights would not stay finite). Use a number from 0 to below 1.");
+  }
+  PL_CHECK(r.optimizer.epsilon > 0, core::ExitCode::kUsage, "optimizer.epsilon = ", r.optimizer.epsilon,
+           " must be above 0 (a gradient of 0 would be divided by 0). The usual value is 1e-8.");
+  check_at_least("optimizer.weight_decay", r.optimizer.weight_decay, 0);
   check_at_least("optimizer.warmup_steps", static_cast<double>(r.optimizer.warmup_steps), 0);
   PL_CHECK(r.checkpoint.write_share >= 0.01 && r.checkpoint.write_share <= 1, core::ExitCode::kUsage,
            "checkpoint.write_share = ", r.checkpoint.write_share,
            " is not a share of the time (checkpoints would never be done). Use a number from 0.01 to 1.");
+  check_at_least("checkpoint.every_steps", static_cast<double>(r.checkpoint.every_steps), 0);
+  check_at_least("checkpoint.every_minutes", r.checkpoint.every_minutes, 0);
+  check_at_least("checkpoint.keep_every_steps", static_cast<double>(r.checkpoint.keep_every_steps), 0);
   check_at_least("checkpoint.keep_last", static_cast<double>(r.checkpoint.keep_last), 1);
   check_at_least("checkpoint.keep_every_hours", r.checkpoint.keep_every_hours, 0);
   check_at_least("checkpoint.keep_best", static_cast<double>(r.checkpoint.keep_best), 0);
@@ -177,9 +187,11 @@ void check_values(const Recipe& r) {
                      {"held_out_loss", "ema_held_out_loss", "loss"});
   core::check_choice("checkpoint.best_mode", r.checkpoint.best_mode, {"min", "max"});
   check_best(r);
+  check_at_least("sample.every_steps", static_cast<double>(r.sample.every_steps), 0);
   check_at_least("sample.count", static_cast<double>(r.sample.count), 1);
   check_at_least("sample.steps", static_cast<double>(r.sample.steps), 1);
   check_at_least("log.every_steps", static_cast<double>(r.log.every_steps), 1);
+  check_at_least("log.validate_every_steps", static_cast<double>(r.log.validate_every_steps), 0);
   check_at_least("log.norms_every_steps", static_cast<double>(r.log.norms_every_steps), 0);
   core::check_choice("run.device", r.run.device, {"auto", "cpu", "cuda"});
   core::check_choice("train.precision", r.train.precision, {"fp32", "bf16"});
@@ -208,6 +220,12 @@ void check_slices(const TrainOptions& train) {
 }
 
 }  // namespace
+
+double DataOptions::held_out_share() const {
+  char* end = nullptr;
+  const double share = std::strtod(validation.c_str(), &end);
+  return end != validation.c_str() && *end == '\0' ? share : -1.0;
+}
 
 std::int64_t default_slices(std::int64_t batch) {
   std::int64_t slices = 1;

@@ -28,7 +28,7 @@ struct DataOptions {
   std::vector<std::string> path;
   bool flip = false;
   std::string dequantize = "none";  // none | uniform
-  std::string validation = "0";  // a share ("0.02") or a file
+  std::string validation = "0";     // a share ("0.02") or a file
   std::int64_t validation_samples = 512;
   std::int64_t overfit = 0;  // train on so many samples only; 0: on all
   std::int64_t lanes = -1;   // for each slice; 0: none; -1: not decided
@@ -36,6 +36,9 @@ struct DataOptions {
   std::int64_t loader_threads = 1;
   std::int64_t loader_depth = 4;
   data::LatentForm latents;  // shift and scale of the set, if it holds latents
+
+  /// The share that `validation` gives, or -1 if it names a file.
+  double held_out_share() const;
 };
 
 struct TrainOptions {

@@ -137,8 +137,7 @@ Plan make_plan(const Recipe& recipe, const PlanRequest& asked) {
   if (request.ranks_per_node == 0) request.ranks_per_node = request.ranks;
   cluster::ExchangePlan exchange;
   exchange.hosts = cluster::hosts_of(request.ranks, request.ranks_per_node);
-  cluster::WireLedger unused;
-  check_ranks(recipe, *cluster::make_dry_run_communicator(0, exchange.hosts, unused));
+  check_ranks(recipe, request.ranks);
   const FlatLayout layout = flat_layout(shapes_of(recipe.model), recipe.train.bucket_elements());
   exchange.buckets = bucket_ranges(layout);
   exchange.slices = recipe.train.slices;

@@ -110,7 +110,7 @@ void finish_or_warn(sampler::Sink& picture) {
 }  // namespace
 
 void write_preview(model::Module& model, const data::SetInfo& info, const Recipe& recipe, const std::string& path,
-                   cluster::Communicator& ranks) {
+                   cluster::Communicator& ranks, cluster::Whereabouts& here) {
   const at::NoGradGuard no_grad;
   const std::int64_t count = recipe.sample.count, classes = model.options().classes;
   sampler::Job job = job_for(model.options(), recipe);
@@ -120,8 +120,12 @@ void write_preview(model::Module& model, const data::SetInfo& info, const Recipe
     job.solver = sampler::in_one_step(usual);
   }
   const flow::Parameterisation trained = flow::parameterisation_of(recipe.flow);
-  const sampler::Field field = sampler::velocity_of(
+  const sampler::Field velocity = sampler::velocity_of(
       trained.gives_own_time() ? sampler::noise_field_of(model) : sampler::field_of(model), trained);
+  const sampler::Field field = [&](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
+    here.progress();
+    return velocity(x, t, labels);
+  };
   model.set_training(false);
   const std::vector<std::byte> part = cluster::together(ranks, [&] {
     const sampler::IdRange mine = share_of(ranks.rank(), ranks.size(), count);

@@ -116,6 +116,14 @@ File listen_at(const std::string& text) {
   return file;
 }
 
+File stop_event() {
+  File event(::eventfd(0, EFD_CLOEXEC));
+  PL_CHECK(event.get() >= 0, core::ExitCode::kEnvironment,
+           "cannot serve metrics (log.prometheus): ", core::errno_text(),
+           ". Raise the limit of open files (ulimit -n), or set log.prometheus to \"\".");
+  return event;
+}
+
 std::string answer(const std::string& status, const std::string& body) {
   return core::concat("HTTP/1.1 ", status,
                       "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: ", body.size(),
@@ -147,7 +155,7 @@ std::string prometheus_text(const std::map<std::string, double>& values) {
 class PrometheusServer::Worker {
  public:
   explicit Worker(const std::string& address)
-      : listener_(listen_at(address)), stop_(::eventfd(0, EFD_CLOEXEC)), thread_([this] { serve(); }) {}
+      : listener_(listen_at(address)), stop_(stop_event()), thread_([this] { serve(); }) {}
 
   ~Worker() {
     const std::uint64_t one = 1;

@@ -73,19 +73,21 @@ void guard_restarts(core::FileSystem& files, const std::string& run_directory, c
         core::join_path(run_directory, "log.txt"),
         " and in the job's output, and whether the time of a "
         "start is long enough for a checkpoint (checkpoint.every_minutes). A start by hand goes on and counts anew.");
-    core::log_warning("restart ", record.restarts, " of at most ", limit,
+    core::log_warning("restart ", record.restarts, limit > 0 ? core::concat(" of at most ", limit) : "",
                       " without a newer checkpoint: the run stands ", where);
   });
 }
 
 void throw_to_be_started_again(const core::Error& error) {
-  const bool agreed = dynamic_cast<const cluster::AgreedError*>(&error) != nullptr;
+  const bool told = dynamic_cast<const cluster::ToldError*>(&error) != nullptr;
+  const bool decided = !told && dynamic_cast<const cluster::AgreedError*>(&error) != nullptr;
   const bool lost_lock = dynamic_cast<const checkpoint::LostLock*>(&error) != nullptr;
-  if (agreed || lost_lock || error.code() != core::ExitCode::kEnvironment) return;
-  throw core::Error(core::ExitCode::kRankLost,
-                    core::concat(error.what(),
-                                 " This had worked before in this start, so start the run again: it goes "
-                                 "on from its newest checkpoint."));
+  if (decided || lost_lock || error.code() != core::ExitCode::kEnvironment) return;
+  const std::string text = core::concat(
+      error.what(),
+      " This had worked before in this start, so start the run again: it goes on from its newest checkpoint.");
+  if (told) throw cluster::AgreedError(core::ExitCode::kRankLost, text);
+  throw core::Error(core::ExitCode::kRankLost, text);
 }
 
 }  // namespace pathline::trainer

@@ -159,8 +159,8 @@ void take_from_data(core::Config& config, Recipe& recipe, const data::SetInfo& i
            "). Leave the key away, or use 0 to ignore labels.");
 }
 
-void check_ranks(const Recipe& recipe, const cluster::Communicator& ranks) {
-  PL_CHECK(ranks.size() <= recipe.train.slices, core::ExitCode::kUsage, ranks.size(),
+void check_ranks(const Recipe& recipe, int ranks) {
+  PL_CHECK(ranks <= recipe.train.slices, core::ExitCode::kUsage, ranks,
            " ranks cannot share train.slices = ", recipe.train.slices,
            " (a slice is computed whole by one rank). Start at most ", recipe.train.slices,
            " ranks, or train a new run with more slices.");
@@ -198,8 +198,9 @@ void warn_of_doubtful_starts(const Recipe& recipe, const Dataset& dataset, const
                     "), but samples will. Name what they start from with flow.source");
 }
 
-void warn_of_changes(const checkpoint::State& progress, const std::string& fingerprint, const Dataset& dataset) {
-  if (progress.kernel_fingerprint != fingerprint) {
+void check_changes(const checkpoint::State& progress, const std::string& fingerprint, const Dataset& dataset,
+                   const cluster::Communicator& ranks) {
+  if (progress.kernel_fingerprint != fingerprint && ranks.rank() == 0) {
     core::log_warning("the checkpoint was written with other kernels (", progress.kernel_fingerprint, "; here ",
                       fingerprint, "): same mathematics, not the same bits");
   }
@@ -267,7 +268,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
       keep_computed_defaults(config, stored);
       setup.recipe = read_recipe(config);
     }
-    check_ranks(setup.recipe, ranks);
+    check_ranks(setup.recipe, ranks.size());
   });
   pin_sources(setup.recipe, files, /*starts=*/reader == nullptr, ranks);
   std::string teacher;
@@ -289,7 +290,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
         if (ranks.rank() == 0) core::log_warning("resuming with another recipe: ", change);
       }
       setup.progress = reader->state();
-      warn_of_changes(setup.progress, kernel_fingerprint(setup.recipe.run.device), *setup.dataset);
+      check_changes(setup.progress, kernel_fingerprint(setup.recipe.run.device), *setup.dataset, ranks);
     }
     if (!setup.recipe.flow.distill.teacher.empty()) {
       teacher = teacher_identity(files, setup.recipe.flow.distill.teacher);
@@ -310,6 +311,7 @@ RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster
     const bool ours =
         std::filesystem::equivalent(core::parent_of(setup.resumed_from), setup.directory->checkpoints(), none);
     set_aside_later_ones(files, setup.directory->checkpoints(), ours ? setup.progress.step : 0, ranks);
+    if (ours) setup.saved_step = static_cast<std::int64_t>(setup.progress.step);
   }
   setup.model->set_training(true);
   setup.progress.seed = static_cast<std::uint64_t>(setup.recipe.run.seed);

@@ -21,8 +21,9 @@ struct RunSetup {
   std::unique_ptr<Dataset> dataset;
   std::unique_ptr<model::Module> model;
   Engine engine;
-  checkpoint::State progress;  // as restored, or at the start
-  std::string resumed_from;    // a step-N directory, or empty
+  checkpoint::State progress;    // as restored, or at the start
+  std::string resumed_from;      // a step-N directory, or empty
+  std::int64_t saved_step = -1;  // of that, if it lies in this run's own directory
 };
 
 /// The recipe file with the command line's changes; nothing bound yet.
@@ -35,7 +36,7 @@ void take_from_data(core::Config& config, Recipe& recipe, const data::SetInfo& i
 RunSetup prepare_run(const RunRequest& request, core::FileSystem& files, cluster::Communicator& ranks);
 
 /// Throws ExitCode::kUsage for more ranks than slices.
-void check_ranks(const Recipe& recipe, const cluster::Communicator& ranks);
+void check_ranks(const Recipe& recipe, int ranks);
 
 /// One paragraph for people: model, data, batch, slices by rank, where it starts.
 std::string describe_run(const RunSetup& setup, const cluster::Communicator& ranks);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <mutex>
+#include <utility>
 
 #include "cluster/block_layout.h"
 #include "core/log.h"
@@ -26,6 +28,19 @@ std::span<float> elements_of(const at::Tensor& flat, const cluster::Range& range
   return {flat.mutable_data_ptr<float>() + range.begin, range.size()};
 }
 
+/// Until the process ends.
+struct Kept {
+  std::unique_ptr<cluster::ShardReducer> reducer;
+  std::vector<at::Tensor> tensors;
+};
+
+void keep(Kept memory) {
+  static std::mutex mutex;
+  static auto& all = *new std::vector<Kept>;
+  const std::lock_guard lock(mutex);
+  all.push_back(std::move(memory));
+}
+
 }  // namespace
 
 ShardExchange::ShardExchange(Backend& backend, const FlatLayout& layout, cluster::Communicator& ranks,
@@ -41,7 +56,7 @@ ShardExchange::ShardExchange(Backend& backend, const FlatLayout& layout, cluster
 
 ShardExchange::~ShardExchange() {
   if (std::uncaught_exceptions() > exceptions_) {
-    reducer_->cancel();
+    break_off();
     return;
   }
   try {
@@ -51,8 +66,16 @@ ShardExchange::~ShardExchange() {
   }
 }
 
+void ShardExchange::break_off() {
+  reducer_->cancel();
+  thread_.reset();
+  reduced_.push_back(std::move(gathered_));
+  keep({std::move(reducer_), std::move(reduced_)});
+}
+
 void ShardExchange::start_reduce(std::size_t b, std::span<const at::Tensor> partials) {
   const cluster::Range bucket = layout_.buckets[b].range;
+  reduced_.assign(partials.begin(), partials.end());
   std::vector<std::span<const float>> parts;
   for (const auto& partial : partials) parts.push_back(elements_of(partial, bucket));
   const cluster::OwnPart& part = map_.own(b);
@@ -73,6 +96,7 @@ void ShardExchange::finish_reductions() {
 void ShardExchange::start_gather(std::size_t b, const at::Tensor& flat) {
   if (map_.world() == 1) return;
   const cluster::Range bucket = layout_.buckets[b].range;
+  gathered_ = flat;
   const std::size_t width = flat.element_size();
   const std::span<std::byte> bytes(static_cast<std::byte*>(flat.mutable_data_ptr()) + bucket.begin * width,
                                    bucket.size() * width);

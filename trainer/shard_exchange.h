@@ -26,7 +26,8 @@ class ShardExchange {
   ShardExchange(Backend& backend, const FlatLayout& layout, cluster::Communicator& ranks, const TrainOptions& train,
                 const cluster::Levels& levels);
   /// Ends what is under way, since other ranks wait for our part of it; but while an exception unwinds they may never
-  /// come, and it is broken off.
+  /// come: it is broken off, and its memory is never freed, because the library may still send from it and receive into
+  /// it.
   ~ShardExchange();
 
   const cluster::ShardMap& map() const { return map_; }
@@ -55,6 +56,7 @@ class ShardExchange {
 
  private:
   void wait_for(std::uint64_t task);
+  void break_off();
 
   Backend& backend_;
   const FlatLayout& layout_;
@@ -63,6 +65,8 @@ class ShardExchange {
   std::vector<double> squares_;
   std::vector<std::uint64_t> gathers_;  // by bucket: the number of its last gather; 0: none is under way
   std::uint64_t last_reduction_ = 0;
+  std::vector<at::Tensor> reduced_;  // whose memory the last reductions and gathers use
+  at::Tensor gathered_;
   double exposed_seconds_ = 0;
   int exceptions_;
   std::unique_ptr<core::TaskThread> thread_;  // last: it uses the others

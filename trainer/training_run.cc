@@ -59,9 +59,8 @@ class TrainingRun {
                                          core::monotonic_seconds(), core::wall_seconds())),
         flops_a_sample_(model::training_flops(model_.options()).total()),
         peak_(peak_of_ranks(recipe().train, device_of(model_), ranks, kPeakSeconds)),
-        checkpoints_(saver_, recipe(), setup_.directory->checkpoints(),
-                     setup_.resumed_from.empty() ? -1 : static_cast<std::int64_t>(setup_.progress.step), ranks, here(),
-                     telemetry_, wall_time_) {}
+        checkpoints_(saver_, recipe(), setup_.directory->checkpoints(), setup_.saved_step, ranks, here(), telemetry_,
+                     wall_time_) {}
 
   core::ExitCode operator()() {
     report_start();
@@ -69,6 +68,9 @@ class TrainingRun {
       return train();
     } catch (const core::Error& error) {
       if (made_a_step_) throw_to_be_started_again(error);
+      throw;
+    } catch (const std::exception& caught) {  // LibTorch's
+      if (made_a_step_ && core::is_gpu_fault(caught)) throw_to_be_started_again(core::as_error(caught));
       throw;
     }
   }
@@ -130,7 +132,7 @@ class TrainingRun {
 
   /// Returns what was said about it.
   std::string note_skip(data::Batch& batch) {
-    const auto culprits = find_culprits(recipe(), *objective_, model_, dataset_.info(), batch, ranks_);
+    const auto culprits = find_culprits(recipe(), *objective_, model_, dataset_.info(), batch, ranks_, here());
     count_skip(progress(), recipe().train.batch);
     const auto text = core::concat("step ", progress().step, " is skipped: loss ", last_.loss, ", gradient norm ",
                                    last_.gradient_norm, " on positions ", batch.position, " to ",
@@ -292,7 +294,10 @@ class TrainingRun {
   /// Nothing if the run is to stop.
   std::optional<HeldOutLoss> held_out() {
     const std::int64_t chunk = recipe().train.batch / recipe().train.slices;
-    return held_out_loss(dataset_, *objective_, model_, chunk, ranks_, [this] { return asked_.stop_anywhere(ranks_); });
+    return held_out_loss(dataset_, *objective_, model_, chunk, ranks_, [this] {
+      here().progress();
+      return asked_.stop_anywhere(ranks_);
+    });
   }
 
   void preview() {
@@ -308,11 +313,11 @@ class TrainingRun {
   /// Of a model conditioned on text: the prompts of the set's first samples.
   void draw_preview(const std::string& path) {
     data::SetInfo info = dataset_.info();
-    if (!model::takes_text(model_.options())) return write_preview(model_, info, recipe(), path, ranks_);
+    if (!model::takes_text(model_.options())) return write_preview(model_, info, recipe(), path, ranks_, here());
     const std::shared_ptr<model::Module> lent(&model_, [](model::Module*) {});
     const auto prompted = sampler::prompted(lent, sampler::first_prompts(dataset_.source(), recipe().sample.count));
     info.class_names.clear();  // prompts have none
-    write_preview(*prompted, info, recipe(), path, ranks_);
+    write_preview(*prompted, info, recipe(), path, ranks_, here());
   }
 
   void save() {
@@ -386,9 +391,9 @@ core::ExitCode run_training(const RunRequest& request, cluster::Communicator& ra
   return TrainingRun(request, ranks)();
 }
 
-std::string effective_recipe(const RunRequest& request) {
+std::string effective_recipe(const RunRequest& request, int ranks) {
   core::Config config = load_recipe(request);
-  read_recipe(config);
+  check_ranks(read_recipe(config), ranks);
   return config.dump();
 }
 

@@ -30,7 +30,8 @@ struct RunRequest {
 /// All ranks. Returns kFinished or kStopped; throws core::Error, on all ranks together where they can still agree.
 core::ExitCode run_training(const RunRequest& request, cluster::Communicator& ranks);
 
-/// The complete effective recipe, without touching data or run directory.
-std::string effective_recipe(const RunRequest& request);
+/// The complete effective recipe, without touching data or run directory. Throws ExitCode::kUsage if so many ranks
+/// cannot train it.
+std::string effective_recipe(const RunRequest& request, int ranks);
 
 }  // namespace pathline::trainer

@@ -8,22 +8,14 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/every_isa.h"
 
 namespace pathline::trainer {
 namespace {
 
-// One source for every instruction set, chosen at load time. No contraction (-ffp-contract=off): all give the same
-// bits.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define PATHLINE_VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define PATHLINE_VECTOR_CLONES  // the same loops in the compiler's own instruction set
-#endif
-
 constexpr std::size_t kChunk = 1024;  // 4 KiB an array: all arrays of a chunk stay in the first-level cache
 
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 void adamw(std::size_t elements, const AdamWStep& step, const float* __restrict gradient, float* __restrict parameter,
            float* __restrict moment1, float* __restrict moment2) {
   const AdamWStep s = step;
@@ -40,7 +32,7 @@ void adamw(std::size_t elements, const AdamWStep& step, const float* __restrict 
   }
 }
 
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 void lion(std::size_t elements, const LionStep& step, const float* __restrict gradient, float* __restrict parameter,
           float* __restrict moment) {
   const LionStep s = step;
@@ -55,14 +47,14 @@ void lion(std::size_t elements, const LionStep& step, const float* __restrict gr
   }
 }
 
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 void average_towards(std::size_t elements, float one_minus_decay, const float* __restrict parameter,
                      float* __restrict average) {
   for (std::size_t i = 0; i < elements; ++i) average[i] += one_minus_decay * (parameter[i] - average[i]);
 }
 
 /// To nearest, ties to even; NaN becomes 0x7fc0, as c10::BFloat16 has it.
-PATHLINE_VECTOR_CLONES
+PATHLINE_EVERY_ISA
 void round_to_bf16(std::size_t elements, const float* __restrict values, std::uint16_t* __restrict rounded) {
   for (std::size_t i = 0; i < elements; ++i) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(values[i]);

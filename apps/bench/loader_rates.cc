@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -41,13 +42,21 @@ data::hdf5::DataSet images_of(const data::hdf5::File& file, const data::SetInfo&
 double rate_of(const LoaderBenchmark& wanted, const std::function<std::int64_t(int)>& work) {
   std::atomic<std::int64_t> images = 0;
   std::vector<std::thread> threads;
+  std::vector<std::exception_ptr> failures(static_cast<std::size_t>(wanted.threads));
   const double start = core::monotonic_seconds();
   for (int t = 0; t < wanted.threads; ++t) {
     threads.emplace_back([&, t] {
-      while (core::monotonic_seconds() - start < wanted.seconds) images += work(t);
+      try {
+        while (core::monotonic_seconds() - start < wanted.seconds) images += work(t);
+      } catch (...) {
+        failures[static_cast<std::size_t>(t)] = std::current_exception();
+      }
     });
   }
   for (std::thread& thread : threads) thread.join();
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
   return static_cast<double>(images) / (core::monotonic_seconds() - start);
 }
 

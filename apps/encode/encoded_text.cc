@@ -13,10 +13,12 @@
 #include "core/error.h"
 #include "core/file_system.h"
 #include "core/progress.h"
+#include "data/file_descriptor.h"
 #include "data/hdf5.h"
 #include "data/image_store_writer.h"
 #include "data/item_reader.h"
 #include "data/shard_source.h"
+#include "data/temporary_name.h"
 
 namespace pathline::apps {
 namespace {
@@ -140,7 +142,8 @@ void write_prompts(const Prompts& prompts, const std::string& path) {
     text.narrow(0, first, some.text.size(0)).copy_(some.text);
     pooled.narrow(0, first, some.text.size(0)).copy_(some.pooled);
   });
-  const std::string temporary = path + ".tmp";
+  data::remove_abandoned(path);
+  const std::string temporary = data::temporary_name(path);
   hdf5::File file = hdf5::File::create(temporary);
   const WriteBlock write = [&](const std::string& name, const std::vector<std::int64_t>& shape,
                                const at::Tensor& values) {
@@ -152,6 +155,7 @@ void write_prompts(const Prompts& prompts, const std::string& path) {
   file.set_text("/", "format", "pathline-prompts");
   file.set_integer("/", "version", 1);
   file.close();
+  data::FileDescriptor(temporary, data::FileDescriptor::Access::kWrite).sync();
   core::PosixFileSystem files;
   files.rename(temporary, path);
   files.sync_directory(core::parent_of(path));

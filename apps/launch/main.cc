@@ -7,7 +7,7 @@
 int main(int argc, char** argv) {
   CLI::App app{
       "Starts runs here or as Slurm jobs: with a checkpoint before they stop, and again after interruptions.\n"
-      "Example: pathline launch slurm recipes/cifar10/cfm-linear.toml --nodes 2 --gpus-per-node 8 --time 24:00:00 --submit",
+      "Example: pathline launch slurm recipes/cifar10/cfm-linear.toml --gpus-per-node 8 --time 24:00:00 --submit",
       "pathline launch"};
   app.require_subcommand(1);
   pathline::apps::Run run;

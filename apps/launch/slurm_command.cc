@@ -92,7 +92,8 @@ std::string pinned(const std::string& run_directory, const std::string& after) {
   if (!after.empty()) return run_directory;
   try {
     return checkpoint::resolve(files, run_directory);
-  } catch (const core::Error&) {
+  } catch (const core::Error& error) {
+    if (error.code() == ExitCode::kEnvironment) throw;
     core::log_warning(run_directory, " holds no checkpoint yet: each task will take the newest when it starts, and ",
                       "tasks may take different ones. Write the script again once there is one, or name it after --: ",
                       "--checkpoint ", core::join_path(run_directory, "checkpoints/step-N"));
@@ -130,12 +131,13 @@ launch::SlurmJob job_of(const SlurmCommand& command, const launch::Site& site) {
   return job;
 }
 
-/// A mistake in the recipe is found now, not when the job's turn has come; its program says which. Inside an image it
-/// is found by the preflight.
+/// A mistake in the recipe, or more ranks than it has slices, is found now, not when the job's turn has come; its
+/// program says which. Inside an image it is found by the preflight.
 bool recipe_is_wrong(const SlurmCommand& command, const launch::Site& site) {
   if (!site.surroundings.image.empty()) return false;
   std::vector<std::string> words = {core::join_path(launch::own_directory(), "pathline-train"), command.recipe,
                                     "--dump"};
+  if (command.array == 0) words.insert(words.end(), {"--ranks", std::to_string(site.slurm.most_ranks())});
   for (const auto& set : command.sets) words.insert(words.end(), {"--set", set});
   const int status = std::system((launch::shell_words(words) + " >/dev/null").c_str());
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;

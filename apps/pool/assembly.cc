@@ -20,7 +20,8 @@ std::vector<sampler::Record> read_part(core::FileSystem& files, const std::strin
 pool::CommitReport assemble(core::FileSystem& files, const PreparedJob& job, const pool::Lease& lease,
                             const std::function<void(std::int64_t samples)>& progress) {
   const double start = core::monotonic_seconds();
-  SetWriter set(files, job, lease.path);
+  std::int64_t samples = 0;
+  SetWriter set(files, job, lease.path, [&] { progress(samples); });
   std::size_t next_parked = 0;
   const auto put_parked_before = [&](std::int64_t end) {
     for (; next_parked < lease.parked.size() && lease.parked[next_parked].first < end; ++next_parked) {
@@ -28,7 +29,6 @@ pool::CommitReport assemble(core::FileSystem& files, const PreparedJob& job, con
       for (std::int64_t id = parked.first; id < parked.last; ++id) set.put(job.missing(id));
     }
   };
-  std::int64_t samples = 0;
   for (std::size_t i = 0; i < lease.parts.size(); ++i) {
     put_parked_before(lease.parts[i].first);
     for (sampler::Record& record :

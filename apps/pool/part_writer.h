@@ -24,6 +24,7 @@ class PartWriter {
   void wait() { thread_.wait_for_all(); }
   /// Storage failed since the last call: its leases went back, try again later.
   bool take_trouble() { return trouble_.exchange(false); }
+  bool in_trouble() const { return trouble_; }
 
  private:
   void write_now(const PreparedJob& job, const pool::Lease& lease, std::vector<sampler::Record>& records,

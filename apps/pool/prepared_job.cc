@@ -87,6 +87,12 @@ PreparedJob JobShelf::load(std::int64_t id, const pool::JobSpec& spec) {
   return {std::move(loaded), id, std::move(models)};
 }
 
+bool is_workers_fault(const std::exception& caught) {
+  if (core::is_gpu_fault(caught)) return true;
+  const auto* known = dynamic_cast<const core::Error*>(&caught);
+  return known != nullptr && known->code() == core::ExitCode::kEnvironment;
+}
+
 std::shared_ptr<const PreparedJob> JobShelf::prepare(std::int64_t id, const pool::JobSpec& spec) {
   const auto found = std::ranges::find_if(jobs_, [&](const auto& job) { return job->id == id; });
   if (found != jobs_.end() && (*found)->plan.job.slots == spec.slots) {  // else another worker's measure was taken

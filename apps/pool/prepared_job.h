@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <list>
 #include <map>
@@ -27,6 +28,10 @@ struct PreparedJob : LoadedJob {
   /// In the place of a sample that was parked: zero, and failed.
   sampler::Record missing(std::int64_t id) const;
 };
+
+/// Whether an error is none of the job's: its GPU failed, or storage, or the dispatcher. Then its leases go back, since
+/// another worker, or this one later, can do them. Memory that a network does not fit into is the job's.
+bool is_workers_fault(const std::exception& caught);
 
 class JobShelf {
  public:

@@ -92,6 +92,7 @@ RangeWork::Open* RangeWork::open_next() {
 }
 
 std::optional<sampler::Request> RangeWork::next() {
+  if (writer_.in_trouble()) return std::nullopt;  // samples that cannot be written would be made in vain
   Open* range = unfinished();
   if (!range) range = open_next();
   if (!range) return std::nullopt;
@@ -133,8 +134,8 @@ void RangeWork::report(const std::string& error, std::int64_t sample) {
   open_.clear();
 }
 
-void RangeWork::give_back() {
-  for (const auto& [key, range] : open_) link_.give_back(range.lease.token, "");
+void RangeWork::give_back(const std::string& reason) {
+  for (const auto& [key, range] : open_) link_.give_back(range.lease.token, reason);
   open_.clear();
 }
 
@@ -147,6 +148,7 @@ void RangeWork::run(std::shared_ptr<const PreparedJob> job, const pool::Lease& f
   since_ = core::monotonic_seconds();
   const sampler::Field field = [this](const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels) {
     if (stop_()) throw Stopped("stopped");
+    link_.progress();
     return job_->field(x, t, labels);
   };
   try {
@@ -159,10 +161,14 @@ void RangeWork::run(std::shared_ptr<const PreparedJob> job, const pool::Lease& f
   } catch (const Poisoned& error) {
     report(error.what(), error.id);
   } catch (const std::exception& error) {
+    if (is_workers_fault(error)) {
+      give_back(error.what());
+      throw;
+    }
     const std::string text = error.what();
     report(text.substr(0, text.find('\n')), -1);  // LibTorch adds a stack
   }
-  give_back();  // what was stopped; lost ranges that were not finished are refused there, which is right
+  give_back("");  // what was stopped; lost ranges that were not finished are refused there, which is right
 }
 
 }  // namespace pathline::apps

@@ -37,7 +37,7 @@ class RangeWork {
             Poison poison);
 
   /// Makes `first`, which is of `job`, and the leases that come ahead and may share its batches. Leases that an error
-  /// or a stop interrupts are reported or given back. Throws pool::Unreachable.
+  /// or a stop interrupts are reported or given back. Throws pool::Unreachable, and what is_workers_fault() knows.
   void run(std::shared_ptr<const PreparedJob> job, const pool::Lease& first);
 
  private:
@@ -64,7 +64,7 @@ class RangeWork {
   std::optional<sampler::Request> next();
   void add(sampler::Sample&& sample, const sampler::Statistics& so_far);
   void report(const std::string& error, std::int64_t sample);
-  void give_back();
+  void give_back(const std::string& reason);
 
   const Prepare prepare_;
   pool::WorkerLink& link_;

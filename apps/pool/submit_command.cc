@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include "apps/pool/commands.h"
 #include "apps/pool/job_watch.h"
@@ -34,8 +35,8 @@ int submit(const SubmitOptions& options) {
   for (const pool::OptionName& option : pool::option_names()) {
     const auto given = spec.options.find(std::string(option.name));
     if (given == spec.options.end()) continue;
-    const bool file = option.kind == pool::OptionName::kPath && std::filesystem::exists(given->second);
-    // "--labels all" is no path
+    std::error_code none;  // "--labels all" is no path, and a long list of labels no name that may be asked for
+    const bool file = option.kind == pool::OptionName::kPath && std::filesystem::exists(given->second, none);
     if (file || option.kind == pool::OptionName::kOutput) given->second = absolute(given->second);
   }
   const std::string answer = connection.ask("POST", "/v1/jobs", pool::to_json(pool::checked(spec)));

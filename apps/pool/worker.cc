@@ -83,7 +83,8 @@ class Worker {
     while (!stop()) {
       const auto lease = ahead_.wait();
       if (lease) {
-        work_on(*lease);
+        work_or_give_back(*lease);
+        writer_.wait();
         idle_since = core::monotonic_seconds();
         if (writer_.take_trouble()) pause(kTroublePause);
         continue;
@@ -95,6 +96,21 @@ class Worker {
     return true;
   }
 
+  /// Trouble that passes is waited for; a GPU that has failed stays so until the process ends.
+  void work_or_give_back(const pool::Lease& lease) {
+    try {
+      work_on(lease);
+    } catch (const pool::Unreachable&) {
+      throw;
+    } catch (const std::exception& error) {
+      if (!is_workers_fault(error)) throw;
+      link_.give_back(lease.token, error.what());
+      if (core::is_gpu_fault(error)) throw core::as_error(error);
+      core::log_warning("trying again: ", error.what());
+      pause(kTroublePause);
+    }
+  }
+
   void work_on(const pool::Lease& lease) {
     if (lease.measure) return measure(lease);
     const auto job = prepared(lease);
@@ -102,13 +118,16 @@ class Worker {
     if (lease.assembly) return put_together(*job, lease);
     const Prepare prepare = [this](const pool::Lease& other) { return prepared(other); };
     RangeWork(prepare, link_, ahead_, writer_, stop, poison_).run(job, lease);
-    writer_.wait();
   }
 
   std::shared_ptr<const PreparedJob> prepared(const pool::Lease& lease) {
     try {
       return shelf_.prepare(lease.job, lease.spec);
     } catch (const std::exception& error) {
+      if (is_workers_fault(error)) {
+        link_.give_back(lease.token, error.what());
+        throw;
+      }
       refuse_job(lease, error);
       return nullptr;
     }
@@ -121,11 +140,18 @@ class Worker {
   }
 
   void measure(const pool::Lease& lease) {
+    const auto stop_between_passes = [this] {
+      link_.progress();
+      return stop();
+    };
     std::int64_t slots = 0;
     try {
-      slots = shelf_.measure_slots(lease.job, lease.spec, stop);
+      slots = shelf_.measure_slots(lease.job, lease.spec, stop_between_passes);
     } catch (const std::exception& error) {
-      if (!stop()) return refuse_job(lease, error);
+      if (!stop()) {
+        if (is_workers_fault(error)) throw;
+        return refuse_job(lease, error);
+      }
       link_.give_back(lease.token, "");
       return;
     }
@@ -142,12 +168,10 @@ class Worker {
     } catch (const pool::Unreachable&) {
       throw;
     } catch (const std::exception& caught) {
+      if (is_workers_fault(caught)) throw;
       const core::Error error = core::as_error(caught);
       if (error.code() == ExitCode::kStopped) {
         link_.give_back(lease.token, "");
-      } else if (error.code() == ExitCode::kEnvironment) {
-        link_.give_back(lease.token, error.what());
-        pause(kTroublePause);
       } else {
         link_.report_error(lease.token, {error.what(), false, -1});
       }

@@ -11,7 +11,7 @@ namespace pathline::apps {
 
 struct WorkerOptions {
   pool::ConnectOptions connect;
-  std::string name;             // for people; empty: host and rank
+  std::string name;             // for people; empty: host and process
   std::int64_t threads = 0;     // 0: all cores, or 1 under a launcher
   std::string device = "auto";  // auto | cpu | cuda
   bool cuda_graph = true;

@@ -60,7 +60,7 @@ inline constexpr std::int64_t kMostMeasuredSlots = 1024;
 std::int64_t measured_slots(const sampler::Field& field, const LoadedJob& job);
 
 /// Once slots and threads are decided: record, description and the shape of what is written. Throws
-/// ExitCode::kEnvironment where a sample's bits depend on its place in the batch.
+/// ExitCode::kUsage where a sample's bits depend on its place in the batch.
 void settle(LoadedJob& job, const Decided& decided);
 
 }  // namespace pathline::apps

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "sampler/part_store.h"
 #include "sampler/solver.h"
 #include "sampler/trajectory.h"
 
@@ -163,6 +164,9 @@ void add_sample_options(CLI::App& app, SampleOptions& options) {
 
 void check_sample_options(const SampleOptions& options) {
   PL_CHECK(options.first >= 0, ExitCode::kUsage, "--first is ", options.first, "; ids begin with 0.");
+  PL_CHECK(options.first < sampler::kEndOfIds && options.count <= sampler::kEndOfIds - options.first, ExitCode::kUsage,
+           "--first ", options.first, " and --count ", options.count, " go beyond id ", sampler::kEndOfIds - 1,
+           ", the last one that there is. Use another --seed for more samples.");
   if (!options.trace) {
     PL_CHECK(options.count > 0, ExitCode::kUsage, "--count is ", options.count,
              "; it must be given and be at least 1.");

@@ -9,16 +9,28 @@
 namespace pathline::apps {
 namespace {
 
-sampler::SinkOptions options_for(const LoadedJob& job, const std::string& path) {
+template <class Value>
+void tell(std::function<Value(std::int64_t id)>& value_of, const std::function<void()>& progress) {
+  if (!value_of) return;
+  value_of = [make = std::move(value_of), progress](std::int64_t id) {
+    progress();
+    return make(id);
+  };
+}
+
+sampler::SinkOptions options_for(const LoadedJob& job, const std::string& path, const std::function<void()>& progress) {
   sampler::SinkOptions options = sink_options(job.options, job.plan);
   options.path = path;
+  tell(options.start_of, progress);
+  tell(options.mask_of, progress);
   return options;
 }
 
 }  // namespace
 
-SetWriter::SetWriter(core::FileSystem& files, const LoadedJob& job, const std::string& path)
-    : files_(files), job_(job), sink_(sampler::make_sink(options_for(job, path))) {}
+SetWriter::SetWriter(core::FileSystem& files, const LoadedJob& job, const std::string& path,
+                     std::function<void()> progress)
+    : files_(files), job_(job), sink_(sampler::make_sink(options_for(job, path, progress))) {}
 
 void SetWriter::put(sampler::Record&& record) {
   if (job_.features) moments_.add(sampler::take_features(record, job_.feature_count));

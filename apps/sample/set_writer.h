@@ -3,6 +3,7 @@
 // sample` and the workers of a pool alike.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,8 +16,10 @@ namespace pathline::apps {
 
 class SetWriter {
  public:
-  /// Under the name `path`, in the format of the job's output. `job` and `files` must outlive it.
-  SetWriter(core::FileSystem& files, const LoadedJob& job, const std::string& path);
+  /// Under the name `path`, in the format of the job's output. `job` and `files` must outlive it. `progress` is called
+  /// for every start and mask that finish() makes again.
+  SetWriter(
+      core::FileSystem& files, const LoadedJob& job, const std::string& path, std::function<void()> progress = [] {});
 
   /// Records as parts hold them, ids ascending: so the moments' sums have one order.
   void put(sampler::Record&& record);

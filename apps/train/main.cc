@@ -9,6 +9,7 @@
 #include "apps/cli.h"
 #include "apps/train/plan_report.h"
 #include "cluster/session.h"
+#include "core/error.h"
 #include "launch/signals.h"
 #include "trainer/planner.h"
 #include "trainer/training_run.h"
@@ -27,7 +28,8 @@ void add_plan_options(CLI::App& app, trainer::PlanRequest& plan, bool& dry_run, 
   const auto option = [&](const char* name, auto& value, const char* help) {
     app.add_option(name, value, help)->needs(dry)->check(CLI::PositiveNumber);
   };
-  option("--ranks", plan.ranks, "dry run: ranks; default 1");
+  app.add_option("--ranks", plan.ranks, "dry run, dump: ranks, which the recipe must allow; default 1")
+      ->check(CLI::PositiveNumber);
   option("--ranks-per-node", plan.ranks_per_node, "dry run: of these on a node; default all");
   option("--flops-per-second", plan.flops_per_second,
          "dry run: what a rank reaches; default measured here on one slice");
@@ -61,8 +63,11 @@ int main(int argc, char** argv) {
   add_plan_options(app, plan, dry_run, json);
   return apps::run_cli(app, argc, argv, [&] {
     if (overfit > 0) request.sets.push_back("data.overfit=" + std::to_string(overfit));
+    PL_CHECK(plan.ranks == 1 || dump || dry_run, core::ExitCode::kUsage, "--ranks ", plan.ranks,
+             " without --dry-run or --dump (a run has the ranks that a launcher starts). Write mpirun -n ", plan.ranks,
+             " pathline train.");
     if (dump) {
-      std::fputs(trainer::effective_recipe(request).c_str(), stdout);
+      std::fputs(trainer::effective_recipe(request, plan.ranks).c_str(), stdout);
       return 0;
     }
     if (dry_run) {

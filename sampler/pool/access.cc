@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cctype>
+#include <cerrno>
 
 #include "core/error.h"
 #include "core/file_system.h"
@@ -60,7 +61,8 @@ bool same_secret(std::string_view a, std::string_view b) {
 
 std::string read_token(const std::string& path) {
   struct stat about = {};
-  PL_CHECK(::stat(path.c_str(), &about) == 0, ExitCode::kUsage, "cannot read the token ", path, ": ",
+  const bool found = ::stat(path.c_str(), &about) == 0;
+  PL_CHECK(found, errno == ENOENT ? ExitCode::kUsage : ExitCode::kEnvironment, "cannot read the token ", path, ": ",
            core::errno_text(),
            " (nobody is answered without it). Start `pathline pool serve`, which makes it, or give --token-file.");
   PL_CHECK((about.st_mode & 077) == 0, ExitCode::kUsage, "the token ", path,

@@ -18,7 +18,8 @@ Connection::Connection(ConnectOptions options) : options_(std::move(options)) {
            "it is not said where the pool is. Give --pool DIR (or set PATHLINE_POOL), or --url with --token-file.");
 }
 
-HttpClient Connection::client() const {
+/// Storage that cannot be read just now is waited for like the dispatcher.
+HttpClient Connection::client() const try {
   const std::string token =
       read_token(options_.token_file.empty() ? core::join_path(options_.pool, "token") : options_.token_file);
   if (!options_.url.empty()) return {parse_address(options_.url), token};
@@ -27,6 +28,11 @@ HttpClient Connection::client() const {
   if (!files.exists(path))
     throw Unreachable(path + " does not exist: no dispatcher has been started there. `pathline pool serve` does.");
   return {parse_address(core::split(core::read_text(files, path), '\n').at(0)), token};
+} catch (const Unreachable&) {
+  throw;
+} catch (const core::Error& error) {
+  if (error.code() == core::ExitCode::kEnvironment) throw Unreachable(error.what());
+  throw;
 }
 
 namespace {

@@ -157,7 +157,8 @@ bool Dispatcher::draining() { return store_->integer("SELECT value FROM pool WHE
 std::vector<WorkerView> Dispatcher::workers() {
   std::vector<WorkerView> views;
   Rows rows = store_->query(
-      "SELECT id, name, host, pid, fingerprint, threads, state FROM workers ORDER BY state, rowid DESC LIMIT 500");
+      "SELECT id, name, host, pid, fingerprint, threads, state FROM workers"
+      " ORDER BY state = 'left', state = 'lost', rowid DESC LIMIT 500");
   const double now = options_.seconds();
   while (rows.next()) {
     WorkerView view;

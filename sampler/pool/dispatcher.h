@@ -118,6 +118,7 @@ class Dispatcher {
   // dispatcher_jobs.cc
   JobView view_of(Rows& row);
   double rate_of(std::int64_t job);
+  void refuse_outputs_of_others(const JobSpec& spec);
   void fail_job(std::int64_t id, const std::string& why);
   void finish_samples_if_all_are_done(std::int64_t id);
   void forget_leases(std::int64_t job);
@@ -136,6 +137,7 @@ class Dispatcher {
   void forgive(const std::string& worker);
   // dispatcher_commits.cc
   void finish_commit(std::int64_t token);
+  [[noreturn]] void refuse_output(std::int64_t token, const std::string& target);
   void record_done(std::int64_t token);
   void replay();
   void keep_preview(const Held& range, std::int64_t job, std::int64_t first);

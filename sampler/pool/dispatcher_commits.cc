@@ -47,15 +47,19 @@ void Dispatcher::commit(const std::string& worker, std::int64_t token, const Com
 
 void Dispatcher::finish_commit(std::int64_t token) {
   std::string source, target;
+  bool assembly = false;
   {
-    Rows rows = store_->query("SELECT source, target FROM commits WHERE token = ?1 AND state = 'intent'", {token});
+    Rows rows =
+        store_->query("SELECT source, target, kind FROM commits WHERE token = ?1 AND state = 'intent'", {token});
     if (!rows.next()) return;
     source = rows.text(0);
     target = rows.text(1);
+    assembly = rows.text(2) == "assembly";
   }
   PL_CHECK(options_.still_owner(), core::ExitCode::kEnvironment, "the pool ", options_.pool,
            " has another dispatcher by now, so this one renames nothing. End it.");
   if (files_.exists(source)) {
+    if (assembly && files_.exists(target)) refuse_output(token, target);
     files_.rename(source, target);
   } else if (!files_.exists(target)) {
     Transaction again(*store_);
@@ -66,6 +70,23 @@ void Dispatcher::finish_commit(std::int64_t token) {
   }
   files_.sync_directory(core::parent_of(target));
   record_done(token);
+}
+
+/// Something else has got the output's name since the job was submitted: it stays, and the job fails.
+void Dispatcher::refuse_output(std::int64_t token, const std::string& target) {
+  const std::string why = core::concat(
+      target, " appeared while the job ran (it would be replaced). Remove it, or submit with another output.");
+  Transaction failing(*store_);
+  std::int64_t job = 0;
+  {
+    Rows rows = store_->query("SELECT job FROM commits WHERE token = ?1", {token});
+    if (rows.next()) job = rows.integer(0);
+  }
+  take_back("token = ?1", {token});
+  store_->run("DELETE FROM commits WHERE token = ?1", {token});
+  fail_job(job, why);
+  failing.commit();
+  throw Refused(409, why);
 }
 
 void Dispatcher::record_done(std::int64_t token) {
@@ -125,7 +146,7 @@ void Dispatcher::replay() {
     try {
       finish_commit(token);
     } catch (const std::exception& error) {
-      core::log_warning("commit ", token, " is not finished yet: ", error.what());
+      core::log_warning("commit ", token, ": ", error.what());
     }
   }
 }

@@ -37,6 +37,18 @@ bool is_over(const std::string& state) { return state == "completed" || state ==
 
 }  // namespace
 
+/// Inside a transaction: two jobs must not write one file.
+void Dispatcher::refuse_outputs_of_others(const JobSpec& spec) {
+  const std::vector<std::string> paths = written_by(spec);
+  Rows rows = store_->query("SELECT id, spec FROM jobs WHERE state IN ('queued', 'running', 'finalizing')");
+  while (rows.next()) {
+    for (const std::string& taken : written_by(parse_job_spec(rows.text(1)))) {
+      if (std::ranges::find(paths, taken) == paths.end()) continue;
+      throw Refused(409, core::concat("job ", rows.integer(0), " is making ", taken, ". Choose another output."));
+    }
+  }
+}
+
 std::int64_t Dispatcher::submit(JobSpec spec) {
   spec = checked(std::move(spec));
   pin_checkpoints(files_, spec);
@@ -45,8 +57,8 @@ std::int64_t Dispatcher::submit(JobSpec spec) {
     PL_CHECK(files_.is_directory(parent), core::ExitCode::kUsage, "the directory ", parent,
              " of the job's output does not exist. Make it first.");
     if (files_.exists(path)) {
-      throw Refused(
-          409, core::concat(path, " exists (the job would replace it). Remove it, or choose another output."));
+      throw Refused(409,
+                    core::concat(path, " exists (the job would replace it). Remove it, or choose another output."));
     }
   }
   const std::int64_t queued = store_->integer("SELECT count(*) FROM jobs WHERE state = 'queued'");
@@ -56,11 +68,7 @@ std::int64_t Dispatcher::submit(JobSpec spec) {
                                     "have begun some, or start `pathline pool serve` with a higher --max-queued."));
   }
   Transaction submitting(*store_);
-  const std::int64_t same = store_->integer(
-      "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running', 'finalizing') AND json_extract(spec, '$.output') "
-      "= ?1",
-      {spec.output});
-  if (same > 0) throw Refused(409, core::concat("another job is making ", spec.output, ". Choose another output."));
+  refuse_outputs_of_others(spec);
   store_->run("INSERT INTO jobs (spec, priority, created_at) VALUES (?1, ?2, ?3)",
               {to_json(spec), spec.priority, options_.wall_seconds()});
   const std::int64_t id = store_->last_inserted();
@@ -129,7 +137,10 @@ constexpr char kJobColumns[] =
 
 std::vector<JobView> Dispatcher::jobs() {
   std::vector<JobView> views;
-  Rows rows = store_->query(std::string(kJobColumns) + "ORDER BY id DESC LIMIT 1000");
+  Rows rows =
+      store_->query(std::string(kJobColumns) +
+                    "WHERE id IN (SELECT id FROM jobs ORDER BY state IN ('queued', 'running', 'finalizing') DESC, "
+                    "id DESC LIMIT 1000) ORDER BY id DESC");
   while (rows.next()) views.push_back(view_of(rows));
   return views;
 }

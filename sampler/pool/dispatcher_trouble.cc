@@ -7,6 +7,16 @@
 #include "sampler/pool/dispatcher.h"
 
 namespace pathline::pool {
+namespace {
+
+/// For people.
+std::string work_of(const std::string& kind, std::int64_t first, std::int64_t last) {
+  if (kind == "assembly") return "putting the output together";
+  if (kind == "slots") return "measuring slots";
+  return core::concat("samples ", first, " to ", last - 1);
+}
+
+}  // namespace
 
 /// Inside a transaction: the range is tried again, cut or parked, with the counts it has now.
 void Dispatcher::suffer(Range range) {
@@ -52,18 +62,22 @@ void Dispatcher::replace(const Range& range, std::vector<std::int64_t> borders) 
 
 void Dispatcher::give_back(const std::string& worker, std::int64_t token, const std::string& reason) {
   touch(worker);
-  if (!leased(token, worker)) throw Refused(409, core::concat("lease ", token, " is not this worker's any more."));
+  const auto range = leased(token, worker);
+  if (!range) throw Refused(409, core::concat("lease ", token, " is not this worker's any more."));
   take_back("token = ?1", {token});
   held_.erase(token);
   ++counters_.returned;
-  if (!reason.empty()) core::log_warning("a worker gave lease ", token, " back: ", reason);
+  if (reason.empty()) return;
+  core::log_warning("job ", range->job, ", ", work_of(range->kind, range->first, range->last),
+                    ": a worker gave the lease back: ", reason);
+  store_->run("UPDATE jobs SET error = ?2 WHERE id = ?1", {range->job, reason});  // for those who wonder why it waits
 }
 
 void Dispatcher::report_error(const std::string& worker, std::int64_t token, const ErrorReport& report) {
   touch(worker);
   auto range = leased(token, worker);
   if (!range) throw Refused(409, core::concat("lease ", token, " is not this worker's any more."));
-  core::log_warning("job ", range->job, ", samples ", range->first, " to ", range->last - 1, ": ", report.text);
+  core::log_warning("job ", range->job, ", ", work_of(range->kind, range->first, range->last), ": ", report.text);
   Transaction failing(*store_);
   range->error = report.text;
   const bool inside = report.sample >= range->first && report.sample < range->last;
@@ -95,7 +109,7 @@ void Dispatcher::lose(std::int64_t token, const Held& held) {
   ++range->losses;
   const bool known = std::ranges::find(range->dead, held.worker) != range->dead.end();
   if (gone && !known && range->last - range->first == 1) range->dead.push_back(held.worker);
-  core::log_warning("job ", held.job, ", samples ", held.first, " to ", held.last - 1, ": the lease of worker ",
+  core::log_warning("job ", held.job, ", ", work_of(held.kind, held.first, held.last), ": the lease of worker ",
                     held.worker, " ran out");
   suffer(*range);
 }

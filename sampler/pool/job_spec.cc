@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file_system.h"
 #include "core/text.h"
 #include "sampler/slot_count.h"
 
@@ -157,17 +159,31 @@ void check_slots(std::int64_t slots) {
            "; it must be auto or a multiple of ", kSlotMultiple, " (kernels treat other batches unevenly).");
 }
 
+namespace {
+
+/// One path, one text: no "//", no slash at the end.
+std::string normal(const std::string& path) {
+  return core::without_slash(std::filesystem::path(path).lexically_normal().string());
+}
+
+}  // namespace
+
 JobSpec checked(JobSpec spec) {
   check_text("checkpoint", spec.checkpoint);
   check_text("output", spec.output);
   for (const auto& [name, value] : spec.options) check_text(name, value);
   PL_CHECK(!spec.checkpoint.empty(), ExitCode::kUsage, "a job needs \"checkpoint\", the model to sample from.");
-  while (spec.output.size() > 1 && spec.output.ends_with('/')) spec.output.pop_back();
+  const bool folder = spec.output.ends_with('/');
+  spec.output = normal(spec.output);
+  PL_CHECK(!folder || std::filesystem::path(spec.output).extension().empty(), ExitCode::kUsage,
+           "\"output\" of a job is \"", spec.output,
+           "/\", a folder whose name has an ending (of a job the ending says the format). Leave it away.");
   PL_CHECK(spec.output.starts_with('/') && spec.output.size() > 1, ExitCode::kUsage, "\"output\" of a job is \"",
            spec.output, "\"; it must be an absolute path that all workers can write.");
   for (const OptionName& option : option_names()) {
     const auto given = spec.options.find(std::string(option.name));
     if (option.kind != OptionName::kOutput || given == spec.options.end()) continue;
+    given->second = normal(given->second);
     PL_CHECK(given->second.starts_with('/'), ExitCode::kUsage, "\"", option.name, "\" of a job is \"", given->second,
              "\"; it must be an absolute path that all workers can write.");
   }

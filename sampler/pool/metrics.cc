@@ -60,9 +60,9 @@ std::string metrics_text(Dispatcher& dispatcher) {
   double rate = 0, waiting = 0, leases = 0;
   for (const JobView& job : dispatcher.jobs()) {
     ++states[job.state];
+    leases += static_cast<double>(job.leases);
     if (job.state != "queued" && job.state != "running") continue;
     rate += job.images_per_second;
-    leases += static_cast<double>(job.leases);
     waiting += static_cast<double>(job.spec.count - job.done - job.failed);
   }
   Family jobs(out, "jobs", "gauge", "Jobs by state.");

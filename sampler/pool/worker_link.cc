@@ -51,6 +51,11 @@ void WorkerLink::join() {
   done_.clear();
 }
 
+double WorkerLink::lease_seconds() const {
+  const std::lock_guard guard(mutex_);
+  return lease_seconds_;
+}
+
 std::string WorkerLink::worker() const {
   const std::lock_guard guard(mutex_);
   return worker_;
@@ -70,6 +75,11 @@ std::optional<Lease> WorkerLink::lease() {
   done_[lease.token] = 0;
   last_progress_ = core::monotonic_seconds();
   return lease;
+}
+
+void WorkerLink::progress() {
+  const std::lock_guard guard(mutex_);
+  last_progress_ = core::monotonic_seconds();
 }
 
 void WorkerLink::progress(std::int64_t token, std::int64_t done) {
@@ -134,7 +144,7 @@ void WorkerLink::beat() {
 
 void WorkerLink::beat_until_stopped() {
   std::unique_lock guard(ending_mutex_);
-  while (!ending_changed_.wait_for(guard, std::chrono::duration<double>(lease_seconds_ / kBeatsALease),
+  while (!ending_changed_.wait_for(guard, std::chrono::duration<double>(lease_seconds() / kBeatsALease),
                                    [this] { return ending_; })) {
     guard.unlock();
     try {

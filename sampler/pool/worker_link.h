@@ -9,7 +9,6 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 
@@ -34,7 +33,9 @@ class WorkerLink {
 
   /// Nothing if there is no work for this worker now.
   std::optional<Lease> lease();
-  /// The work of a lease has got somewhere: `done` of its samples are made. Any thread.
+  /// The work in hand has got somewhere (a network was evaluated): see LinkOptions::stall_seconds. Any thread.
+  void progress();
+  /// `done` samples of a lease are made, which is progress too. Any thread.
   void progress(std::int64_t token, std::int64_t done);
   /// Its work belongs to another by now. Any thread.
   bool lost(std::int64_t token) const;
@@ -48,6 +49,7 @@ class WorkerLink {
  private:
   void join();
   std::string worker() const;
+  double lease_seconds() const;
   bool end(std::int64_t token, const std::string& how, const std::string& body);
   void beat();
   void beat_until_stopped();
@@ -56,9 +58,9 @@ class WorkerLink {
   const WorkerInfo info_;
   const std::function<bool()> stop_;
   const LinkOptions options_;
-  double lease_seconds_ = 30;
 
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // guards the next four
+  double lease_seconds_ = 30;
   std::string worker_;
   std::map<std::int64_t, std::int64_t> done_;  // of every lease held
   double last_progress_ = 0;

@@ -45,6 +45,16 @@ TEST(RunProgram, StackTracesOfLibrariesAreCut) {
   EXPECT_EQ(outcome, (std::pair<int, std::string>(1, "error: shapes differ\n")));
 }
 
+TEST(RunProgram, AGpuThatFailedIsTheEnvironments) {
+  const std::runtime_error fault("CUDA error: uncorrectable ECC error encountered\nException raised from f at g.cpp:1");
+  EXPECT_TRUE(is_gpu_fault(fault));
+  const auto outcome = outcome_of([&]() -> int { throw fault; });
+  EXPECT_EQ(outcome.first, 4);
+  EXPECT_THAT(outcome.second, HasSubstr("uncorrectable ECC error"));
+  EXPECT_FALSE(is_gpu_fault(std::runtime_error("CUDA error: out of memory")));
+  EXPECT_FALSE(is_gpu_fault(std::runtime_error("shapes differ")));
+}
+
 TEST(RunProgram, MemoryThatCannotBeHadIsTheEnvironmentsAndSaysWhatToTry) {
   const auto own = outcome_of([]() -> int { throw std::bad_alloc(); });
   EXPECT_EQ(own.first, 4);

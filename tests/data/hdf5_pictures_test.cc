@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "core/error.h"
 #include "core/file_system.h"
 #include "data/import_plan.h"
@@ -38,8 +40,8 @@ void add_colours(MadeFile& file, const char* name, const std::string& axes, cons
   const auto size = [](char axis) { return axis == 'y' ? kHeight : axis == 'x' ? kWidth : 3; };
   const Shape shape = {size(axes[0]), size(axes[1]), size(axes[2])};
   std::vector<std::uint8_t> values;
-  std::int64_t at[3];
-  const auto along = [&](char axis) { return at[axes.find(axis)]; };
+  std::array<std::int64_t, 3> at{};
+  const auto along = [&](char axis) { return at.at(axes.find(axis)); };
   for (at[0] = 0; at[0] < static_cast<std::int64_t>(shape[0]); ++at[0]) {
     for (at[1] = 0; at[1] < static_cast<std::int64_t>(shape[1]); ++at[1]) {
       for (at[2] = 0; at[2] < static_cast<std::int64_t>(shape[2]); ++at[2]) {

@@ -254,6 +254,20 @@ TEST_F(Import, WebDatasetTarTakesLabelsFromClsFiles) {
   EXPECT_EQ(result_->label(1), 2);
 }
 
+TEST_F(Import, OfAWebDatasetTarOnlyWhatLiesBelowTheFolderIsTaken) {
+  Bytes tar;
+  for (const std::string key : {"train/1", "val/2"}) {
+    const std::string text = key.substr(key.size() - 1);
+    add_to_tar(tar, key + ".png", encode_png(flat(static_cast<std::uint8_t>(text[0]))));
+    add_to_tar(tar, key + ".cls", std::as_bytes(std::span(text)));
+  }
+  tar.resize(tar.size() + 1024, 0);
+  write(directory_ / "shard.tar", tar);
+  EXPECT_EQ(import(directory_ / "shard.tar", {}, "val").count, 1);
+  EXPECT_EQ(result_->label(0), 2);
+  EXPECT_EQ(item(0)[0], '2');
+}
+
 TEST(ClassFolders, AreTheFirstThatDiffer) {
   const auto found = class_folders({"x/b/1.png", "x/a/2.png", "x/b/00001/3.png"}, "test");
   EXPECT_THAT(found.class_names, ElementsAre("a", "b"));

@@ -135,6 +135,20 @@ TEST_F(Npz, TellsWhereStoredElementsLie) {
   for (std::size_t i = 0; i < 12; ++i) EXPECT_EQ(bytes[*offset + i], static_cast<std::byte>(i));
 }
 
+TEST_F(Npz, ElementsThatAreMoreOrFewerThanTheHeaderSaysAreNotLookedFor) {
+  for (const char dimension : {'2', '4'}) {  // (1, 2, 2, 3) otherwise
+    auto bytes = from_hex(kPlain);
+    const std::string_view text = "2, 3)";
+    const auto found = std::search(bytes.begin(), bytes.end(), text.begin(), text.end(),
+                                   [](std::byte b, char c) { return b == static_cast<std::byte>(c); });
+    ASSERT_NE(found, bytes.end());
+    found[3] = static_cast<std::byte>(dimension);
+    const NpzReader reader(files_, file(bytes));
+    EXPECT_THROW(reader.offset("arr_0"), core::Error) << dimension;
+    EXPECT_THROW(reader.read("arr_0"), core::Error) << dimension;
+  }
+}
+
 TEST_F(Npz, NamesTheArraysThereAreWhenOneIsMissing) {
   const NpzReader reader(files_, file(from_hex(kPlain)));
   try {

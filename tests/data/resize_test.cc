@@ -86,6 +86,8 @@ TEST(Resize, GreyIsTheLumaOfBt601) {
   image.pixels = {255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255};
   EXPECT_THAT(to_grey(image).pixels, ElementsAre(76, 150, 29, 255));
   EXPECT_THAT(to_rgb(row({7, 8})).pixels, ElementsAre(7, 7, 7, 8, 8, 8));
+  EXPECT_THROW(to_grey(Image(1, 2, 4)), core::Error);
+  EXPECT_THROW(to_rgb(Image(1, 2, 4)), core::Error);
 }
 
 TEST(Grid, PicturesLieInRowsInOrder) {

@@ -59,6 +59,7 @@ TEST_F(SiteFile, RefusesWhatSlurmCannotDo) {
   EXPECT_THAT(refusal("", {"slurm.nodes=\"two\""}), HasSubstr("nodes = two"));
   EXPECT_THAT(refusal("", {"slurm.nodes=\"2-\""}), HasSubstr("nodes = 2-"));
   EXPECT_THAT(refusal("", {"slurm.nodes=0"}), HasSubstr("nodes = 0"));
+  EXPECT_THAT(refusal("", {"slurm.nodes=\"99999999999999999999\""}), HasSubstr("is no number of nodes"));
   EXPECT_THAT(refusal("", {"slurm.launcher=\"aprun\""}), HasSubstr("aprun"));
   EXPECT_THAT(refusal("", {"slurm.signal_lead=0"}), HasSubstr("signal_lead"));
   EXPECT_THAT(refusal("[slurm]\ngpus_per_node = 8\nranks_per_node = 4\n"), HasSubstr("contradict"));
@@ -83,6 +84,9 @@ TEST(SlurmOptions, RanksOnANodeAreItsGpusOrWhatIsAskedFor) {
   slurm.ranks_per_node = 0;
   slurm.gpus_per_node = 8;
   EXPECT_EQ(slurm.tasks_per_node(), 8);
+  EXPECT_EQ(slurm.most_ranks(), 8);
+  slurm.nodes = "2-4";
+  EXPECT_EQ(slurm.most_ranks(), 32);
 }
 
 }  // namespace

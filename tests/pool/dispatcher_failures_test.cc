@@ -190,5 +190,22 @@ TEST(Dispatcher, AnAssemblyThatErrsThreeTimesFailsTheJob) {
   EXPECT_EQ(pool.dispatcher->job(1).state, "failed");
 }
 
+TEST(Dispatcher, AFileThatTookTheOutputsNameStaysAndTheJobFails) {
+  Pool pool;
+  pool.submit(16);
+  const std::string who = pool.worker();
+  pool.finish(who, *pool.dispatcher->lease(who));
+  const auto lease = pool.dispatcher->lease(who);
+  ASSERT_TRUE(lease && lease->assembly);
+  core::replace_file(pool.disk, "/out/set.h5", "somebody's");
+  EXPECT_EQ(status_of([&] { pool.finish(who, *lease); }), 409);
+  EXPECT_EQ(core::read_text(pool.disk, "/out/set.h5"), "somebody's");
+  EXPECT_EQ(pool.dispatcher->job(1).state, "failed");
+  EXPECT_NE(pool.dispatcher->job(1).error.find("/out/set.h5 appeared"), std::string::npos);
+  pool.start();  // nothing is left to replay
+  pool.dispatcher->tick();
+  EXPECT_EQ(core::read_text(pool.disk, "/out/set.h5"), "somebody's");
+}
+
 }  // namespace
 }  // namespace pathline::pool

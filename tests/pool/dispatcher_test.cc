@@ -70,6 +70,20 @@ TEST(Dispatcher, RefusesAnOutputThatExistsOrIsBeingMade) {
   EXPECT_EQ(status_of([&] { pool.submit(10); }), 409);
 }
 
+TEST(Dispatcher, TwoJobsNeverWriteOneFile) {
+  Pool pool;
+  JobSpec spec = parse_job_spec(R"({"checkpoint": "/runs/a", "output": "/out/a.h5", "count": 16})");
+  spec.options = {{"moments", "/out/moments.npz"}};
+  pool.dispatcher->submit(spec);
+  spec.output = "/out/b.h5";
+  EXPECT_EQ(status_of([&] { pool.dispatcher->submit(spec); }), 409);
+  spec.options = {{"moments", "/out//b.npz"}};
+  pool.dispatcher->submit(spec);
+  spec.output = "/out/./b.npz";
+  spec.options = {};
+  EXPECT_EQ(status_of([&] { pool.dispatcher->submit(spec); }), 409);
+}
+
 TEST(Dispatcher, ALeaseThatIsNotRenewedGoesToAnotherAndItsWorkerCommitsNothing) {
   Pool pool;
   const std::int64_t job = pool.submit(16);

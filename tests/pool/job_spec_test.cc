@@ -73,10 +73,20 @@ TEST(JobSpec, RefusesWhatIsNoJob) {
                              R"("slots": -16)",       R"("threads": 0)",
                              R"("priority": 100000)", R"("output": "relative.h5")",
                              R"("output": "/")",      R"("checkpoint": "")",
+                             R"("output": "/a.b/")",  R"("output": "")",
                              R"("solver": [3])",      R"("labels": null)",
                              R"("ema": "\u0000")",    R"("device": "tpu")"}) {
     EXPECT_NE(refusal_of("{" + kRest + ", " + member + "}"), "") << member;
   }
+}
+
+TEST(JobSpec, OnePathIsOneText) {
+  const auto output = [](const std::string& path) {
+    return parse_job_spec(R"({"checkpoint": "/r/step-1", "count": 9, "output": ")" + path + R"("})").output;
+  };
+  EXPECT_EQ(output("/out//a.h5"), "/out/a.h5");
+  EXPECT_EQ(output("/out/./more/../a.h5"), "/out/a.h5");
+  EXPECT_EQ(output("/out/pictures//"), "/out/pictures");
 }
 
 TEST(JobSpec, JobsOfTheSameNetworksAreToldFromOthers) {

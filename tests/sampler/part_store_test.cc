@@ -176,11 +176,11 @@ TEST(PartStore, RemovesOnlyWhatInterruptedStartsLeft) {
   PartStore store(files, "sets/a/");
   store.open(job("5"));
   for (const std::string name : {"sets/a.parts/part-000000000000-000000000004.tmp", "sets/a.17.tmp", "sets/a.tmp-17-0",
-                                 "sets/a.h5", "sets/b.17.tmp"}) {
+                                 "sets/a.h5", "sets/a.tar.17.tmp", "sets/b.17.tmp"}) {
     core::replace_file(files, name, "left");
   }
   store.open(job("5"));
-  EXPECT_THAT(files.list("sets"), ElementsAre("a.h5", "a.parts", "b.17.tmp"));
+  EXPECT_THAT(files.list("sets"), ElementsAre("a.h5", "a.parts", "a.tar.17.tmp", "b.17.tmp"));
   EXPECT_THAT(files.list("sets/a.parts"), ElementsAre("job.json"));
 }
 

@@ -23,7 +23,7 @@ TEST(RowCheck, NoticesAFieldWhoseRowsSeeTheirPlace) {
     check_rows_independent(last_row_rounds_differently, job);
     FAIL();
   } catch (const core::Error& error) {
-    EXPECT_EQ(error.code(), core::ExitCode::kEnvironment);
+    EXPECT_EQ(error.code(), core::ExitCode::kUsage);
   }
 }
 

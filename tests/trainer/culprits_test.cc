@@ -98,9 +98,12 @@ class Culprits {
     if (position < batch_.first || position >= batch_.first + batch_.samples.size()) return;
     batch_.values[(position - batch_.first) * info_.item_values() + 5] = std::numeric_limits<float>::quiet_NaN();
   }
+  /// Of the network, to look at every sample of this rank once.
+  std::int64_t passes() const { return std::ssize(batch_.samples) / (recipe_.train.batch / recipe_.train.slices); }
+  std::int64_t progress() const { return here_.record().progress; }
   /// With flow matching that breaks for these positions.
   std::vector<Culprit> of(std::uint64_t no_loss, std::uint64_t no_gradient) {
-    return find_culprits(recipe_, Breaking(*model_, no_loss, no_gradient), *model_, info_, batch_, ranks_);
+    return find_culprits(recipe_, Breaking(*model_, no_loss, no_gradient), *model_, info_, batch_, ranks_, here_);
   }
 
  private:
@@ -109,6 +112,7 @@ class Culprits {
   data::SetInfo info_ = small_images();
   std::unique_ptr<model::VelocityModel> model_;
   data::Batch batch_;
+  cluster::Whereabouts here_;
 };
 
 TEST(Culprits, ANanInOnePixelNamesTheSample) {
@@ -131,6 +135,15 @@ TEST(Culprits, AGradientThatIsNotFiniteUnderAFiniteLossNamesTheSample) {
     EXPECT_THAT(Culprits(ranks).of(0, 1020), ElementsAre(Culprit{1020, 40, Fault::kGradient}));
     EXPECT_THAT(Culprits(ranks).of(1013, 1020), ElementsAre(Culprit{1013, 91, Fault::kLoss}));
     EXPECT_THAT(Culprits(ranks).of(0, 0), ElementsAre());
+  });
+}
+
+TEST(Culprits, TheWatchdogHearsOfEveryPass) {
+  tests::each_rank([](cluster::Communicator& ranks) {
+    Culprits search(ranks);
+    const std::int64_t before = search.progress();
+    search.of(0, 1020);
+    EXPECT_GE(search.progress() - before, 2 * search.passes());  // for losses, then for gradients
   });
 }
 

@@ -68,15 +68,21 @@ TEST(Recipe, RefusesABatchThatSlicesDoNotDivide) {
 }
 
 TEST(Recipe, RefusesImpossibleValues) {
-  for (const char* text : {"[train]\nsteps = 0\n", "[optimizer]\nschedule = \"step\"\n", "[ema]\ndecays = [1.5]\n",
-                           "[train]\nprecision = \"fp8\"\n", "[run]\nthreads = 0\n", "[flow]\npath = \"curved\"\n",
-                           "[train]\nactivation_checkpointing = \"some\"\n"}) {
+  for (const char* text :
+       {"[train]\nsteps = 0\n", "[optimizer]\nschedule = \"step\"\n", "[ema]\ndecays = [1.5]\n",
+        "[train]\nprecision = \"fp8\"\n", "[run]\nthreads = 0\n", "[flow]\npath = \"curved\"\n",
+        "[train]\nactivation_checkpointing = \"some\"\n", "[optimizer]\nbeta1 = 1\n", "[optimizer]\nbeta2 = -0.1\n",
+        "[optimizer]\nepsilon = 0\n", "[optimizer]\nweight_decay = -1\n", "[checkpoint]\nevery_steps = -1\n",
+        "[checkpoint]\nevery_minutes = -1\n", "[checkpoint]\nkeep_every_steps = -1\n", "[sample]\nevery_steps = -1\n",
+        "[log]\nvalidate_every_steps = -1\n"}) {
     EXPECT_NE(refusal(recipe(text)), "") << text;
   }
 }
 
 TEST(Recipe, RefusesToKeepTheBestOfWhatNothingMeasures) {
   EXPECT_NE(refusal(recipe("[checkpoint]\nkeep_best = 2\n")).find("Set data.validation"), std::string::npos);
+  EXPECT_NE(refusal(recipe("validation = 0.0\n[checkpoint]\nkeep_best = 2\n")).find("Set data.validation"),
+            std::string::npos);
   EXPECT_EQ(refusal(recipe("validation = 0.1\n[checkpoint]\nkeep_best = 2\n")), "");
   EXPECT_EQ(refusal(recipe("[checkpoint]\nkeep_best = 2\nbest_metric = \"loss\"\n")), "");
   EXPECT_NE(refusal(recipe("validation = 0.1\n[ema]\ndecays = []\n[checkpoint]\nkeep_best = 2\nbest_metric = "

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cluster/agree.h"
+#include "cluster/whereabouts.h"
 #include "core/error.h"
 #include "core/file_system.h"
 #include "data/png.h"
@@ -46,7 +47,8 @@ TEST(Preview, IsThePictureOfTheSamplesOnAnyNumberOfRanks) {
     for (const auto& recipe : {recipe_for(2, 0, 23), recipe_for(3, 8, 6), recipe_for(2, 0, 1)}) {
       const std::string directory = tests::shared_temporary_directory(ranks, "preview");
       const auto model = model::make_model(recipe.model, 7);
-      write_preview(*model, {}, recipe, directory + "/preview.png", ranks);
+      cluster::Whereabouts here;
+      write_preview(*model, {}, recipe, directory + "/preview.png", ranks, here);
       cluster::together(ranks, [&] {
         if (ranks.rank() != 0) return;
         sampler::Job job;
@@ -82,7 +84,8 @@ TEST(Preview, OfPointsOfMoreDimensionsShowsTheFirstTwo) {
     const Recipe recipe = recipe_for(5, 0, 9);
     const std::string path = tests::shared_temporary_directory(ranks, "preview") + "/preview.png";
     const auto model = model::make_model(recipe.model, 7);
-    write_preview(*model, {}, recipe, path, ranks);
+    cluster::Whereabouts here;
+    write_preview(*model, {}, recipe, path, ranks, here);
     if (ranks.rank() != 0) return;
     const std::string file = bytes_of(path);
     const data::Image picture = data::decode_png(std::as_bytes(std::span(file)), path);
@@ -92,12 +95,25 @@ TEST(Preview, OfPointsOfMoreDimensionsShowsTheFirstTwo) {
   });
 }
 
+TEST(Preview, TheWatchdogHearsOfEveryEvaluation) {
+  tests::each_rank([](cluster::Communicator& ranks) {
+    const Recipe recipe = recipe_for(2, 0, 23);
+    const std::string path = tests::shared_temporary_directory(ranks, "preview") + "/preview.png";
+    const auto model = model::make_model(recipe.model, 7);
+    cluster::Whereabouts here;
+    const std::int64_t before = here.record().progress;
+    write_preview(*model, {}, recipe, path, ranks, here);
+    EXPECT_GE(here.record().progress - before, 2 * recipe.sample.steps);  // Heun evaluates twice a step
+  });
+}
+
 TEST(Preview, ThatCannotBeWrittenEndsNoRun) {
   tests::each_rank([](cluster::Communicator& ranks) {
     const Recipe recipe = recipe_for(2, 0, 9);
     const std::string path = tests::shared_temporary_directory(ranks, "preview") + "/none/preview.png";
     const auto model = model::make_model(recipe.model, 7);
-    EXPECT_NO_THROW(write_preview(*model, {}, recipe, path, ranks));
+    cluster::Whereabouts here;
+    EXPECT_NO_THROW(write_preview(*model, {}, recipe, path, ranks, here));
     core::PosixFileSystem files;
     EXPECT_FALSE(files.exists(path));
   });

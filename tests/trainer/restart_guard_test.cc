@@ -7,6 +7,7 @@
 #include <map>
 
 #include "checkpoint/checkpoint.h"
+#include "cluster/agree.h"
 #include "cluster/self_communicator.h"
 #include "core/error.h"
 #include "tests/support/temporary_directory.h"
@@ -119,6 +120,28 @@ TEST_F(GuardedRun, ARecordThatCannotBeReadCountsFromZero) {
     core::replace_file(files_, directory_ / "restarts.json", damage);
     EXPECT_EQ(start(true), 0) << damage;
   }
+}
+
+/// The code and type that throw_to_be_started_again() leaves an error with.
+template <class Thrown>
+std::string after(const Thrown& error) {
+  try {
+    throw_to_be_started_again(error);
+  } catch (const cluster::AgreedError& changed) {
+    return core::concat("agreed ", static_cast<int>(changed.code()));
+  } catch (const core::Error& changed) {
+    return core::concat("alone ", static_cast<int>(changed.code()));
+  }
+  return "as it was";
+}
+
+TEST(ThrowToBeStartedAgain, WhatOneRankMetPassesAndWhatAllDecidedStays) {
+  using core::ExitCode;
+  EXPECT_EQ(after(core::Error(ExitCode::kEnvironment, "a read")), "alone 67");
+  EXPECT_EQ(after(cluster::ToldError(ExitCode::kEnvironment, "a read of rank 3")), "agreed 67");
+  EXPECT_EQ(after(cluster::AgreedError(ExitCode::kEnvironment, "no checkpoint can be written")), "as it was");
+  EXPECT_EQ(after(cluster::ToldError(ExitCode::kInput, "a damaged file")), "as it was");
+  EXPECT_EQ(after(core::Error(ExitCode::kUsage, "a value")), "as it was");
 }
 
 }  // namespace
