@@ -78,13 +78,15 @@ void guard_restarts(core::FileSystem& files, const std::string& run_directory, c
   });
 }
 
-void throw_to_be_started_again(const core::Error& error) {
-  const bool told = dynamic_cast<const cluster::ToldError*>(&error) != nullptr;
-  const bool decided = !told && dynamic_cast<const cluster::AgreedError*>(&error) != nullptr;
-  const bool lost_lock = dynamic_cast<const checkpoint::LostLock*>(&error) != nullptr;
-  if (decided || lost_lock || error.code() != core::ExitCode::kEnvironment) return;
+void throw_to_be_started_again(const std::exception& caught) {
+  const auto* error = dynamic_cast<const core::Error*>(&caught);
+  const bool environment = error ? error->code() == core::ExitCode::kEnvironment : core::is_gpu_fault(caught);
+  const bool told = dynamic_cast<const cluster::ToldError*>(&caught) != nullptr;
+  const bool decided = !told && dynamic_cast<const cluster::AgreedError*>(&caught) != nullptr;
+  const bool lost_lock = dynamic_cast<const checkpoint::LostLock*>(&caught) != nullptr;
+  if (decided || lost_lock || !environment) return;
   const std::string text = core::concat(
-      error.what(),
+      core::as_error(caught).what(),
       " This had worked before in this start, so start the run again: it goes on from its newest checkpoint.");
   if (told) throw cluster::AgreedError(core::ExitCode::kRankLost, text);
   throw core::Error(core::ExitCode::kRankLost, text);

@@ -4,11 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <string>
 
 #include "cluster/communicator.h"
 #include "cluster/session.h"
-#include "core/error.h"
 #include "core/file_system.h"
 
 namespace pathline::trainer {
@@ -32,11 +32,11 @@ void guard_restarts(core::FileSystem& files, const std::string& run_directory, c
                     std::int64_t limit, cluster::Communicator& ranks,
                     const cluster::Environment& environment = cluster::process_environment());
 
-/// Throws kRankLost in place of `error`, of a start that has made a step, where that is an error of the environment
-/// that one rank has met, told to the others or not: the environment could be used, and a fault of a GPU, of a read or
-/// of MPI may pass, or stay with a node that a scheduler replaces. So it is no final 4; guard_restarts() ends what does
+/// Throws kRankLost in place of what a start that has made a step threw, where that is an error of the environment that
+/// one rank has met, told to the others or not: the environment could be used, and a fault of a GPU, of a read or of
+/// MPI may pass, or stay with a node that a scheduler replaces. So it is no final 4; guard_restarts() ends what does
 /// not pass. What all ranks decided together, and the loss of the run to another owner, are left to the caller to throw
 /// on.
-void throw_to_be_started_again(const core::Error& error);
+void throw_to_be_started_again(const std::exception& caught);
 
 }  // namespace pathline::trainer

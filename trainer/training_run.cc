@@ -66,11 +66,8 @@ class TrainingRun {
     report_start();
     try {
       return train();
-    } catch (const core::Error& error) {
-      if (made_a_step_) throw_to_be_started_again(error);
-      throw;
-    } catch (const std::exception& caught) {  // LibTorch's
-      if (made_a_step_ && core::is_gpu_fault(caught)) throw_to_be_started_again(core::as_error(caught));
+    } catch (const std::exception& caught) {
+      if (made_a_step_) throw_to_be_started_again(caught);
       throw;
     }
   }

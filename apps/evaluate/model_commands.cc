@@ -58,8 +58,9 @@ int straightness(const Options& options) {
   PL_CHECK(!sampler::is_one_step(*loaded.model), ExitCode::kUsage, "model.name = \"", model.name,
            "\" maps noise to data in one go (there are no trajectories to be straight). Use a velocity model.");
   sampler::check_all_times(loaded.flow, "straightness");
-  PL_CHECK(options.slots >= 0 && options.slots % 16 == 0, ExitCode::kUsage, "--slots is ", options.slots,
-           "; it must be a multiple of 16 (kernels treat other batches unevenly).");
+  PL_CHECK(options.slots >= 0 && options.slots % sampler::kSlotMultiple == 0, ExitCode::kUsage, "--slots is ",
+           options.slots, "; it must be a multiple of ", sampler::kSlotMultiple,
+           " (kernels treat other batches unevenly).");
   sampler::Job job;
   job.sample_shape = sampler::sample_shape_of(model);
   job.null_label = sampler::null_label_of(model);

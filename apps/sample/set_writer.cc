@@ -29,7 +29,7 @@ sampler::SinkOptions options_for(const LoadedJob& job, const std::string& path, 
 }  // namespace
 
 SetWriter::SetWriter(core::FileSystem& files, const LoadedJob& job, const std::string& path,
-                     std::function<void()> progress)
+                     const std::function<void()>& progress)
     : files_(files), job_(job), sink_(sampler::make_sink(options_for(job, path, progress))) {}
 
 void SetWriter::put(sampler::Record&& record) {

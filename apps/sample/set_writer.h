@@ -19,7 +19,8 @@ class SetWriter {
   /// Under the name `path`, in the format of the job's output. `job` and `files` must outlive it. `progress` is called
   /// for every start and mask that finish() makes again.
   SetWriter(
-      core::FileSystem& files, const LoadedJob& job, const std::string& path, std::function<void()> progress = [] {});
+      core::FileSystem& files, const LoadedJob& job, const std::string& path,
+      const std::function<void()>& progress = [] {});
 
   /// Records as parts hold them, ids ascending: so the moments' sums have one order.
   void put(sampler::Record&& record);

@@ -137,7 +137,8 @@ class Dispatcher {
   void forgive(const std::string& worker);
   // dispatcher_commits.cc
   void finish_commit(std::int64_t token);
-  [[noreturn]] void refuse_output(std::int64_t token, const std::string& target);
+  void undo_intent(std::int64_t token);
+  [[noreturn]] void refuse_output(std::int64_t job, std::int64_t token, const std::string& target);
   void record_done(std::int64_t token);
   void replay();
   void keep_preview(const Held& range, std::int64_t job, std::int64_t first);

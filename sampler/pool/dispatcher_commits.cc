@@ -46,25 +46,26 @@ void Dispatcher::commit(const std::string& worker, std::int64_t token, const Com
 }
 
 void Dispatcher::finish_commit(std::int64_t token) {
+  std::int64_t job = 0;
   std::string source, target;
   bool assembly = false;
   {
     Rows rows =
-        store_->query("SELECT source, target, kind FROM commits WHERE token = ?1 AND state = 'intent'", {token});
+        store_->query("SELECT job, source, target, kind FROM commits WHERE token = ?1 AND state = 'intent'", {token});
     if (!rows.next()) return;
-    source = rows.text(0);
-    target = rows.text(1);
-    assembly = rows.text(2) == "assembly";
+    job = rows.integer(0);
+    source = rows.text(1);
+    target = rows.text(2);
+    assembly = rows.text(3) == "assembly";
   }
   PL_CHECK(options_.still_owner(), core::ExitCode::kEnvironment, "the pool ", options_.pool,
            " has another dispatcher by now, so this one renames nothing. End it.");
   if (files_.exists(source)) {
-    if (assembly && files_.exists(target)) refuse_output(token, target);
+    if (assembly && files_.exists(target)) refuse_output(job, token, target);
     files_.rename(source, target);
   } else if (!files_.exists(target)) {
     Transaction again(*store_);
-    take_back("token = ?1", {token});
-    store_->run("DELETE FROM commits WHERE token = ?1", {token});
+    undo_intent(token);
     again.commit();
     throw Refused(409, core::concat(source, " has vanished, so its samples will be made again."));
   }
@@ -72,18 +73,18 @@ void Dispatcher::finish_commit(std::int64_t token) {
   record_done(token);
 }
 
+/// Inside a transaction.
+void Dispatcher::undo_intent(std::int64_t token) {
+  take_back("token = ?1", {token});
+  store_->run("DELETE FROM commits WHERE token = ?1", {token});
+}
+
 /// Something else has got the output's name since the job was submitted: it stays, and the job fails.
-void Dispatcher::refuse_output(std::int64_t token, const std::string& target) {
+void Dispatcher::refuse_output(std::int64_t job, std::int64_t token, const std::string& target) {
   const std::string why = core::concat(
       target, " appeared while the job ran (it would be replaced). Remove it, or submit with another output.");
   Transaction failing(*store_);
-  std::int64_t job = 0;
-  {
-    Rows rows = store_->query("SELECT job FROM commits WHERE token = ?1", {token});
-    if (rows.next()) job = rows.integer(0);
-  }
-  take_back("token = ?1", {token});
-  store_->run("DELETE FROM commits WHERE token = ?1", {token});
+  undo_intent(token);
   fail_job(job, why);
   failing.commit();
   throw Refused(409, why);

@@ -109,6 +109,11 @@ void check_range(const char* name, std::int64_t value, std::int64_t least, std::
 
 std::string slots_text(std::int64_t slots) { return slots == kMeasuredSlots ? "auto" : std::to_string(slots); }
 
+/// One path, one text: no "//", no slash at the end.
+std::string normal(const std::string& path) {
+  return core::without_slash(std::filesystem::path(path).lexically_normal().string());
+}
+
 }  // namespace
 
 const std::vector<OptionName>& option_names() {
@@ -158,15 +163,6 @@ void check_slots(std::int64_t slots) {
   PL_CHECK(slots % kSlotMultiple == 0, ExitCode::kUsage, "\"slots\" of a job is ", slots,
            "; it must be auto or a multiple of ", kSlotMultiple, " (kernels treat other batches unevenly).");
 }
-
-namespace {
-
-/// One path, one text: no "//", no slash at the end.
-std::string normal(const std::string& path) {
-  return core::without_slash(std::filesystem::path(path).lexically_normal().string());
-}
-
-}  // namespace
 
 JobSpec checked(JobSpec spec) {
   check_text("checkpoint", spec.checkpoint);

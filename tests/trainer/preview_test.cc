@@ -79,13 +79,19 @@ TEST(Preview, IsThePictureOfTheSamplesOnAnyNumberOfRanks) {
   });
 }
 
+/// Of a model that has not learned anything; returns where this rank got to.
+cluster::RankRecord draw(const Recipe& recipe, const std::string& path, cluster::Communicator& ranks) {
+  const auto model = model::make_model(recipe.model, 7);
+  cluster::Whereabouts here;
+  write_preview(*model, {}, recipe, path, ranks, here);
+  return here.record();
+}
+
 TEST(Preview, OfPointsOfMoreDimensionsShowsTheFirstTwo) {
   tests::each_rank([](cluster::Communicator& ranks) {
     const Recipe recipe = recipe_for(5, 0, 9);
     const std::string path = tests::shared_temporary_directory(ranks, "preview") + "/preview.png";
-    const auto model = model::make_model(recipe.model, 7);
-    cluster::Whereabouts here;
-    write_preview(*model, {}, recipe, path, ranks, here);
+    draw(recipe, path, ranks);
     if (ranks.rank() != 0) return;
     const std::string file = bytes_of(path);
     const data::Image picture = data::decode_png(std::as_bytes(std::span(file)), path);
@@ -99,11 +105,8 @@ TEST(Preview, TheWatchdogHearsOfEveryEvaluation) {
   tests::each_rank([](cluster::Communicator& ranks) {
     const Recipe recipe = recipe_for(2, 0, 23);
     const std::string path = tests::shared_temporary_directory(ranks, "preview") + "/preview.png";
-    const auto model = model::make_model(recipe.model, 7);
-    cluster::Whereabouts here;
-    const std::int64_t before = here.record().progress;
-    write_preview(*model, {}, recipe, path, ranks, here);
-    EXPECT_GE(here.record().progress - before, 2 * recipe.sample.steps);  // Heun evaluates twice a step
+    const std::int64_t before = cluster::Whereabouts().record().progress;
+    EXPECT_GE(draw(recipe, path, ranks).progress - before, 2 * recipe.sample.steps);  // Heun evaluates twice a step
   });
 }
 
@@ -111,9 +114,7 @@ TEST(Preview, ThatCannotBeWrittenEndsNoRun) {
   tests::each_rank([](cluster::Communicator& ranks) {
     const Recipe recipe = recipe_for(2, 0, 9);
     const std::string path = tests::shared_temporary_directory(ranks, "preview") + "/none/preview.png";
-    const auto model = model::make_model(recipe.model, 7);
-    cluster::Whereabouts here;
-    EXPECT_NO_THROW(write_preview(*model, {}, recipe, path, ranks, here));
+    EXPECT_NO_THROW(draw(recipe, path, ranks));
     core::PosixFileSystem files;
     EXPECT_FALSE(files.exists(path));
   });

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <stdexcept>
 
 #include "checkpoint/checkpoint.h"
 #include "cluster/agree.h"
@@ -142,6 +143,8 @@ TEST(ThrowToBeStartedAgain, WhatOneRankMetPassesAndWhatAllDecidedStays) {
   EXPECT_EQ(after(cluster::AgreedError(ExitCode::kEnvironment, "no checkpoint can be written")), "as it was");
   EXPECT_EQ(after(cluster::ToldError(ExitCode::kInput, "a damaged file")), "as it was");
   EXPECT_EQ(after(core::Error(ExitCode::kUsage, "a value")), "as it was");
+  EXPECT_EQ(after(std::runtime_error("CUDA error: unspecified launch failure")), "alone 67");
+  EXPECT_EQ(after(std::runtime_error("CUDA out of memory")), "as it was");
 }
 
 }  // namespace
